@@ -1,0 +1,45 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+PACKAGES := core worker operator dev tests
+
+.PHONY: help
+help: ## Show what there is to do
+	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup: .venv/.ready ## Make .venv from the lock file, with .venv/bin/kelery
+
+.venv/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Kelery needs Python 3.11 or newer; '$(PYTHON)' is older. Try: make PYTHON=python3.12 setup" >&2; exit 1; }
+	@echo "Setting up .venv from requirements.lock ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: demo
+demo: setup ## Start the whole stack, run the examples, show what happens, stop
+	@$(BIN)/python -m kelery_dev.demo
+
+.PHONY: test
+test: setup ## Run every test but the cluster end-to-end tier
+	@$(BIN)/python -m pytest tests
+
+.PHONY: check
+check: setup ## Lint, format check, types and architecture
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: fmt
+fmt: setup ## Format and fix what can be fixed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: lock
+lock: setup ## Write requirements.lock anew from pyproject.toml
+	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-annotate --quiet \
+	  --all-extras --group build --group test --upgrade --output-file requirements.lock pyproject.toml

@@ -1,0 +1,3 @@
+from kelery.cli import main
+
+main()

@@ -1,0 +1,82 @@
+"""JSON as Kelery writes it, and the bounds of what a user may hand in.
+
+Depth is judged before anything recurses into a value.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+#: A spec as compact JSON.
+MAX_SPEC_BYTES = 128 * 1024
+#: `args` and `kwargs` themselves are the first level.
+MAX_ARGUMENT_DEPTH = 32
+#: A result's JSON up to this size stands in the status; a larger one is only in the ledger.
+INLINE_BYTES = 32 * 1024
+#: A deeper result stays out of the status: encoders on the way to the API server recurse.
+MAX_INLINE_DEPTH = 100
+
+_LEAST_INTEGER, _MOST_INTEGER = -(2**63), 2**63 - 1
+
+
+def compact(value: Any) -> str:
+    """JSON text without spaces, in ASCII: no later encoding can fail. ValueError for NaN and infinities."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+def canonical(value: Any) -> str:
+    """The same text for equal values, whatever the order of their keys."""
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, allow_nan=False)
+
+
+def size_in_bytes(value: Any) -> int:
+    """The size of the compact JSON in UTF-8, as the API server keeps it."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def is_deeper_than(value: Any, limit: int) -> bool:
+    """Whether lists and objects are nested deeper than `limit`; never recurses."""
+    level = [value]
+    for _ in range(limit + 1):
+        containers = [item for item in level if isinstance(item, (Mapping, list, tuple))]
+        if not containers:
+            return False
+        level = [child for item in containers for child in _children(item)]
+    return True
+
+
+def inline_value(text: str) -> Any:
+    """The value of `text` if the API server would keep it as it is; ValueError otherwise."""
+    try:
+        value = json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_integer)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if is_deeper_than(value, MAX_INLINE_DEPTH):
+        raise ValueError("nested too deeply")
+    return value
+
+
+def _children(container: Any) -> Any:
+    return container.values() if isinstance(container, Mapping) else container
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("a number too large for JSON readers")
+    return value
+
+
+def _integer(text: str) -> int:
+    value = int(text)
+    if not _LEAST_INTEGER <= value <= _MOST_INTEGER:
+        raise ValueError("an integer beyond 64 bits")
+    return value

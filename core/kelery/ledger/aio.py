@@ -1,0 +1,114 @@
+"""The ledger's calls over an asyncio connection; used by operator and gateway. `sync` is its blocking
+sibling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import redis.asyncio
+from redis import exceptions as redis_exceptions
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from kelery.errors import LedgerError
+from kelery.ledger import faults
+from kelery.ledger.calls import Call, Word
+from kelery.ledger.library import GUARD_KEY, REVISION, SOURCE
+
+T = TypeVar("T")
+
+
+def connect(url: str, *, timeout_seconds: float, client_name: str) -> redis.asyncio.Redis:
+    """A client with text answers; one repeat for a connection that the server closed meanwhile."""
+    client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
+        url,
+        protocol=2,
+        decode_responses=True,
+        socket_timeout=timeout_seconds,
+        socket_connect_timeout=timeout_seconds,
+        socket_keepalive=True,
+        client_name=client_name,
+        retry=Retry(NoBackoff(), 1, supported_errors=(redis_exceptions.ConnectionError,)),
+    )
+    return client
+
+
+class Ledger:
+    """Carries calls to Redis; loads the function library when it is missing or older than ours."""
+
+    def __init__(self, client: redis.asyncio.Redis, *, prefix: str) -> None:
+        #: redis-py's own types do not cover raw commands and pipelines.
+        self.client: Any = client
+        self.prefix = prefix
+
+    async def run(self, call: Call[T]) -> T:
+        """Make one call; raises LedgerError."""
+        words = call.words(self.prefix)
+        try:
+            return call.parse(await self._send(words))
+        except faults.LibraryMissing:
+            await self.load_library()
+            return call.parse(await self._send(words))
+
+    async def run_all(self, calls: Sequence[Call[T]]) -> list[T | LedgerError]:
+        """Make many calls in order in one round trip; one that fails does not keep the others from being
+        made.
+        """
+        pipeline = self.client.pipeline(transaction=False)
+        for call in calls:
+            pipeline.execute_command(*call.words(self.prefix))
+        try:
+            replies = await pipeline.execute(raise_on_error=False)
+        except redis_exceptions.RedisError as error:
+            raise faults.translate(error) from error
+        answers: list[T | LedgerError] = []
+        for call, reply in zip(calls, replies, strict=True):
+            answer: T | LedgerError = await self._read(call, reply)
+            answers.append(answer)
+        return answers
+
+    async def load_library(self) -> None:
+        """Make sure that the library is at least our revision; never replaces a newer one."""
+        try:
+            while not await self._try_load():
+                continue
+        except redis_exceptions.RedisError as error:
+            raise faults.translate(error) from error
+
+    async def _try_load(self) -> bool:
+        async with self.client.pipeline() as guarded:
+            await guarded.watch(GUARD_KEY)
+            if await self._loaded_revision() >= REVISION:
+                return True
+            guarded.multi()
+            guarded.function_load(SOURCE, replace=True)
+            guarded.set(GUARD_KEY, REVISION)
+            try:
+                await guarded.execute()
+            except redis_exceptions.WatchError:
+                return False
+            return True
+
+    async def _loaded_revision(self) -> int:
+        try:
+            return int(await self.client.execute_command("FCALL_RO", "kelery_v1_revision", 0))
+        except redis_exceptions.ResponseError as error:
+            if "Function not found" in str(error):
+                return 0
+            raise
+
+    async def _send(self, words: tuple[Word, ...]) -> Any:
+        try:
+            return await self.client.execute_command(*words)
+        except redis_exceptions.RedisError as error:
+            raise faults.translate(error) from error
+
+    async def _read(self, call: Call[T], reply: Any) -> T | LedgerError:
+        if isinstance(reply, redis_exceptions.RedisError):
+            error = faults.translate(reply)
+            if isinstance(error, faults.LibraryMissing):
+                return await self.run(call)
+            return error
+        return call.parse(reply)

@@ -1,0 +1,81 @@
+"""The three programs of a control plane in one folder, and the check that they are what they should be.
+
+A set counts as usable only after every program has run and named its version: half a download never does.
+"""
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from kelery_dev.errors import DevError
+
+PROGRAMS = ("kube-apiserver", "etcd", "kubectl")
+# selectableFields and the admission policies that Kelery ships are stable from this release on.
+OLDEST_KUBERNETES = (1, 32)
+OLDEST_ETCD = (3, 5)
+_VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
+_VERSION_ARGUMENTS = {
+    "kube-apiserver": ("--version",),
+    "etcd": ("--version",),
+    "kubectl": ("version", "--client"),
+}
+_VERSION_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binaries:
+    """Where the programs of a control plane are."""
+
+    folder: Path
+
+    @property
+    def kube_apiserver(self) -> Path:
+        return self.folder / "kube-apiserver"
+
+    @property
+    def etcd(self) -> Path:
+        return self.folder / "etcd"
+
+    @property
+    def kubectl(self) -> Path:
+        """The kubectl of the set; KUBEBUILDER_ASSETS may lack one, then the one on PATH."""
+        own = self.folder / "kubectl"
+        return own if own.exists() else Path(shutil.which("kubectl") or own)
+
+
+def version_of(program: Path, *, kind: str) -> tuple[int, int, int]:
+    """The version that the program itself names; an error if it does not run."""
+    try:
+        done = subprocess.run(
+            [program, *_VERSION_ARGUMENTS[kind]],
+            capture_output=True,
+            text=True,
+            timeout=_VERSION_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise DevError(f"{program} does not run: {error}") from error
+    found = _VERSION.search(done.stdout)
+    if done.returncode != 0 or not found:
+        raise DevError(f"{program} does not name its version (exit code {done.returncode})")
+    major, minor, patch = (int(part) for part in found.groups())
+    return major, minor, patch
+
+
+def verified(folder: Path) -> Binaries:
+    """The set in a folder, after each program has run; an error names the one that is missing or broken."""
+    binaries = Binaries(folder=folder)
+    for program in PROGRAMS:
+        path = binaries.kubectl if program == "kubectl" else folder / program
+        if not path.is_file():
+            raise DevError(f"{folder} has no {program}")
+        version = version_of(path, kind=program)
+        oldest = OLDEST_ETCD if program == "etcd" else OLDEST_KUBERNETES
+        if version[:2] < oldest and program != "kubectl":
+            raise DevError(f"{path} is {_dotted(version)}; Kelery needs {_dotted(oldest)} or newer")
+    return binaries
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(str(part) for part in version)

@@ -1,0 +1,65 @@
+"""`kelery dev`: the whole stack on this machine, in the foreground."""
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from kelery_dev.errors import DevError
+from kelery_dev.stack import DEFAULT_CONCURRENCY, DEMO_APP, Stack, StackOptions
+
+
+@click.command()
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=8000,
+    show_default=True,
+    help="Port kept for the gateway, which this version does not have yet.",
+)
+@click.option(
+    "--state-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".kelery"),
+    show_default=True,
+    help="Where everything that must outlive a restart is kept.",
+)
+@click.option(
+    "--app",
+    metavar="MODULE",
+    default=DEMO_APP,
+    show_default=True,
+    help="The Celery app that the worker runs.",
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(min=1),
+    default=DEFAULT_CONCURRENCY,
+    show_default=True,
+    help="How many tasks the worker runs at a time.",
+)
+@click.option("--reload", is_flag=True, help="Start the worker again when its code changes.")
+@click.option(
+    "--kubeconfig",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Use this cluster instead of a control plane of our own; only the CRD is applied to it.",
+)
+def dev(
+    *, port: int, state_dir: Path, app: str, concurrency: int, reload: bool, kubeconfig: Path | None
+) -> None:
+    """Run the whole stack on this machine until Ctrl-C: Valkey, API server, worker and operator."""
+    options = StackOptions(
+        state_dir=state_dir,
+        app=app,
+        concurrency=concurrency,
+        port=port,
+        reload=reload,
+        kubeconfig=kubeconfig,
+    )
+    stack = Stack(options)
+    try:
+        # Before the event loop: building a control plane takes minutes, and Ctrl-C must end it.
+        stack.prepare()
+        asyncio.run(stack.run())
+    except DevError as error:
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,65 @@
+"""Loopback ports: found free, and remembered in a state directory so that they outlive a restart.
+
+Ports are picked below the range from which the kernel hands ports to outgoing connections, so that a port
+that is free while its server is down is not lost to some client.
+"""
+
+import json
+import random
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+LOOPBACK = "127.0.0.1"
+_RANGE = range(20000, 32000)
+_TRIES = 200
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on the port now (connections in TIME_WAIT do not count)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+            # Two sockets that only bind may share an address; listening may not.
+            probe.listen(1)
+        except OSError:
+            return False
+    return True
+
+
+def free_port(*, taken: Sequence[int] = ()) -> int:
+    """A loopback port on which nothing listens and which is not among `taken`."""
+    for _ in range(_TRIES):
+        port = random.choice(_RANGE)
+        if port not in taken and is_free(port):
+            return port
+    raise OSError(f"no free port found between {_RANGE.start} and {_RANGE.stop}")
+
+
+def remembered_ports(file: Path, *, names: Sequence[str]) -> dict[str, int]:
+    """One port per name: the one used last time if it is still free, else a new one; written back.
+
+    Names that are not asked for keep their ports, so several parts may share one file.
+    """
+    earlier = _read(file)
+    ports = {name: port for name, port in earlier.items() if name not in names}
+    for name in names:
+        port = earlier.get(name)
+        taken = tuple(ports.values())
+        ports[name] = port if port and port not in taken and is_free(port) else free_port(taken=taken)
+    if ports != earlier:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(ports))
+    return {name: ports[name] for name in names}
+
+
+def _read(file: Path) -> dict[str, int]:
+    """The remembered ports; a missing or damaged file is the same as none."""
+    try:
+        content = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(content, dict):
+        return {}
+    return {name: port for name, port in content.items() if isinstance(port, int) and 0 < port < 65536}

@@ -1,0 +1,26 @@
+"""`python -m kelery_dev.prepare`: have the control plane ready before something that should not wait for it.
+
+`make test` runs this first: a build of some minutes inside a test would look like a test that hangs.
+"""
+
+import sys
+
+from kelery_dev.control_plane_sources import announce_line, find_control_plane
+from kelery_dev.errors import DevError
+from kelery_dev.valkey import server_binary
+
+
+def main() -> int:
+    """Find or make the programs of the stack; say where they are."""
+    try:
+        valkey, plane = server_binary(), find_control_plane()
+    except DevError as error:
+        print(f"kelery: {error}", file=sys.stderr)
+        return 1
+    announce_line(f"control plane: {plane.folder}")
+    announce_line(f"valkey: {valkey}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

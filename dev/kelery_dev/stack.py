@@ -1,0 +1,229 @@
+"""The whole stack in one process's care: Valkey, control plane, worker and operator.
+
+`prepare` finds programs and takes lock and port, and may take minutes; `start` brings the parts up in their
+order; `run` does that and stays until a signal. `kelery dev` and the demo are both thin users of this class.
+"""
+
+import asyncio
+import contextlib
+import shutil
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from kelery_dev import api_server, manifests, ports
+from kelery_dev.binaries import Binaries
+from kelery_dev.cluster_access import cluster_access
+from kelery_dev.console import Console
+from kelery_dev.control_plane import control_plane_settings, write_access
+from kelery_dev.control_plane_sources import find_control_plane
+from kelery_dev.errors import DevError
+from kelery_dev.reload import watch_code, watched_folders
+from kelery_dev.stack_parts import (
+    Programs,
+    api_server_part,
+    etcd_part,
+    operator_part,
+    valkey_part,
+    worker_part,
+)
+from kelery_dev.state_dir import ReservedPort, StateDir
+from kelery_dev.supervisor import Supervisor
+from kelery_dev.valkey import ValkeySettings
+
+DEMO_APP = "kelery_worker.demo"
+DEFAULT_CONCURRENCY = 4
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackOptions:
+    """What a person chooses; `kubeconfig` means an existing cluster instead of a control plane of our own."""
+
+    state_dir: Path = Path(".kelery")
+    app: str = DEMO_APP
+    concurrency: int = DEFAULT_CONCURRENCY
+    port: int = 8000
+    reload: bool = False
+    kubeconfig: Path | None = None
+
+
+class Stack:
+    """One stack. The order of calls is prepare, start, stop; or prepare and run."""
+
+    def __init__(
+        self, options: StackOptions, *, console: Console | None = None, programs: Programs | None = None
+    ) -> None:
+        self.options = options
+        self.console = console or Console()
+        self._programs = programs or Programs()
+        self._held = contextlib.ExitStack()
+        self._state: StateDir | None = None
+        self._binaries: Binaries | None = None
+        self._valkey: ValkeySettings | None = None
+        self._supervisor: Supervisor | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self._signalled = asyncio.Event()
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The kubeconfig to use, by us and by the person."""
+        given = self.options.kubeconfig
+        return given.expanduser().resolve() if given else self._prepared_state().kubeconfig
+
+    @property
+    def redis_url(self) -> str:
+        assert self._valkey is not None, "the stack is not prepared"
+        return self._valkey.url
+
+    @property
+    def kubectl(self) -> Path | None:
+        """A kubectl: the person's own, else that of our control plane, else none."""
+        own = shutil.which("kubectl")
+        if own:
+            return Path(own)
+        return self._binaries.kubectl if self._binaries else None
+
+    def pid(self, part: str) -> int | None:
+        """The process of a part at this moment."""
+        return self._supervisor.pid(part) if self._supervisor else None
+
+    def prepare(self) -> None:
+        """Take the state directory and the port, and find the programs; blocking, and interruptible."""
+        try:
+            self._state = StateDir(self.options.state_dir)
+            self._held.callback(self._state.release)
+            self._held.callback(ReservedPort(self.options.port).release)
+            if self.options.kubeconfig:
+                cluster_access(self.kubeconfig)
+            else:
+                self._binaries = find_control_plane(announce=self.console.say)
+        except BaseException:
+            self._held.close()
+            raise
+
+    async def start(self) -> None:
+        """Bring every part up in its order; after an error or a cancellation, call `stop`."""
+        if not self._state:
+            self.prepare()
+        state = self._prepared_state()
+        chosen = ports.remembered_ports(state.folder / "ports.json", names=("valkey", "operator-health"))
+        folder = state.folder / "valkey"
+        folder.mkdir(exist_ok=True)
+        self._valkey = ValkeySettings(port=chosen["valkey"], folder=folder)
+        self._supervisor = Supervisor(console=self.console, logs=state.logs)
+        await self._supervisor.start(valkey_part(self._valkey))
+        await self._start_cluster(state)
+        self._write_env(state)
+        options = self.options
+        await self._supervisor.start(
+            worker_part(
+                self._programs,
+                app=options.app,
+                concurrency=options.concurrency,
+                redis_url=self.redis_url,
+            ),
+            operator_part(
+                self._programs,
+                kubeconfig=self.kubeconfig,
+                redis_url=self.redis_url,
+                health_port=chosen["operator-health"],
+            ),
+        )
+        if options.reload:
+            self._watcher = asyncio.create_task(self._reload_on_change())
+
+    async def stop(self) -> None:
+        """Take every part down, in the reverse order, and let go of directory and port."""
+        if self._watcher:
+            self._watcher.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watcher
+        if self._supervisor:
+            await self._supervisor.stop()
+        self._held.close()
+
+    async def run(self) -> None:
+        """Start, show how to use it, and stay until SIGINT, SIGTERM or SIGHUP; a second one kills at once."""
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, self._on_signal)
+        signalled = asyncio.create_task(self._signalled.wait())
+        staying = asyncio.create_task(self._stay())
+        try:
+            await asyncio.wait({signalled, staying}, return_when=asyncio.FIRST_COMPLETED)
+            if staying.done():
+                staying.result()
+        finally:
+            staying.cancel()
+            signalled.cancel()
+            await asyncio.gather(staying, signalled, return_exceptions=True)
+            await self.stop()
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
+        self.console.say("stopped; nothing is left running")
+
+    async def _stay(self) -> None:
+        await self.start()
+        assert self._supervisor is not None
+        self._show_usage()
+        faults = [self._supervisor.failure(), *([self._watcher] if self._watcher else [])]
+        await asyncio.gather(*faults)
+
+    async def _start_cluster(self, state: StateDir) -> None:
+        """Our own control plane with CRD and policy; into a cluster of the person's goes the CRD alone."""
+        assert self._supervisor is not None
+        if self._binaries:
+            plane = control_plane_settings(state.folder, binaries=self._binaries, durable=True)
+            api_server.prepare(plane.api_server)
+            await self._supervisor.start(etcd_part(plane.etcd))
+            await self._supervisor.start(api_server_part(plane.api_server))
+            write_access(plane)
+        applied = await asyncio.to_thread(self._apply_manifests)
+        self.console.say(f"applied {applied}")
+
+    def _apply_manifests(self) -> str:
+        access = cluster_access(self.kubeconfig)
+        if self._binaries:
+            manifests.apply_policy(access)
+        crds = ", ".join(manifests.apply_crds(access))
+        return f"the CRD {crds}" + (" and the admission policy" if self._binaries else "")
+
+    def _variables(self) -> dict[str, str]:
+        return {"KUBECONFIG": str(self.kubeconfig), "REDIS_URL": self.redis_url}
+
+    def _write_env(self, state: StateDir) -> None:
+        """The file to source; it adds our kubectl to PATH only for a person who has none."""
+        missing = not shutil.which("kubectl")
+        folder = self._binaries.folder if self._binaries and missing else None
+        state.write_env(variables=self._variables(), path_folder=folder)
+
+    def _show_usage(self) -> None:
+        env = self._prepared_state().folder / "env"
+        self.console.say(f"the stack is up; in another terminal copy these lines, or type: . {env}")
+        for name, value in self._variables().items():
+            self.console.plain(f"export {name}={value}")
+
+    async def _reload_on_change(self) -> None:
+        assert self._supervisor is not None
+        folders = watched_folders(self.options.app, cwd=Path.cwd())
+        if not folders:
+            self.console.say(f"--reload: no folder found for {self.options.app}; nothing is watched")
+        async with contextlib.aclosing(watch_code(folders)) as changes:
+            async for changed in changes:
+                self.console.say(f"{changed.name} changed; the worker ends what it has and starts again")
+                await self._supervisor.reload("worker")
+
+    def _on_signal(self) -> None:
+        if self._signalled.is_set():
+            self.console.say("killing what is left")
+            if self._supervisor:
+                self._supervisor.kill()
+            return
+        self._signalled.set()
+        self.console.say("stopping; press Ctrl-C again to kill at once")
+
+    def _prepared_state(self) -> StateDir:
+        if not self._state:
+            raise DevError("the stack is not prepared")
+        return self._state

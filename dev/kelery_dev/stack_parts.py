@@ -1,0 +1,125 @@
+"""The parts of the stack as the supervisor takes them: commands, environments, readiness, ways to stop.
+
+The ways to stop add up to less than 15 seconds for the whole stack, the time that `kelery dev` promises.
+"""
+
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kelery_dev import api_server, etcd
+from kelery_dev.api_server import ApiServerSettings
+from kelery_dev.child_process import Command
+from kelery_dev.control_plane import API_SERVER_START_SECONDS, ETCD_START_SECONDS
+from kelery_dev.etcd import EtcdSettings, http_answers
+from kelery_dev.part import Part, StopStep, terminate
+from kelery_dev.ports import LOOPBACK
+from kelery_dev.valkey import ValkeySettings, valkey_answers, valkey_command
+
+# Loading the append-only file of a long session takes a while.
+_VALKEY_READY_SECONDS = 60.0
+_KELERY_READY_SECONDS = 60.0
+_WORKER_STOP = (
+    # Warm: what runs may end, what has not started is handed back.
+    StopStep(signal=signal.SIGTERM, seconds=5.0),
+    StopStep(signal=signal.SIGQUIT, seconds=1.0),
+)
+_OPERATOR_STOP = terminate(3.0)
+_SERVER_STOP = terminate(1.5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Programs:
+    """How Kelery's own processes are called; tests put stand-ins here."""
+
+    worker: tuple[str, ...] = (sys.executable, "-m", "kelery", "worker")
+    operator: tuple[str, ...] = (sys.executable, "-m", "kelery", "operator")
+
+
+def valkey_part(settings: ValkeySettings) -> Part:
+    """Ledger and broker."""
+    return Part(
+        command=valkey_command(settings),
+        is_ready=lambda: valkey_answers(settings.port),
+        ready_seconds=_VALKEY_READY_SECONDS,
+        stop_steps=_SERVER_STOP,
+        essential=True,
+        where=settings.url,
+    )
+
+
+def etcd_part(settings: EtcdSettings) -> Part:
+    """The API server's store."""
+    return Part(
+        command=etcd.etcd_command(settings),
+        is_ready=lambda: etcd.etcd_answers(settings),
+        ready_seconds=ETCD_START_SECONDS,
+        stop_steps=_SERVER_STOP,
+        essential=True,
+        where=settings.url,
+    )
+
+
+def api_server_part(settings: ApiServerSettings) -> Part:
+    """The Kubernetes API."""
+    return Part(
+        command=api_server.api_server_command(settings),
+        is_ready=lambda: api_server.api_server_answers(settings),
+        ready_seconds=API_SERVER_START_SECONDS,
+        stop_steps=_SERVER_STOP,
+        essential=True,
+        where=settings.url,
+    )
+
+
+def worker_part(programs: Programs, *, app: str, concurrency: int, redis_url: str) -> Part:
+    """A Celery worker with the user's app or the demo's."""
+    return Part(
+        command=Command(
+            name="worker",
+            argv=(*programs.worker, "-A", app, "-c", str(concurrency)),
+            env={
+                **_python_environment(),
+                "KELERY_REDIS_URL": redis_url,
+                "CELERY_BROKER_URL": redis_url,
+                "CELERY_RESULT_BACKEND": redis_url,
+            },
+        ),
+        ready_line=" ready.",
+        ready_seconds=_KELERY_READY_SECONDS,
+        stop_steps=_WORKER_STOP,
+        talkative=True,
+        where=f"app {app}, {concurrency} at a time",
+    )
+
+
+def operator_part(programs: Programs, *, kubeconfig: Path, redis_url: str, health_port: int) -> Part:
+    """The operator, with its health address on loopback."""
+    address = f"{LOOPBACK}:{health_port}"
+    return Part(
+        command=Command(
+            name="operator",
+            argv=programs.operator,
+            env={
+                **_python_environment(),
+                "KUBECONFIG": str(kubeconfig),
+                "REDIS_URL": redis_url,
+                # It takes precedence, so one from the person's shell would lead to another ledger.
+                "KELERY_REDIS_URL": redis_url,
+                "KELERY_OPERATOR_HEALTH_ADDR": address,
+                "KELERY_LOG_FORMAT": "text",
+            },
+        ),
+        is_ready=lambda: http_answers(f"http://{address}/readyz"),
+        ready_seconds=_KELERY_READY_SECONDS,
+        stop_steps=_OPERATOR_STOP,
+        talkative=True,
+        where=f"http://{address}",
+    )
+
+
+def _python_environment() -> Mapping[str, str]:
+    """Lines must come when they are written, not when a buffer is full."""
+    return {"PYTHONUNBUFFERED": "1"}

@@ -1,0 +1,93 @@
+"""The state directory of `kelery dev`: whose it is, and the files in it that a person uses.
+
+One process at a time holds it, by a lock that the kernel releases however that process ends.
+"""
+
+import contextlib
+import fcntl
+import os
+import shlex
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from kelery_dev.errors import DevError
+from kelery_dev.ports import LOOPBACK
+
+
+class StateDir:
+    """An opened and locked state directory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.expanduser().resolve()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise DevError(
+                f"cannot use {self.folder} as state directory ({error.strerror}); choose one with --state-dir"
+            ) from error
+        self._lock = os.fdopen(descriptor, "r+")
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = self._lock.read().strip()
+            self._lock.close()
+            raise DevError(
+                f"another kelery dev (process {holder or 'unknown'}) uses {self.folder};"
+                " stop it or choose another --state-dir"
+            ) from None
+        self._lock.truncate(0)
+        self._lock.write(f"{os.getpid()}\n")
+        self._lock.flush()
+        # It holds keys and data; often it lies in somebody's repository.
+        (self.folder / ".gitignore").write_text("*\n")
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.folder / "kubeconfig"
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
+
+    def write_env(self, *, variables: Mapping[str, str], path_folder: Path | None) -> Path:
+        """Write `env`, to be sourced by a shell; `path_folder` is put in front of PATH."""
+        file = self.folder / "env"
+        file.write_text(env_file(variables=variables, path_folder=path_folder))
+        return file
+
+    def release(self) -> None:
+        """Let another process have it."""
+        self._lock.close()
+
+
+def env_file(*, variables: Mapping[str, str], path_folder: Path | None) -> str:
+    """The lines of a file that any POSIX shell can source, whatever the values contain."""
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    if path_folder:
+        lines.append(f'export PATH={shlex.quote(str(path_folder))}:"$PATH"')
+    return "\n".join(lines) + "\n"
+
+
+class ReservedPort:
+    """The port of the gateway: bound, but not served.
+
+    The gateway that will listen here is not part of this version. Holding its port keeps two stacks apart and
+    keeps the address free for it; a bound port that does not listen refuses connections, as a free one does.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            self._socket.bind((LOOPBACK, port))
+        except OSError as error:
+            self._socket.close()
+            raise DevError(
+                f"port {port} is in use ({error.strerror}), perhaps by another kelery dev;"
+                " stop that or choose another --port"
+            ) from error
+
+    def release(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.close()

@@ -1,0 +1,69 @@
+"""Follows the ledger's stream of changes into the work queue. The stream is a hint: after any failure everything is
+looked at again, from an event id that was read before that look."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from kelery.errors import LedgerError
+from kelery.ledger import calls
+from kelery.ledger.aio import Ledger
+from kelery_operator.cache import Cache
+from kelery_operator.positions import Positions
+from kelery_operator.workqueue import WorkQueue
+
+logger = logging.getLogger(__name__)
+
+_BLOCK_SECONDS = 2.0
+_PAUSE_SECONDS = 0.5
+
+
+class EventFollower:
+    """One per operator."""
+
+    def __init__(
+        self, ledger: Ledger, *, cluster: str, cache: Cache, queue: WorkQueue, positions: Positions
+    ) -> None:
+        self._ledger = ledger
+        self._cluster = cluster
+        self._cache = cache
+        self._queue = queue
+        self._positions = positions
+        self._cursor: str | None = None
+
+    async def begin(self) -> None:
+        """Remember where the stream stands; call it before the first look at anything."""
+        try:
+            self._cursor = await self._ledger.run(calls.last_event_id())
+        except LedgerError:
+            self._cursor = None
+
+    async def run(self) -> None:
+        """Follow for ever."""
+        while True:
+            try:
+                if self._cursor is None:
+                    self._cursor = await self._ledger.run(calls.last_event_id())
+                    self._look_at_everything()
+                await self._follow(self._cursor)
+            except LedgerError:
+                self._cursor = None
+                await asyncio.sleep(_PAUSE_SECONDS)
+            except Exception:
+                # An entry that cannot be read: go on behind it.
+                logger.exception("an event of the ledger cannot be read")
+                self._cursor = None
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _follow(self, cursor: str) -> None:
+        events = await self._ledger.run(calls.events_after(cursor, block_seconds=_BLOCK_SECONDS))
+        for event in events:
+            if event.cluster == self._cluster:
+                self._queue.add(event.uid)
+            self._positions.moved(event.key)
+            self._cursor = event.id
+
+    def _look_at_everything(self) -> None:
+        for uid in self._cache.uids():
+            self._queue.add(uid)

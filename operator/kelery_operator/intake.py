@@ -1,0 +1,60 @@
+"""What a watch event means: a state to take in, or a run that left the watch.
+
+The server shows unfinished runs only, so a run leaves the watch by its deletion and by its end. An end that we wrote
+ourselves needs no look; anything else is looked at before it is called gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kelery import manifest
+from kelery_operator.cache import Cache
+from kelery_operator.looks import Looks
+from kelery_operator.metrics import Metrics
+from kelery_operator.seen import version_of
+from kelery_operator.workqueue import WorkQueue
+from kelery_operator.writer import StatusWriter
+
+
+class Intake:
+    """From events to the cache and the work queue; does no I/O."""
+
+    def __init__(
+        self, *, cache: Cache, queue: WorkQueue, looks: Looks, writer: StatusWriter, metrics: Metrics
+    ) -> None:
+        self._cache = cache
+        self._queue = queue
+        self._looks = looks
+        self._writer = writer
+        self._metrics = metrics
+
+    def event(self, kind: str | None, body: Mapping[str, Any]) -> None:
+        """One watch event; `kind` None is the watch's own list."""
+        self._metrics.events.labels((kind or "LISTED").lower()).inc()
+        if kind == "DELETED":
+            self._left(body)
+        else:
+            self._showed(body)
+
+    def _showed(self, body: Mapping[str, Any]) -> None:
+        uid = manifest.identity(body).uid
+        final = self._writer.final_version(uid)
+        if final is not None:
+            metadata = body.get("metadata")
+            if isinstance(metadata, Mapping) and version_of(metadata) <= final:
+                # A late word about a run whose end is written.
+                return
+            # Somebody has undone its end.
+            self._writer.forget_final(uid)
+        if self._cache.put(body) is not None:
+            self._queue.add(uid)
+
+    def _left(self, body: Mapping[str, Any]) -> None:
+        who = manifest.identity(body)
+        if self._writer.final_version(who.uid) is not None:
+            # Its acknowledgement may still be under way, so it is not forgotten here.
+            self._queue.add(who.uid)
+        elif not self._writer.final_on_its_way(who.uid):
+            self._looks.add(who)

@@ -1,0 +1,303 @@
+"""The one lane: take what changed, ask the ledger, decide, and carry out what was decided.
+
+All ledger calls of a round go in one pipeline, in order of arrival, so first come is first served. A run that trips
+its own round is put back with a growing pause, and nobody else notices. While the ledger is away the lane waits
+for it with everything kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from kelery import jsonlimits, manifest
+from kelery.errors import LedgerError, LedgerUnavailable
+from kelery.ledger import calls
+from kelery.ledger.aio import Ledger
+from kelery.ledger.calls import Call
+from kelery.ledger.messages import Submission
+from kelery.manifest import Identity
+from kelery.model import Record
+from kelery.phases import Reason
+from kelery_operator.actions import (
+    Acknowledge,
+    Action,
+    Cancel,
+    ExpireLater,
+    Forget,
+    Submit,
+    WriteStatus,
+)
+from kelery_operator.cache import Cache
+from kelery_operator.coalescer import Write
+from kelery_operator.decide import Presence, Situation, decide
+from kelery_operator.heartbeat import Heartbeat
+from kelery_operator.looks import Looks
+from kelery_operator.metrics import Metrics
+from kelery_operator.positions import Positions
+from kelery_operator.seen import Seen
+from kelery_operator.settings import OperatorSettings
+from kelery_operator.workqueue import WorkQueue
+from kelery_operator.writer import StatusWriter
+
+logger = logging.getLogger(__name__)
+
+_CHUNK = 250
+_PATIENCE_SECONDS = 2.0
+_OUTAGE_PAUSE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One ledger call for one run."""
+
+    uid: str
+    call: Call[Any]
+    action: Action
+
+
+class Reconciler:
+    """Level-triggered: every round starts from the record and the object as they are."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        cluster: str,
+        settings: OperatorSettings,
+        cache: Cache,
+        queue: WorkQueue,
+        writer: StatusWriter,
+        looks: Looks,
+        positions: Positions,
+        metrics: Metrics,
+        heartbeat: Heartbeat,
+        on_recovery: Callable[[], None],
+    ) -> None:
+        self._ledger = ledger
+        self._cluster = cluster
+        self._settings = settings
+        self._cache = cache
+        self._queue = queue
+        self._writer = writer
+        self._looks = looks
+        self._positions = positions
+        self._metrics = metrics
+        self._heartbeat = heartbeat
+        self._on_recovery = on_recovery
+        self._away_since: float | None = None
+
+    async def run(self) -> None:
+        """Work for ever."""
+        while True:
+            self._heartbeat.idle()
+            uids = await self._queue.take()
+            self._heartbeat.busy()
+            with self._metrics.round_seconds.time():
+                await self._round(uids)
+            self._metrics.queued.set(len(self._queue))
+            self._metrics.queue_age.set(self._queue.oldest_age())
+            self._metrics.cached.set(len(self._cache))
+
+    @property
+    def ledger_answers(self) -> bool:
+        """Whether the ledger answered the last time that it was asked."""
+        return self._away_since is None
+
+    def status_written(self, write: Write, body: Any) -> None:
+        """The API server took a status; its answer is the newest state of the object."""
+        self._cache.put(body)
+        self._queue.add(write.who.uid)
+
+    def object_changed(self, who: Identity) -> None:
+        """A write did not find its object."""
+        self._looks.add(who)
+
+    async def _round(self, uids: Sequence[str]) -> None:
+        ordered = sorted(uids, key=self._order)
+        for start in range(0, len(ordered), _CHUNK):
+            chunk = ordered[start : start + _CHUNK]
+            self._heartbeat.busy()
+            try:
+                await self._chunk(chunk)
+            except LedgerUnavailable as error:
+                self._ledger_failed(error, waiting=ordered[start:])
+                await asyncio.sleep(_OUTAGE_PAUSE)
+                return
+            finally:
+                for uid in chunk if self.ledger_answers else ordered[start:]:
+                    self._queue.done(uid)
+
+    async def _chunk(self, uids: Sequence[str]) -> None:
+        records = await self._view(uids)
+        self._ledger_answered()
+        steps: list[_Step] = []
+        for uid in uids:
+            try:
+                record = records[uid]
+                if isinstance(record, Exception):
+                    raise record
+                steps += self._plan(uid, record=record, ledger_answers=True)
+            except Exception as error:
+                self._failed(uid, error=error)
+        if steps:
+            await self._carry_out(steps)
+
+    async def _view(self, uids: Sequence[str]) -> dict[str, Record | None | Exception]:
+        try:
+            records = await self._ledger.run(calls.view(uids, inline_bytes=jsonlimits.INLINE_BYTES))
+            return dict(zip(uids, records, strict=True))
+        except LedgerUnavailable:
+            raise
+        except Exception:
+            # One record that cannot be read must not hide the others.
+            found: dict[str, Record | None | Exception] = {}
+            for uid in uids:
+                try:
+                    call = calls.view([uid], inline_bytes=jsonlimits.INLINE_BYTES)
+                    found[uid] = (await self._ledger.run(call))[0]
+                except LedgerUnavailable:
+                    raise
+                except Exception as error:
+                    found[uid] = error
+            return found
+
+    def _plan(self, uid: str, *, record: Record | None, ledger_answers: bool) -> list[_Step]:
+        """Decide about one run; writes are offered at once, ledger calls are returned."""
+        seen = self._cache.get(uid)
+        situation = Situation(
+            presence=self._cache.presence(uid),
+            seen=seen,
+            record=record,
+            ledger_answers=ledger_answers,
+            final_written=self._writer.final_version(uid) is not None,
+            default_ttl_seconds=self._settings.default_ttl_seconds,
+        )
+        self._positions.note(uid, record=record if situation.presence is Presence.PRESENT else None)
+        steps: list[_Step] = []
+        for action in decide(situation, now=datetime.now(UTC)):
+            self._metrics.actions.labels(type(action).__name__).inc()
+            match action:
+                case WriteStatus():
+                    if seen is not None:
+                        self._writer.offer(seen.who, action)
+                case Forget() if not steps:
+                    self._forget(uid)
+                case Forget():
+                    # Only when the ledger has heard what comes before.
+                    continue
+                case _:
+                    steps.append(_Step(uid, self._call(uid, action, seen=seen), action))
+        return steps
+
+    def _call(self, uid: str, action: Action, *, seen: Seen | None) -> Call[Any]:
+        match action:
+            case Cancel(mode=mode, reason=reason):
+                return calls.cancel(uid, mode, reason)
+            case Acknowledge(retain_seconds=retain):
+                return calls.acknowledge(uid, retain_seconds=retain)
+            case ExpireLater(due=due) if seen is not None:
+                who = seen.who
+                return calls.expire_later(
+                    self._cluster, uid=uid, namespace=who.namespace, name=who.name, due=due
+                )
+            case Submit() if seen is not None:
+                return calls.submit(self._submission(seen, action))
+        raise AssertionError(f"{type(action).__name__} is no ledger call")
+
+    def _submission(self, seen: Seen, action: Submit) -> Submission:
+        ledger = self._settings.ledger
+        if seen.run is None:
+            return manifest.submission_of_invalid(
+                seen.who,
+                seen.body or {},
+                cluster=self._cluster,
+                settings=ledger,
+                reason=action.born_final or Reason.SPEC_INVALID,
+                message=action.message,
+            )
+        error = ""
+        if action.born_final is not None:
+            said = {"type": action.born_final.value, "message": action.message, "traceback": ""}
+            error = jsonlimits.compact(said)
+        return manifest.submission(
+            seen.run, cluster=self._cluster, settings=ledger, born_final=action.born_final, error_json=error
+        )
+
+    async def _carry_out(self, steps: Sequence[_Step]) -> None:
+        replies = await self._ledger.run_all([step.call for step in steps])
+        failed: set[str] = set()
+        for step, reply in zip(steps, replies, strict=True):
+            if isinstance(reply, LedgerError):
+                failed.add(step.uid)
+                self._failed(step.uid, error=reply)
+        for step in steps:
+            if step.uid in failed:
+                continue
+            self._queue.forget(step.uid)
+            match step.action:
+                case Acknowledge():
+                    self._forget(step.uid)
+                case Submit():
+                    # A ledger that was emptied counts its revisions anew.
+                    self._writer.drop(step.uid)
+                    self._queue.add(step.uid)
+                case Cancel():
+                    self._queue.add(step.uid)
+                case ExpireLater():
+                    self._expires(step.uid, steps=steps)
+
+    def _expires(self, uid: str, *, steps: Sequence[_Step]) -> None:
+        """A finished run without a record has nothing to acknowledge: noting its expiry was all."""
+        if not any(step.uid == uid and isinstance(step.action, Acknowledge) for step in steps):
+            self._forget(uid)
+
+    def _forget(self, uid: str) -> None:
+        self._cache.discard(uid)
+        self._writer.drop(uid)
+        self._queue.forget(uid)
+        self._positions.note(uid, record=None)
+
+    def _failed(self, uid: str, *, error: Exception) -> None:
+        kind = type(error).__name__
+        self._metrics.failures.labels(kind).inc()
+        pause = self._queue.retry(uid)
+        logger.warning(
+            "a round over one run failed: %s",
+            kind if not isinstance(error, LedgerError) else f"{kind}: {error}",
+            extra={"run": uid, "pause": round(pause, 2)},
+            exc_info=None if isinstance(error, LedgerError) else error,
+        )
+
+    def _order(self, uid: str) -> tuple[datetime, int, str, str]:
+        seen = self._cache.get(uid)
+        return seen.order if seen else (datetime.max.replace(tzinfo=UTC), 0, uid, "")
+
+    def _ledger_failed(self, error: LedgerUnavailable, *, waiting: Sequence[str]) -> None:
+        now = time.monotonic()
+        self._metrics.ledger_up.set(0)
+        if self._away_since is None:
+            self._away_since = now
+            logger.warning("the ledger is away; waiting for it: %s", error)
+        for uid in waiting:
+            self._queue.add(uid)
+            if now - self._away_since < _PATIENCE_SECONDS:
+                continue
+            try:
+                self._plan(uid, record=None, ledger_answers=False)
+            except Exception as broken:
+                self._failed(uid, error=broken)
+
+    def _ledger_answered(self) -> None:
+        self._metrics.ledger_up.set(1)
+        if self._away_since is not None:
+            logger.warning("the ledger is back", extra={"seconds": round(time.monotonic() - self._away_since)})
+            self._away_since = None
+            self._on_recovery()
+
+

@@ -1,0 +1,247 @@
+"""Everything that the ledger keeps under one prefix, and the promises that must hold over it at every step.
+
+The checks above `check_against_model` know nothing of the model: they find a wrong ledger even where the
+model is wrong in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from tests.contract.ledger.ledger_model import HELD, LedgerModel, Message
+
+from kelery import doorbell
+from kelery.ledger import calls
+from kelery.ledger.messages import WrittenEvent
+from kelery.ledger.sync import Ledger
+from kelery.model import Record
+from kelery.phases import TRANSITIONS, Phase, Reason
+
+CLUSTER = "c1"
+#: Ends the first half of every message of these tests, so that a message can be read back.
+HEAD_END = "#"
+
+
+class BrokenPromise(AssertionError):
+    """The ledger did something that it promises not to do (and is not merely broken as a program)."""
+
+
+def promise(kept: object, what: str) -> None:
+    """Raise BrokenPromise unless `kept`."""
+    if not kept:
+        raise BrokenPromise(what)
+
+
+def promise_equal(got: object, expected: object, what: str) -> None:
+    """Raise BrokenPromise, saying both, unless they are equal."""
+    if got != expected:
+        raise BrokenPromise(f"{what}: the ledger says {got!r}, promised is {expected!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """The ledger's state at one moment."""
+
+    records: dict[str, Record]
+    #: key -> uid -> limit
+    hold: dict[str, dict[str, int]]
+    #: key -> uids, next one first
+    wait: dict[str, list[str]]
+    leases: dict[str, str]
+    claims: dict[str, set[str]]
+    timers: set[str]
+    live: set[str]
+    unacknowledged: set[str]
+    #: Newest first.
+    queue: list[Message]
+    #: Since the last look.
+    events: list[WrittenEvent]
+
+    def held(self, key: str) -> list[Record]:
+        """The runs of a key whose phase says that they have its slot; asks the records, not `hold`."""
+        return [record for record in self.records.values() if record.key == key and record.phase in HELD]
+
+
+def queue_key(prefix: str) -> str:
+    """The Redis list that stands for the Celery queue of these tests."""
+    return f"{prefix}:queue"
+
+
+def read_facts(
+    ledger: Ledger,
+    *,
+    uids: Sequence[str],
+    keys: Sequence[str],
+    workers: Sequence[str],
+    after_event: str,
+) -> Facts:
+    """All that there is, in two round trips; nobody else writes under the prefix between them."""
+    records = ledger.run(calls.view(uids, inline_bytes=1024))
+    prefix = ledger.prefix
+    pipe = ledger.client.pipeline(transaction=False)
+    pipe.hgetall(f"{prefix}:leases")
+    pipe.zrange(f"{prefix}:timers", 0, -1)
+    pipe.smembers(f"{prefix}:live:{CLUSTER}")
+    pipe.smembers(f"{prefix}:final:{CLUSTER}")
+    pipe.lrange(queue_key(prefix), 0, -1)
+    pipe.xrange(f"{prefix}:events", min=f"({after_event}")
+    for key in keys:
+        pipe.zrange(f"{prefix}:hold:{key}", 0, -1, withscores=True)
+        pipe.zrange(f"{prefix}:wait:{key}", 0, -1)
+    for worker in workers:
+        pipe.smembers(f"{prefix}:claims:{worker}")
+    leases, timers, live, unacknowledged, queue, events, *rest = pipe.execute()
+    key_parts, claims = rest[: 2 * len(keys)], rest[2 * len(keys) :]
+    return Facts(
+        records={uid: record for uid, record in zip(uids, records, strict=True) if record is not None},
+        hold={key: {u: int(n) for u, n in pairs} for key, pairs in zip(keys, key_parts[::2], strict=True)},
+        wait=dict(zip(keys, key_parts[1::2], strict=True)),
+        leases=leases,
+        claims=dict(zip(workers, claims, strict=True)),
+        timers=set(timers),
+        live=set(live),
+        unacknowledged=set(unacknowledged),
+        queue=[_read_message(text) for text in queue],
+        events=[WrittenEvent.read(entry) for entry in events],
+    )
+
+
+def _read_message(text: str) -> Message:
+    head, tag, _ = text.split(HEAD_END)
+    read = doorbell.read_tag(tag)
+    assert read is not None, text
+    return Message(head=head + HEAD_END, uid=read.uid, attempt=read.attempt)
+
+
+def check_slots(facts: Facts, *, keys: Iterable[str]) -> None:
+    """A1, and that no slot is forgotten or lies idle."""
+    for key in keys:
+        held = facts.held(key)
+        promise(
+            not held or len(held) <= min(run.limit for run in held),
+            f"A1: never more holders of {key} than the smallest limit among them, but held by {_say(held)}",
+        )
+        promise_equal(facts.hold[key], {run.uid: run.limit for run in held}, f"the slots of {key}")
+        waiting = {uid for uid, run in facts.records.items() if run.key == key and run.phase is Phase.WAITING}
+        promise_equal(set(facts.wait[key]), waiting, f"the waiters of {key}")
+        if facts.wait[key]:
+            head = facts.records[facts.wait[key][0]]
+            room = min([head.limit, *(run.limit for run in held)])
+            promise(len(held) >= room, f"stuck: {head.uid} waits for {key}, held by {_say(held)}")
+
+
+def check_ways_out(facts: Facts) -> None:
+    """Nothing is stuck: whatever is not final has something that will move it on."""
+    for uid, run in facts.records.items():
+        if run.phase.is_claimed:
+            promise(uid in facts.leases, f"stuck: {uid} is {run.phase.value} without a lease")
+            promise(
+                uid in facts.claims.get(run.worker, ()),
+                f"stuck: {uid} is not among the claims of {run.worker}",
+            )
+        if run.phase is Phase.ADMITTED and run.reason == Reason.WAITING_FOR_WORKER:
+            rings = any((message.uid, message.attempt) == (uid, run.attempt) for message in facts.queue)
+            promise(rings or f"redispatch|{uid}" in facts.timers, f"stuck: nothing rings for {uid}")
+        if run.phase is Phase.ADMITTED and run.reason == Reason.RETRY_BACKOFF:
+            promise(f"retry|{uid}" in facts.timers, f"stuck: nothing ends the back-off of {uid}")
+    for message in facts.queue:
+        run_or_none = facts.records.get(message.uid)
+        promise(
+            run_or_none is None or run_or_none.admitted_at is not None,
+            f"{message.uid} has a message, but was never admitted",
+        )
+
+
+def _say(runs: Iterable[Record]) -> str:
+    return ", ".join(f"{run.uid} ({run.phase.value}, limit {run.limit})" for run in runs)
+
+
+@dataclass(slots=True, kw_only=True)
+class History:
+    """What was seen before: what may never change again, and what may only grow."""
+
+    last_event: str = "0-0"
+    seen: dict[str, tuple[int, Phase, str]] = field(default_factory=dict)
+    fences: dict[str, int] = field(default_factory=dict)
+    highest_fence: int = 0
+    finals: dict[str, tuple[Phase, str, int, str]] = field(default_factory=dict)
+
+    def check(self, facts: Facts) -> None:
+        """Final is final, fences and `rev` only grow, every change was announced and is in the table."""
+        for event in facts.events:
+            self._follow(event)
+            self.last_event = event.id
+        for uid, run in facts.records.items():
+            promise_equal((run.rev, run.phase, run.reason), self.seen.get(uid), f"{uid} as announced last")
+            promise(run.fence >= self.fences.get(uid, 0), f"A8: the fence of {uid} went back to {run.fence}")
+            self.fences[uid] = run.fence
+            if run.phase.is_final:
+                ending = (run.phase, run.reason, run.fence, run.result_json)
+                promise_equal(ending, self.finals.setdefault(uid, ending), f"A5: the end of {uid}")
+            else:
+                promise(uid not in self.finals, f"A3: {uid} was final and is {run.phase.value} again")
+
+    def granted(self, fence: int) -> None:
+        """A claim was granted with this fence."""
+        promise(fence > self.highest_fence, f"A8: fence {fence} was given after {self.highest_fence}")
+        self.highest_fence = fence
+
+    def _follow(self, event: WrittenEvent) -> None:
+        rev, phase, _ = self.seen.get(event.uid, (0, None, ""))
+        promise_equal(event.rev, rev + 1, f"the rev of {event.uid}")
+        if event.phase is not phase:
+            came_from = phase.value if phase else "nothing"
+            promise(
+                event.phase in TRANSITIONS[phase], f"{event.uid} went from {came_from} to {event.phase.value}"
+            )
+        self.seen[event.uid] = (event.rev, event.phase, event.reason)
+
+
+def check_against_model(
+    facts: Facts, model: LedgerModel, *, keys: Iterable[str], workers: Iterable[str]
+) -> None:
+    """Every fact is as the model has it."""
+    runs = model.runs
+    promise_equal(set(facts.records), set(runs), "the runs that are known")
+    for record in facts.records.values():
+        _check_record(record, model=model)
+    for key in keys:
+        promise_equal(
+            facts.wait[key], [run.uid for run in model.waiters(key)], f"the order of waiting for {key}"
+        )
+    claimed = [run for run in runs.values() if run.phase.is_claimed]
+    promise_equal(facts.leases, {run.uid: run.lease for run in claimed}, "the leases")
+    for worker in workers:
+        promise_equal(
+            facts.claims[worker], {run.uid for run in claimed if run.worker == worker}, f"claims of {worker}"
+        )
+    promise_equal(facts.timers, {timer for run in runs.values() for timer in run.timers()}, "the timers")
+    promise_equal(facts.queue, model.queue, "the messages, newest first")
+    promise_equal(facts.live, {run.uid for run in runs.values() if not run.phase.is_final}, "the live runs")
+    promise_equal(
+        facts.unacknowledged,
+        {run.uid for run in runs.values() if run.phase.is_final and not run.purge_scheduled},
+        "the final runs whose last status is not acknowledged",
+    )
+
+
+def _check_record(record: Record, *, model: LedgerModel) -> None:
+    run = model.runs[record.uid]
+    promise_equal((record.phase, record.reason), (run.phase, run.reason), f"phase and reason of {run.uid}")
+    promise_equal((record.attempt, record.fence), (run.attempt, run.fence), f"attempt and fence of {run.uid}")
+    promise_equal(
+        (record.cancel, record.cancel_reason), (run.cancel, run.cancel_reason), f"cancel of {run.uid}"
+    )
+    promise_equal(record.result_json, run.result, f"the result of {run.uid}")
+    attempts = [(one.attempt, one.reason, one.fence, one.worker) for one in record.attempts]
+    promise_equal(attempts, run.attempts, f"the ended attempts of {run.uid}")
+    ahead = model.waiters(run.key) if run.phase is Phase.WAITING else []
+    promise_equal(record.position, ahead.index(run) + 1 if ahead else 0, f"the position of {run.uid}")
+    if run.backs_off:
+        # Both are from the clock of the one call that ended the attempt, so the difference is exact.
+        ended = record.attempts[0].finished
+        assert ended is not None, record
+        promise_equal(record.due, ended + int(run.backoff_seconds * 1_000_000), f"the back-off of {run.uid}")
+    else:
+        promise_equal(record.due, None, f"when the next attempt of {run.uid} is due")

@@ -1,0 +1,31 @@
+"""The ledger keeps its promises under any sequence of calls: Hypothesis drives the real one on a real Valkey.
+
+`KELERY_HYPOTHESIS=thorough` makes many more and longer examples.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+from tests.contract.ledger.ledger_machine import machine_for
+
+from kelery.ledger.sync import connect
+
+THOROUGH = os.environ.get("KELERY_HYPOTHESIS") == "thorough"
+
+SETTINGS = settings(
+    max_examples=3000 if THOROUGH else 100,
+    stateful_step_count=60 if THOROUGH else 40,
+    derandomize=False,
+    deadline=None,
+    print_blob=True,
+    # How long the server takes says nothing about the strategies.
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+def test_the_ledger_keeps_its_promises_in_any_sequence_of_calls(valkey_url: str) -> None:
+    with connect(valkey_url, timeout_seconds=10, client_name="state-machine") as client:
+        run_state_machine_as_test(machine_for(client), settings=SETTINGS)

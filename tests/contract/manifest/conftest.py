@@ -1,0 +1,40 @@
+"""A namespace of one's own on the real API server, with the CRD served and the admission policy in force."""
+
+from collections.abc import Callable
+from uuid import uuid4
+
+import pytest
+from tests.contract.manifest.taskruns_over_http import TaskRuns
+from tests.contract.manifest.until_in_force import poll_until
+
+from kelery_dev.cluster_access import ClusterAccess
+from kelery_dev.control_plane import ControlPlane
+
+
+@pytest.fixture(scope="session")
+def access(control_plane: ControlPlane) -> ClusterAccess:
+    """The administrator's access."""
+    return control_plane.access()
+
+
+@pytest.fixture(scope="session")
+def new_namespace(access: ClusterAccess) -> Callable[[dict[str, str]], str]:
+    """Makes a namespace with the given labels."""
+
+    def make(labels: dict[str, str]) -> str:
+        name = f"manifest-{uuid4().hex[:8]}"
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+        answer = access.request("POST", path="/api/v1/namespaces", body=body)
+        assert answer.status == 201, answer.message
+        return name
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def taskruns(access: ClusterAccess, new_namespace: Callable[[dict[str, str]], str]) -> TaskRuns:
+    """The administrator's TaskRuns in a namespace without labels."""
+    door = TaskRuns(access=access, namespace=new_namespace({}))
+    probe = door.create({"task": "demo.add", "args": [1]})
+    poll_until(lambda: door.try_replace(probe, spec={"task": "demo.add", "args": [2]}), status=422)
+    return door

@@ -1,0 +1,115 @@
+"""The right to run a task: asked of RBAC where the namespace wants it, not asked elsewhere.
+
+RBAC and the service accounts are real.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from tests.contract.manifest.taskruns_over_http import TaskRuns
+from tests.contract.manifest.until_in_force import poll_until
+
+from kelery_dev.cluster_access import ClusterAccess
+
+_RBAC = "/apis/rbac.authorization.k8s.io/v1"
+_LABEL = "kelery.dev/require-task-use"
+
+NewNamespace = Callable[[dict[str, str]], str]
+Rule = dict[str, list[str]]
+
+_CREATE: Rule = {"apiGroups": ["kelery.dev"], "resources": ["taskruns"], "verbs": ["create", "get", "patch"]}
+
+
+def _use(*tasks: str) -> Rule:
+    return {
+        "apiGroups": ["kelery.dev"],
+        "resources": ["tasks"],
+        "verbs": ["use"],
+        "resourceNames": list(tasks),
+    }
+
+
+def _post(access: ClusterAccess, *, path: str, body: dict[str, object]) -> dict[str, object]:
+    answer = access.request("POST", path=path, body=body)
+    assert answer.status == 201, answer.message
+    return dict(answer.body)
+
+
+def _service_account(access: ClusterAccess, *, namespace: str, rules: list[Rule]) -> TaskRuns:
+    """A new service account with these rights in the namespace, and its door to the TaskRuns there."""
+    accounts = f"/api/v1/namespaces/{namespace}/serviceaccounts"
+    metadata = {"name": "user", "namespace": namespace}
+    _post(access, path=accounts, body={"metadata": metadata})
+    answer = access.request("POST", path=f"{accounts}/user/token", body={"spec": {}})
+    assert answer.status == 201, answer.message
+    token = answer.body["status"]["token"]
+    _post(access, path=f"{_RBAC}/namespaces/{namespace}/roles", body={"metadata": metadata, "rules": rules})
+    _post(
+        access,
+        path=f"{_RBAC}/namespaces/{namespace}/rolebindings",
+        body={
+            "metadata": metadata,
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "user"},
+            "subjects": [{"kind": "ServiceAccount", **metadata}],
+        },
+    )
+    return TaskRuns(access=replace(access, headers={"Authorization": f"Bearer {token}"}), namespace=namespace)
+
+
+@pytest.fixture(scope="module")
+def user(access: ClusterAccess, new_namespace: NewNamespace) -> TaskRuns:
+    """May create TaskRuns and use two tasks, in a namespace that asks for the right."""
+    namespace = new_namespace({_LABEL: "true"})
+    rules = [_CREATE, _use("demo.add", "проект.задача")]
+    user = _service_account(access, namespace=namespace, rules=rules)
+    poll_until(lambda: user.try_create({"task": "demo.add"}), status=201)
+    poll_until(lambda: user.try_create({"task": "demo.fail"}), status=403)
+    return user
+
+
+@pytest.mark.parametrize("task", ["demo.add", "проект.задача"])
+def test_a_task_with_the_right_to_use_it_is_accepted(user: TaskRuns, task: str) -> None:
+    answer = user.try_create({"task": task})
+    assert answer.status == 201, answer.message
+
+
+@pytest.mark.parametrize("task", ["demo.fail", "demo.add2", "demo", "demo.*", "*"])
+def test_a_task_without_the_right_to_use_it_is_refused_by_name(user: TaskRuns, task: str) -> None:
+    answer = user.try_create({"task": task})
+    assert answer.status == 403, answer.body
+    assert f"spec.task: you may not run the task {task} in the namespace {user.namespace}" in answer.message
+    assert f"use on tasks.kelery.dev/{task}" in answer.message
+
+
+def test_cancelling_takes_no_right_to_use_the_task(access: ClusterAccess, user: TaskRuns) -> None:
+    administrator = TaskRuns(access=access, namespace=user.namespace)
+    name = administrator.create({"task": "demo.fail"})["metadata"]["name"]
+    answer = user.patch(name, merge={"spec": {"cancel": "Graceful"}})
+    assert answer.status == 200, answer.message
+
+
+@pytest.mark.parametrize("labels", [{}, {_LABEL: "false"}, {_LABEL: ""}], ids=["none", "false", "empty"])
+def test_a_namespace_without_the_label_asks_for_no_right(
+    access: ClusterAccess, new_namespace: NewNamespace, user: TaskRuns, labels: dict[str, str]
+) -> None:
+    """`user` is here so that the policy is known to be in force."""
+    other = _service_account(access, namespace=new_namespace(labels), rules=[_CREATE])
+    answer = poll_until(lambda: other.try_create({"task": "demo.fail"}), status=201)
+    assert answer.body["spec"]["task"] == "demo.fail"
+
+
+def test_a_namespace_that_gets_the_label_later_asks_from_then_on(
+    access: ClusterAccess, new_namespace: NewNamespace
+) -> None:
+    namespace = new_namespace({})
+    other = _service_account(access, namespace=namespace, rules=[_CREATE])
+    poll_until(lambda: other.try_create({"task": "demo.add"}), status=201)
+    answer = access.request(
+        "PATCH",
+        path=f"/api/v1/namespaces/{namespace}",
+        body={"metadata": {"labels": {_LABEL: "true"}}},
+        content_type="application/merge-patch+json",
+    )
+    assert answer.status == 200, answer.message
+    poll_until(lambda: other.try_create({"task": "demo.add"}), status=403)

@@ -1,0 +1,56 @@
+"""A program that plays a part of the stack: it does on command what a real one does only in trouble.
+
+`stand_in.py worker ...` prints Celery's ready line; `stand_in.py operator` serves /readyz where it is told.
+`--stubborn` makes it ignore SIGTERM and SIGQUIT; `--orphan FILE` starts a process in another session and
+writes its pid; `--exit CODE` ends it at once.
+"""
+
+import argparse
+import http.server
+import os
+import signal
+import subprocess
+import sys
+import time
+
+
+class Ready(http.server.BaseHTTPRequestHandler):
+    """Answers every GET with 200."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing to say."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("role")
+    parser.add_argument("--stubborn", action="store_true")
+    parser.add_argument("--orphan")
+    parser.add_argument("--exit", type=int)
+    options, _ = parser.parse_known_args()
+    if options.exit is not None:
+        print("giving up", flush=True)
+        sys.exit(options.exit)
+    for number in (signal.SIGTERM, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN if options.stubborn else lambda *_: os._exit(0))
+    if options.orphan:
+        orphan = subprocess.Popen(
+            [sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True
+        )
+        with open(options.orphan, "w") as file:
+            file.write(str(orphan.pid))
+    print(f"{options.role} pid={os.getpid()} redis={os.environ.get('KELERY_REDIS_URL')}", flush=True)
+    if options.role == "operator":
+        host, _, port = os.environ["KELERY_OPERATOR_HEALTH_ADDR"].rpartition(":")
+        http.server.HTTPServer((host, int(port)), Ready).serve_forever()
+    print(f"celery@{options.role} ready.", flush=True)
+    while True:
+        time.sleep(60)
+
+
+if __name__ == "__main__":
+    main()

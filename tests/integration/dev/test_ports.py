@@ -1,0 +1,58 @@
+"""The ports of a stack: remembered from start to start, and kept from others."""
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from kelery_dev import ports
+from kelery_dev.errors import DevError
+from kelery_dev.state_dir import ReservedPort
+
+
+def test_a_port_in_use_is_refused_by_number() -> None:
+    reserved = ReservedPort(ports.free_port())
+    number = reserved._socket.getsockname()[1]
+    with pytest.raises(DevError, match=f"port {number} is in use .* --port"):
+        ReservedPort(number)
+    reserved.release()
+    ReservedPort(number).release()
+
+
+def test_a_reserved_port_refuses_connections() -> None:
+    number = ports.free_port()
+    reserved = ReservedPort(number)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", number), timeout=1)
+    reserved.release()
+
+
+def test_ports_are_the_same_the_next_time(tmp_path: Path) -> None:
+    file = tmp_path / "ports.json"
+    first = ports.remembered_ports(file, names=("a", "b"))
+    assert ports.remembered_ports(file, names=("a", "b")) == first
+    assert first["a"] != first["b"]
+
+
+def test_a_port_that_was_taken_meanwhile_is_replaced_and_the_others_stay(tmp_path: Path) -> None:
+    file = tmp_path / "ports.json"
+    first = ports.remembered_ports(file, names=("a", "b"))
+    with socket.create_server(("127.0.0.1", first["a"])):
+        second = ports.remembered_ports(file, names=("a", "b"))
+    assert second["a"] != first["a"]
+    assert second["b"] == first["b"]
+
+
+def test_two_callers_share_a_file_of_ports(tmp_path: Path) -> None:
+    file = tmp_path / "ports.json"
+    one = ports.remembered_ports(file, names=("a",))
+    two = ports.remembered_ports(file, names=("b",))
+    assert json.loads(file.read_text()) == {**one, **two}
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"a": "x"}', '{"a": 99999}', "{"])
+def test_a_damaged_file_of_ports_counts_as_none(content: str, tmp_path: Path) -> None:
+    file = tmp_path / "ports.json"
+    file.write_text(content)
+    assert ports.is_free(ports.remembered_ports(file, names=("a",))["a"])

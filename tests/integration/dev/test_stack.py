@@ -1,0 +1,195 @@
+"""The whole `kelery dev` as a process of its own: it comes up, keeps its state, and leaves nothing behind."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from tests.integration.dev.conftest import Marked, wait_until
+from tests.integration.dev.test_control_plane import RUN
+
+from kelery_dev.binaries import Binaries
+from kelery_dev.ports import free_port
+
+PROGRAM = str(Path(__file__).with_name("stack_with_stand_ins.py"))
+UP = "the stack is up"
+
+
+class RunningStack:
+    """One `kelery dev` with stand-ins for worker and operator."""
+
+    def __init__(
+        self, folder: Path, *, port: int, flags: tuple[str, ...], environment: dict[str, str]
+    ) -> None:
+        self.folder = folder
+        self.port = port
+        self.output = folder.with_name(f"{folder.name}-{time.monotonic_ns()}.out")
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, PROGRAM, str(folder), str(port), *flags],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment,
+            )
+
+    def text(self) -> str:
+        return self.output.read_text()
+
+    def wait_for(self, text: str, *, timeout: float = 60) -> None:
+        """Wait until it printed a text; fail at once if it ended before."""
+        wait_until(
+            lambda: text in self.text() or self.process.poll() is not None, timeout=timeout, state=self.text
+        )
+        assert text in self.text(), self.text()
+
+    def exports(self) -> dict[str, str]:
+        """The lines that it shows for copying."""
+        lines = [line for line in self.text().splitlines() if line.startswith("export ")]
+        return dict(line.removeprefix("export ").split("=", 1) for line in lines)
+
+    def end(self, number: signal.Signals) -> float:
+        """Send a signal and wait for the end; how long that took."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        self.process.wait(timeout=30)
+        return time.monotonic() - began
+
+
+StartStack = Callable[..., RunningStack]
+
+
+@pytest.fixture
+def start_stack(tmp_path: Path, marked: Marked, control_plane_binaries: Binaries) -> Iterator[StartStack]:
+    """Start stacks that share one state directory unless told otherwise."""
+    environment = {**marked.environment, "KUBEBUILDER_ASSETS": str(control_plane_binaries.folder)}
+    started: list[RunningStack] = []
+
+    def start(*flags: str, folder: str = "state", port: int = 0) -> RunningStack:
+        stack = RunningStack(
+            tmp_path / folder, port=port or free_port(), flags=flags, environment=environment
+        )
+        started.append(stack)
+        return stack
+
+    yield start
+    for stack in started:
+        stack.process.kill()
+        stack.process.wait()
+
+
+def kubectl(stack: RunningStack, binaries: Binaries, *arguments: str, given: str = "") -> str:
+    """kubectl with nothing but what the stack told the person to export."""
+    done = subprocess.run(
+        [str(binaries.kubectl), *arguments],
+        env={"KUBECONFIG": stack.exports()["KUBECONFIG"], "HOME": str(stack.folder)},
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_sigterm_leaves_nothing_running_and_the_next_start_finds_everything(
+    start_stack: StartStack, marked: Marked, control_plane_binaries: Binaries
+) -> None:
+    stack = start_stack()
+    stack.wait_for(UP)
+    kubectl(stack, control_plane_binaries, "create", "-f", "-", given=json.dumps(RUN))
+    with redis.Redis.from_url(stack.exports()["REDIS_URL"]) as client:
+        client.set("kept", "yes")
+    exports = stack.exports()
+    assert stack.end(signal.SIGTERM) < 15
+    assert marked.names() == []
+    assert stack.process.returncode == 0, stack.text()
+
+    again = start_stack()
+    again.wait_for(UP)
+    assert again.exports() == exports
+    assert kubectl(again, control_plane_binaries, "get", "taskruns", "-o", "name") == (
+        "taskrun.kelery.dev/first\n"
+    )
+    with redis.Redis.from_url(exports["REDIS_URL"]) as client:
+        assert client.get("kept") == b"yes"
+
+
+def test_a_watch_and_a_worker_that_will_not_end_do_not_keep_it_beyond_fifteen_seconds(
+    start_stack: StartStack, marked: Marked, control_plane_binaries: Binaries
+) -> None:
+    stack = start_stack("--stubborn")
+    stack.wait_for(UP)
+    watch = subprocess.Popen(
+        [str(control_plane_binaries.kubectl), "get", "namespaces", "--watch"],
+        env={"KUBECONFIG": stack.exports()["KUBECONFIG"], "HOME": str(stack.folder)},
+        stdout=subprocess.PIPE,
+    )
+    with watch:
+        assert watch.stdout is not None
+        assert watch.stdout.readline()
+        took = stack.end(signal.SIGINT)
+        watch.kill()
+    assert took < 15
+    assert marked.names() == []
+
+
+def test_a_second_ctrl_c_kills_at_once(start_stack: StartStack, marked: Marked) -> None:
+    stack = start_stack("--stubborn")
+    stack.wait_for(UP)
+    stack.process.send_signal(signal.SIGINT)
+    stack.wait_for("press Ctrl-C again")
+    assert stack.end(signal.SIGINT) < 4
+    assert marked.names() == []
+
+
+def test_sigkill_leaves_nothing_running(start_stack: StartStack, marked: Marked) -> None:
+    stack = start_stack()
+    stack.wait_for(UP)
+    assert len(marked.names()) == 6
+    stack.end(signal.SIGKILL)
+    wait_until(lambda: not marked.names(), timeout=10, state=marked.names)
+
+
+def test_a_signal_while_it_comes_up_leaves_nothing_running(start_stack: StartStack, marked: Marked) -> None:
+    stack = start_stack()
+    stack.wait_for("etcd is up")
+    assert stack.end(signal.SIGTERM) < 15
+    assert marked.names() == []
+    assert UP not in stack.text()
+
+
+def test_a_second_one_on_the_same_directory_or_port_is_refused(
+    start_stack: StartStack, marked: Marked
+) -> None:
+    first = start_stack()
+    first.wait_for("valkey is up")
+    same_folder = start_stack()
+    assert same_folder.process.wait(timeout=20) == 1
+    assert f"refused: another kelery dev (process {first.process.pid}) uses" in same_folder.text()
+    same_port = start_stack(folder="other", port=first.port)
+    assert same_port.process.wait(timeout=20) == 1
+    assert f"refused: port {first.port} is in use" in same_port.text()
+    first.wait_for(UP)
+
+
+def test_a_server_of_the_stack_that_crashes_comes_back(
+    start_stack: StartStack, marked: Marked, control_plane_binaries: Binaries
+) -> None:
+    stack = start_stack()
+    stack.wait_for(UP)
+    for name in ("etcd", "valkey-server"):
+        [victim] = [process for process in marked.processes() if process.name() == name]
+        victim.kill()
+    stack.wait_for("etcd died (signal SIGKILL); starting it again in 1 s")
+    stack.wait_for("valkey died (signal SIGKILL)")
+    wait_until(
+        lambda: stack.text().count("etcd is up") == 2 and stack.text().count("valkey is up") == 2,
+        timeout=30,
+        state=stack.text,
+    )
+    kubectl(stack, control_plane_binaries, "create", "namespace", "after")

@@ -1,0 +1,58 @@
+"""`kelery worker`: Celery's worker with the flags that suit Kelery."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@click.option(
+    "-A",
+    "--app",
+    default="kelery_worker.demo",
+    show_default=True,
+    help="The Celery app: a module, or module:name.",
+)
+@click.option(
+    "-c", "--concurrency", type=click.IntRange(min=1), help="Pool processes; by default one a core."
+)
+@click.option("-Q", "--queues", help="Comma-separated Celery queues; by default the app's own.")
+@click.option("-n", "--name", default="kelery@%h", show_default=True, help="The worker's node name.")
+@click.option("-l", "--loglevel", default="INFO", show_default=True)
+@click.argument("celery_args", nargs=-1, type=click.UNPROCESSED)
+def worker(
+    app: str,
+    concurrency: int | None,
+    queues: str | None,
+    name: str,
+    loglevel: str,
+    celery_args: tuple[str, ...],
+) -> None:
+    """Run a Celery worker that takes Kelery's runs (and plain Celery tasks).
+
+    CELERY_ARGS are handed on to `celery worker`. The prefork pool is required: no other can stop a task for
+    certain.
+    """
+    command = [
+        "-A",
+        app,
+        "worker",
+        "-I",
+        "kelery_worker",
+        "-P",
+        "prefork",
+        "-O",
+        "fair",
+        "--disable-prefetch",
+    ]
+    # They only serve Celery's own revokes and elections, which Kelery does not use.
+    command += ["--without-gossip", "--without-mingle", "-n", name, "-l", loglevel]
+    if concurrency is not None:
+        command += ["-c", str(concurrency)]
+    if queues:
+        command += ["-Q", queues]
+    # As a process of its own: Celery gets the signals itself, and sees the command line that it expects.
+    os.execv(sys.executable, [sys.executable, "-m", "celery", *command, *celery_args])

@@ -1,0 +1,54 @@
+"""Listens for cancels of this worker's runs, so that they need not wait for the next renewal.
+
+Only a push: the answer to a renewal is what stops a run, so a nudge that is lost costs time and nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from redis import exceptions as redis_exceptions
+
+from kelery.ledger import sync
+
+logger = logging.getLogger("kelery.worker")
+
+_LISTEN_SECONDS = 5.0
+_AGAIN_SECONDS = 1.0
+
+
+class NudgeListener:
+    """A thread that calls `heard` for every message on `channel`, and once after each new subscription."""
+
+    def __init__(self, ledger: sync.Ledger, *, channel: str, heard: Callable[[], None]) -> None:
+        self._client = ledger.client
+        self._channel = channel
+        self._heard = heard
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="kelery-nudges", daemon=True)
+
+    def start(self) -> None:
+        """Start listening; Redis need not be there yet."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop at the next occasion; the thread ends with the process at the latest."""
+        self._stopping.set()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._listen()
+            except (redis_exceptions.RedisError, OSError, ValueError) as error:
+                logger.debug("cannot listen for cancels: %s", error)
+                self._stopping.wait(_AGAIN_SECONDS)
+
+    def _listen(self) -> None:
+        with self._client.pubsub() as subscription:
+            subscription.subscribe(self._channel)
+            while not self._stopping.is_set():
+                if subscription.get_message(timeout=_LISTEN_SECONDS) is not None:
+                    # Also for the confirmation of the subscription: what was said before it was not heard.
+                    self._heard()

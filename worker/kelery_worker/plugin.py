@@ -1,0 +1,64 @@
+"""Hooks the plug-in into Celery. Importing it in a process that is no worker changes nothing there.
+
+Where each hook has to be, and which look right but are silently ignored, was measured on Celery 5.7;
+docs/worker.md keeps the list.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from celery import signals
+from celery.app.task import Task
+from celery.utils.imports import symbol_by_name
+from celery.worker.consumer import Consumer
+from celery.worker.request import Request
+
+from kelery_worker import child, log_filter, retry_capture, unknown_task
+from kelery_worker.request import RunRequest
+
+logger = logging.getLogger("kelery.worker")
+
+_installed = False
+
+
+def install() -> None:
+    """Connect everything, once a process."""
+    global _installed
+    if _installed:
+        return
+    _installed = True
+    task_class: Any = Task
+    task_class.Request = RunRequest
+    retry_capture.install(task_class)
+    child.install(task_class)
+    unknown_task.install(Consumer)
+    log_filter.install()
+    # The last public moment before the worker's steps are put together, and after -I was imported.
+    signals.worker_init.connect(_prepare_worker, weak=False)
+
+
+def _prepare_worker(sender: Any, **_: Any) -> None:
+    from kelery_worker.bootstep import KeeperStep
+
+    worker = sender
+    worker.app.steps["worker"].add(KeeperStep)
+    # A message in a worker's own buffer waits behind what runs there, although another worker may be idle.
+    worker.app.conf.worker_disable_prefetch = True
+    worker.prefetch_multiplier = 1
+    for task in worker.app.tasks.values():
+        _wrap_custom_request(task)
+
+
+def _wrap_custom_request(task: Any) -> None:
+    """A task with a Request class of its own keeps it, with the start gate in front."""
+    own = symbol_by_name(task.Request)
+    if issubclass(own, RunRequest):
+        return
+    if not issubclass(own, Request):
+        logger.warning(
+            "task %s: its Request is no subclass of Celery's; it cannot run Kelery's runs", task.name
+        )
+        return
+    task.Request = type(f"Run{own.__name__}", (RunRequest, own), {})

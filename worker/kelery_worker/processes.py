@@ -1,0 +1,144 @@
+"""Processes that belong to a run: noticing death, and ending whatever a run has started.
+
+A run's own subprocesses are found in three ways, since each alone misses some: by the environment marker
+(survives re-parenting, not an emptied environment), as descendants of the pool child (lost once it is dead),
+and by its process group (covers a fork without exec). Linux only, as the prefork pool's own death signal is.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+#: Set by the child around a task body: "<worker nonce>:<uid>:<fence>".
+MARKER = "KELERY_RUN"
+
+_PROC = "/proc"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """One line of the process table. `started` is in clock ticks since boot."""
+
+    pid: int
+    parent: int
+    group: int
+    started: int
+    is_zombie: bool
+
+
+def open_pidfd(pid: int) -> int | None:
+    """A descriptor that becomes readable when `pid` dies; None if it is gone already or cannot be watched."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return None
+
+
+def is_alive(pid: int) -> bool:
+    """Whether `pid` still executes; a zombie does not."""
+    process = _read(pid)
+    return process is not None and not process.is_zombie
+
+
+def started_at(pid: int) -> int | None:
+    """When `pid` started, in ticks since boot; None if it is gone. Tells a process from a later one with its
+    pid.
+    """
+    process = _read(pid)
+    return process.started if process else None
+
+
+def table() -> list[Process]:
+    """All processes that we can see."""
+    found = (_read(int(entry)) for entry in os.listdir(_PROC) if entry.isdigit())
+    return [process for process in found if process is not None]
+
+
+def descendants(of: int, among: Iterable[Process]) -> set[int]:
+    """The pids below `of` in the process tree, without itself."""
+    children: dict[int, list[int]] = {}
+    for process in among:
+        children.setdefault(process.parent, []).append(process.pid)
+    found: set[int] = set()
+    pending = [of]
+    while pending:
+        for pid in children.get(pending.pop(), ()):
+            if pid not in found:
+                found.add(pid)
+                pending.append(pid)
+    return found
+
+
+def below(child: int) -> set[tuple[int, int]]:
+    """The living processes (pid, started) below pool child `child`."""
+    living = [process for process in table() if not process.is_zombie]
+    pids = descendants(child, living)
+    return {(process.pid, process.started) for process in living if process.pid in pids}
+
+
+def belonging(
+    *, marker: str, child: int | None, since: int | None, until: int | None, remembered: set[tuple[int, int]]
+) -> set[int]:
+    """Every living process of a run but its pool child.
+
+    `since` and `until` (ticks) bound the run's time in its child: the child's process group also holds what
+    earlier tasks left and, once the run has returned, what the next one starts. A marker of another run tells
+    likewise.
+    """
+    found = set()
+    own = f"{MARKER}={marker}".encode()
+    any_run = f"{MARKER}=".encode()
+    for process in table():
+        if process.is_zombie or process.pid in (child, os.getpid()):
+            continue
+        environment = _environment(process.pid)
+        if own in environment or (process.pid, process.started) in remembered:
+            found.add(process.pid)
+        elif process.group == child and any_run not in environment:
+            began_within = since is not None and process.started >= since
+            if began_within and (until is None or process.started < until):
+                found.add(process.pid)
+    return found
+
+
+def kill_all(pids: Iterable[int]) -> None:
+    """SIGKILL each; one that is gone is fine."""
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            continue
+
+
+def ticks_now() -> int:
+    """Now, as `Process.started` counts it."""
+    with open(f"{_PROC}/uptime", encoding="ascii") as uptime:
+        return int(float(uptime.read().split()[0]) * os.sysconf("SC_CLK_TCK"))
+
+
+def _read(pid: int) -> Process | None:
+    try:
+        with open(f"{_PROC}/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+            text = stat.read()
+    except OSError:
+        return None
+    # The command's name may hold spaces and brackets; the fields start after the last one.
+    fields = text[text.rindex(")") + 2 :].split()
+    return Process(
+        pid=pid,
+        parent=int(fields[1]),
+        group=int(fields[2]),
+        started=int(fields[19]),
+        is_zombie=fields[0] in "ZX",
+    )
+
+
+def _environment(pid: int) -> bytes:
+    try:
+        with open(f"{_PROC}/{pid}/environ", "rb") as environ:
+            return environ.read()
+    except OSError:
+        return b""

@@ -1,0 +1,153 @@
+"""The start gate: a Kelery message becomes a claim before its task body may start.
+
+`revoked()` is the last thing that Celery asks in the main process before it hands a request to the pool. The
+class that Celery derives from a task's Request shadows `execute_using_pool` and `on_success`, so those two
+are wrapped when it is made.
+
+Invariant: a Kelery request reaches the pool only with a good claim, and its message is acknowledged by then:
+the ledger, not the broker, brings a run back. Celery's own `revoke` has no say over a run that has not
+started; `cancel` has.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from billiard.einfo import ExceptionWithTraceback  # type: ignore[attr-defined]
+from billiard.exceptions import Terminated, TimeLimitExceeded, WorkerLostError
+from celery.worker import request as celery_request
+from celery.worker import state as worker_state
+
+from kelery import doorbell
+from kelery_worker import keeper_access
+
+logger = logging.getLogger("kelery.worker")
+
+#: In the request dict that goes to the child: {"uid", "fence", "attempt", "worker_nonce"}.
+CLAIM_FIELD = "kelery_claim"
+
+#: What Celery reports while the process is still ending, or for one that is gone.
+_DYING = (SystemExit, KeyboardInterrupt, WorkerLostError, Terminated, TimeLimitExceeded)
+
+
+# The published types of Celery's Request lack what is overridden here, and say otherwise of a pid.
+_Request: Any = celery_request.Request
+
+
+class RunRequest(_Request):  # type: ignore[misc]
+    """Celery's Request, with the gate; plain messages take Celery's own way through it."""
+
+    #: Set by the keeper when it stops the run for its time.
+    timed_out_after: float | None = None
+    _kelery_passed: bool | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "execute_using_pool" in cls.__dict__:
+            cls.execute_using_pool = _watching_dispatch(cls.__dict__["execute_using_pool"])
+        if "on_success" in cls.__dict__:
+            cls.on_success = _telling_return(cls.__dict__["on_success"])
+
+    @property
+    def is_run(self) -> bool:
+        """Whether this is a Kelery run and not a plain Celery task."""
+        return doorbell.HEADER in self._request_dict
+
+    def revoked(self) -> bool:
+        """Celery's question "may it start?"; True keeps it from starting."""
+        if not self.is_run:
+            return bool(super().revoked())
+        if self._kelery_passed is None:
+            self._kelery_passed = self._gate()
+        return not self._kelery_passed
+
+    def _gate(self) -> bool:
+        keeper = keeper_access.get()
+        if keeper is None or keeper.is_draining:
+            # Not acknowledged: the broker gives the message back when this worker's connection closes.
+            worker_state.task_ready(self)
+            return False
+        claim = keeper.claim(self, tag=doorbell.read_tag(str(self._message.delivery_tag)))
+        self.acknowledge()
+        if claim is None:
+            worker_state.task_ready(self)
+            return False
+        self._request_dict[CLAIM_FIELD] = {
+            "uid": claim.uid,
+            "fence": claim.fence,
+            "attempt": claim.attempt,
+            "worker_nonce": keeper.nonce,
+        }
+        return True
+
+    def on_accepted(self, pid: int, time_accepted: float) -> None:
+        """A pool child has taken the request."""
+        keeper = keeper_access.get()
+        if self.is_run and keeper is not None:
+            keeper.accepted(self.id, pid)
+        super().on_accepted(pid, time_accepted)
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:
+        """Celery's own time limit, from the task's decorator; it says so before the process is dead."""
+        keeper = keeper_access.get()
+        if self.is_run and not soft and keeper is not None:
+            keeper.timed_out(self.id, timeout)
+        super().on_timeout(soft, timeout)
+
+    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
+        """The body raised, or its process is gone."""
+        keeper = keeper_access.get()
+        if not self.is_run or keeper is None:
+            super().on_failure(exc_info, send_failed_event, return_ok)
+            return
+        error = _bare(exc_info.exception)
+        if isinstance(error, _DYING):
+            keeper.dying(self.id)
+            if self.timed_out_after is not None and isinstance(error, Terminated):
+                self._show_timeout(self.timed_out_after)
+        else:
+            keeper.returned(self.id, error)
+        super().on_failure(exc_info, send_failed_event, return_ok)
+
+    def _show_timeout(self, seconds: float) -> None:
+        """For plain Celery clients a run that was killed for its time is a FAILURE, not REVOKED."""
+        self._already_cancelled = True
+        self.task.backend.mark_as_failure(
+            self.id, TimeLimitExceeded(seconds), request=self._context, store_result=self.store_errors
+        )
+
+
+def _bare(error: Any) -> BaseException:
+    bare = error.exc if isinstance(error, ExceptionWithTraceback) else error
+    return bare if isinstance(bare, BaseException) else RuntimeError(str(bare))
+
+
+def _watching_dispatch(dispatch: Callable[..., Any]) -> Callable[..., Any]:
+    def execute_using_pool(self: RunRequest, pool: Any, **kwargs: Any) -> Any:
+        if not self.is_run:
+            return dispatch(self, pool, **kwargs)
+        result = None
+        try:
+            result = dispatch(self, pool, **kwargs)
+        finally:
+            keeper = keeper_access.get()
+            # A pool that is closing takes nothing, and says so only by returning nothing.
+            if result is None and self._kelery_passed and keeper is not None:
+                keeper.not_dispatched(self.id)
+        return result
+
+    return execute_using_pool
+
+
+def _telling_return(on_success: Callable[..., Any]) -> Callable[..., Any]:
+    def told(self: RunRequest, failed_retval_runtime: Any, **kwargs: Any) -> Any:
+        keeper = keeper_access.get()
+        if self.is_run and keeper is not None:
+            failed, retval, _ = failed_retval_runtime
+            if not (failed and isinstance(_bare(retval.exception), _DYING)):
+                keeper.returned(self.id, _bare(retval.exception) if failed else None)
+        return on_success(self, failed_retval_runtime, **kwargs)
+
+    return told
