@@ -62,7 +62,7 @@ def render(record: Record, *, previous: Mapping[str, Any]) -> dict[str, Any]:
 def render_ledger_lost(previous: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
     """The last status of a run that had started and of which the ledger has no record."""
     old, moment = _mapping(previous), moments.of(now)
-    attempt = old.get("attempt")
+    attempt = _count(old.get("attempt"))
     timing = {
         name: moments.readable(_mapping(old.get("timing")).get(name))
         for name in ("queued", "admitted", "started")
@@ -71,7 +71,7 @@ def render_ledger_lost(previous: Mapping[str, Any], *, now: datetime) -> dict[st
     return _present(
         phase=Phase.FAILED.value,
         reason=Reason.LEDGER_LOST.value,
-        attempt=attempt if isinstance(attempt, int) and attempt >= 0 else 1,
+        attempt=1 if attempt is None else attempt,
         worker=boundedtext.line(old.get("worker"), longest=_LONGEST_NAME),
         timing=_present(**timing, finished=moments.precise(moment)),
         startTime=moments.readable(old.get("startTime")),

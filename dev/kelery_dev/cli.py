@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 
-from kelery_dev.errors import DevError
 from kelery_dev.stack import DEFAULT_CONCURRENCY, DEMO_APP, Stack, StackOptions
 
 
@@ -57,9 +56,6 @@ def dev(
         kubeconfig=kubeconfig,
     )
     stack = Stack(options)
-    try:
-        # Before the event loop: building a control plane takes minutes, and Ctrl-C must end it.
-        stack.prepare()
-        asyncio.run(stack.run())
-    except DevError as error:
-        raise click.ClickException(str(error)) from error
+    # Before the event loop: building a control plane takes minutes, and Ctrl-C must end it.
+    stack.prepare()
+    asyncio.run(stack.run())

@@ -46,8 +46,7 @@ class PartKeeper:
     async def wait_until_ready(self) -> None:
         """Return when it is ready, or with a warning if it may come up later; raise if it must not."""
         part = self.part
-        events = [self._ready, self._first_life_over] if part.essential else [self._ready]
-        waits = {asyncio.create_task(event.wait()) for event in events}
+        waits = {asyncio.create_task(event.wait()) for event in (self._ready, self._first_life_over)}
         try:
             await asyncio.wait(
                 {*waits, self._task}, timeout=part.ready_seconds, return_when=asyncio.FIRST_COMPLETED
@@ -59,13 +58,12 @@ class PartKeeper:
             return
         if self._task.done():
             self._task.result()
-        tail = "\n".join(f"  | {line}" for line in self._recent)
-        if not part.essential:
-            self._console.say(f"{part.name} is not ready after {part.ready_seconds:g} s; going on without it")
-        elif self._first_life_over.is_set():
-            raise DevError(f"{part.name} ended at its start:\n{tail}")
-        else:
-            raise DevError(f"{part.name} was not ready after {part.ready_seconds:g} s:\n{tail}")
+        ended = self._first_life_over.is_set()
+        trouble = "ended at its start" if ended else f"was not ready after {part.ready_seconds:g} s"
+        if part.essential:
+            tail = "\n".join(f"  | {line}" for line in self._recent)
+            raise DevError(f"{part.name} {trouble}:\n{tail}")
+        self._console.say(f"{part.name} {trouble}; going on without it until it comes up")
 
     async def reload(self) -> None:
         """End the present life in the part's own gentle way; the next begins at once."""

@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 
 import psutil
@@ -19,6 +20,7 @@ from kelery_dev.part import StopStep
 _CHUNK = 64 * 1024
 # A process that fled from the group may hold the pipe open; its words are not waited for.
 _LAST_WORDS_SECONDS = 1.0
+_LOOK_SECONDS = 0.25
 
 
 class PartProcess:
@@ -72,10 +74,19 @@ class PartProcess:
             self._note_descendants()
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(step.signal)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._process.wait(), timeout=step.seconds)
+            if await self._ended_within(step.seconds):
                 return
         self.kill()
+
+    async def _ended_within(self, seconds: float) -> bool:
+        """Whether it ended in time; a worker's tasks may start processes meanwhile, so look repeatedly."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), timeout=min(left, _LOOK_SECONDS))
+                return True
+            self._note_descendants()
+        return False
 
     def kill(self) -> None:
         """End it, its group and its descendants at once."""

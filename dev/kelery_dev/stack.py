@@ -49,7 +49,7 @@ class StackOptions:
 
 
 class Stack:
-    """One stack. The order of calls is prepare, start, stop; or prepare and run."""
+    """One stack: prepare, start, stop; or prepare and run; or `async with Stack(options) as stack`."""
 
     def __init__(
         self, options: StackOptions, *, console: Console | None = None, programs: Programs | None = None
@@ -78,11 +78,11 @@ class Stack:
 
     @property
     def kubectl(self) -> Path | None:
-        """A kubectl: the person's own, else that of our control plane, else none."""
+        """A kubectl: that of our control plane, else the person's own, else none."""
+        if self._binaries:
+            return self._binaries.kubectl
         own = shutil.which("kubectl")
-        if own:
-            return Path(own)
-        return self._binaries.kubectl if self._binaries else None
+        return Path(own) if own else None
 
     def pid(self, part: str) -> int | None:
         """The process of a part at this moment."""
@@ -142,6 +142,17 @@ class Stack:
         if self._supervisor:
             await self._supervisor.stop()
         self._held.close()
+
+    async def __aenter__(self) -> "Stack":
+        try:
+            await self.start()
+        except BaseException:
+            await self.stop()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
 
     async def run(self) -> None:
         """Start, show how to use it, and stay until SIGINT, SIGTERM or SIGHUP; a second one kills at once."""

@@ -1,7 +1,7 @@
 """The TaskRuns as last seen, by uid: those that are not finished, as far as the operator knows.
 
-Fed by the watch, by lists and by the answers to our own writes; an older state never replaces a newer one. A uid
-that was found gone stays so: uids do not come back.
+Fed by the watch, by lists and by the answers to our own writes; an older state never replaces a newer one.
+A uid that was found gone stays so: uids do not come back.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Cache:
         return len(self._seen)
 
     def put(self, body: Mapping[str, Any], *, listed: bool = False) -> Seen | None:
-        """Take a state in; None if it says nothing new. Listed objects were there before the operator looked."""
+        """Take a state in; None if it says nothing new. What is listed was there before we looked."""
         who = manifest.identity(body)
         if not who.uid or who.uid in self._gone:
             return None

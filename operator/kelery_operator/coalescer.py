@@ -1,7 +1,8 @@
 """Which status write goes out when. Pure: the caller brings the clock and does the sending.
 
-Invariants: one write of a run is on its way at a time; the latest status wins; a lower `rev` is never sent after a
-higher one; a final status waits for nothing but a write of the same run that is on its way, and is the last one.
+Invariants: one write of a run is on its way at a time; the latest status wins; a lower `rev` is never sent
+after a higher one; a final status waits for nothing but a write of the same run that is on its way, and is
+the last one.
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ class Coalescer:
         uid = write.who.uid
         slot = self._slots.setdefault(uid, _Slot())
         slot.in_flight = None
-        grown = min(_FIRST_PAUSE * 2 ** min(slot.failures, 30), _LONGEST_PAUSE) * (0.5 + jitter / 2)
+        grown = min(_FIRST_PAUSE * float(2 ** min(slot.failures, 30)), _LONGEST_PAUSE) * (0.5 + jitter / 2)
         slot.failures += 1
         wait = grown if pause is None else max(pause, grown)
         slot.not_before = now + wait
@@ -126,7 +127,7 @@ class Coalescer:
         self._slots.pop(uid, None)
 
     def final_version(self, uid: str) -> int | None:
-        """The object's version with the final status that the API server has taken from us; None if it has not."""
+        """The object's version with the final status that we wrote; None if we have not."""
         return self._finals.get(uid)
 
     def final_on_its_way(self, uid: str) -> bool:

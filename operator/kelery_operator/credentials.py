@@ -1,7 +1,7 @@
 """How to reach the API server and who we are: from the pod's service account or from a kubeconfig.
 
-Read with the standard library and a YAML parser; no Kubernetes client is needed. Invariant: no secret is part of
-a message or a repr.
+Read with the standard library and a YAML parser; no Kubernetes client is needed. Invariant: no secret is
+part of a message or a repr.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def from_service_account(environ: Mapping[str, str], *, account: Path = _ACCOUNT
 
 
 def from_kubeconfig(paths: list[Path]) -> Credentials:
-    """The current context of one kubeconfig, or of several merged as kubectl merges them: the first word counts."""
+    """The current context of a kubeconfig, or of several merged as kubectl does: the first word counts."""
     merged = _Merged()
     for path in paths:
         if path.exists():
@@ -157,7 +157,7 @@ def _refuse_what_we_cannot(cluster: Mapping[str, Any], *, user: Mapping[str, Any
         raise SettingsError("the kubeconfig's cluster has no server")
     if cluster.get("tls-server-name"):
         raise SettingsError(
-            "the kubeconfig's tls-server-name is not supported; name the server by the name in its certificate"
+            "the kubeconfig's tls-server-name is not supported; use the name in the server's certificate"
         )
 
 

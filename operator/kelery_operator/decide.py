@@ -1,8 +1,9 @@
-"""What to do about one run, from what is known at one moment. Pure and total: no I/O, no clock, no exception.
+"""What to do about one run, from what is known at one moment. Pure and total: no I/O, no clock, no
+exception.
 
-Level-triggered: the answer depends on the state alone and not on what happened before, so lost, doubled and late
-events change nothing. Invariants: a final run is never cancelled, a run that may have started is never submitted
-again, and nothing is done about a run of which it is not known whether its TaskRun exists.
+Level-triggered: the answer depends on the state alone and not on what happened before, so lost, doubled and
+late events change nothing. Invariants: a final run is never cancelled, a run that may have started is never
+submitted again, and nothing is done about a run of which it is not known whether its TaskRun exists.
 """
 
 from __future__ import annotations
@@ -151,7 +152,7 @@ def _expiry(situation: Situation, *, seen: Seen, completed: float) -> tuple[Acti
 
 
 def effective_ttl(seen: Seen, *, default_ttl_seconds: int) -> int | None:
-    """How long after its end the TaskRun is deleted; None: never. What others would create again has no default."""
+    """How long after its end it is deleted; None: never. What others would create again has no default."""
     if seen.ttl_seconds is not None:
         return seen.ttl_seconds
     return None if seen.tracked else default_ttl_seconds

@@ -1,5 +1,6 @@
-"""Follows the ledger's stream of changes into the work queue. The stream is a hint: after any failure everything is
-looked at again, from an event id that was read before that look."""
+"""Follows the ledger's stream of changes into the work queue. The stream is a hint: after any failure
+everything is looked at again, from an event id that was read before that look.
+"""
 
 from __future__ import annotations
 

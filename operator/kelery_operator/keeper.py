@@ -1,5 +1,6 @@
-"""Keeps the ledger's time: lets due timers act and takes the claims of dead workers away. Workers do the same; it
-is idempotent, and nobody has to be the one."""
+"""Keeps the ledger's time: lets due timers act and takes the claims of dead workers away. Workers do the
+same; it is idempotent, and nobody has to be the one.
+"""
 
 from __future__ import annotations
 

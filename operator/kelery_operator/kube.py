@@ -1,12 +1,13 @@
-"""The API server over one shared HTTP session: the few requests about TaskRuns that the operator makes itself.
+"""The API server over one shared HTTP session: the few requests about TaskRuns that the operator makes
+itself.
 
-Bounded in connections, credentials read again every few minutes and after a 401. Answers are values; only what
-leaves the caller without an answer (no connection, 5xx, throttling, refusal) is raised, as `KubeError`.
+Bounded in connections, credentials read again every few minutes and after a 401. Answers are values; only
+what leaves the caller without an answer (no connection, 5xx, throttling, refusal) is raised, as
+`KubeError`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -23,6 +24,8 @@ _CREDENTIALS_SECONDS = 300.0
 _REQUEST_SECONDS = 30.0
 _CONNECT_SECONDS = 10.0
 _PAGE = 500
+#: The user agent names the field manager of what we write, and us in audit logs.
+_HEADERS = {"Accept": "application/json", "User-Agent": "kelery-operator"}
 _API = f"/apis/{GROUP}/{VERSION}"
 
 
@@ -76,7 +79,7 @@ class KubeApi:
     async def pages(
         self, namespaces: Sequence[str], *, field_selector: str = ""
     ) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
-        """All TaskRuns in scope (no namespaces: the cluster), page by page, as they were at one moment each."""
+        """All TaskRuns in scope (no namespaces: the cluster), page by page."""
         for namespace in namespaces or ("",):
             token = ""
             while True:
@@ -157,7 +160,7 @@ class KubeApi:
         if time.monotonic() - self._loaded_at > _CREDENTIALS_SECONDS:
             await self._reload()
         session = self._session or self._open()
-        headers = {**self._credentials.headers(), "Accept": "application/json"}
+        headers = {**self._credentials.headers(), **_HEADERS}
         data = None
         if body is not None:
             headers["Content-Type"] = content_type
@@ -177,7 +180,7 @@ class KubeApi:
                     body=_json_object(content),
                     retry_after=_seconds(response.headers.get("Retry-After")),
                 )
-        except (aiohttp.ClientError, TimeoutError, asyncio.TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise KubeError(f"the API server does not answer: {type(error).__name__}", status=0) from error
 
     def _open(self) -> aiohttp.ClientSession:

@@ -1,7 +1,7 @@
 """Looking again for a TaskRun that left the watch, or that the ledger knows and no list shows.
 
-The watch filters finished runs out, so "deleted" there may mean "became final", also by somebody's hand. Only an
-answer of the API server (no such object, or one of another uid) makes a run gone.
+The watch filters finished runs out, so "deleted" there may mean "became final", also by somebody's hand.
+Only an answer of the API server (no such object, or one of another uid) makes a run gone.
 """
 
 from __future__ import annotations

@@ -15,10 +15,16 @@ class Metrics:
         self.events = self._counter("watch_events_total", "Watch events by kind", "kind")
         self.actions = self._counter("actions_total", "Actions taken by kind", "kind")
         self.writes = self._counter("status_writes_total", "Status writes by the answer's status", "answer")
-        self.failures = self._counter("run_failures_total", "Rounds over one run that failed, by error", "error")
+        self.failures = self._counter(
+            "run_failures_total", "Rounds over one run that failed, by error", "error"
+        )
         self.resyncs = self._counter("resyncs_total", "Comparisons of ledger and cluster by result", "result")
-        self.looks = self._counter("looks_total", "Looks for a TaskRun that left the watch, by result", "result")
-        self.reclaims = self._counter("reclaims_total", "Claims of dead workers taken away, by result", "result")
+        self.looks = self._counter(
+            "looks_total", "Looks for a TaskRun that left the watch, by result", "result"
+        )
+        self.reclaims = self._counter(
+            "reclaims_total", "Claims of dead workers taken away, by result", "result"
+        )
         self.expired = self._counter("expired_total", "Finished TaskRuns that came due, by result", "result")
         self.write_seconds = Histogram(
             "kelery_operator_status_write_seconds",

@@ -1,7 +1,8 @@
 """Who waits in front: the first few waiters of a key are looked at again when the key has moved.
 
-A hand-over changes the place of all that wait behind it and the ledger tells of none of them. Only the first ten are
-shown their place, and a key is looked at every two seconds at most, so a long queue costs no more than a short one.
+A hand-over changes the place of all that wait behind it and the ledger tells of none of them. Only the
+first ten are shown their place, and a key is looked at every two seconds at most, so a long queue costs no
+more than a short one.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The one lane: take what changed, ask the ledger, decide, and carry out what was decided.
 
-All ledger calls of a round go in one pipeline, in order of arrival, so first come is first served. A run that trips
-its own round is put back with a growing pause, and nobody else notices. While the ledger is away the lane waits
-for it with everything kept.
+All ledger calls of a round go in one pipeline, in order of arrival, so first come is first served. A run
+that trips its own round is put back with a growing pause, and nobody else notices. While the ledger is away
+the lane waits for it with everything kept.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ logger = logging.getLogger(__name__)
 
 _CHUNK = 250
 _PATIENCE_SECONDS = 2.0
-_OUTAGE_PAUSE = 0.5
+_OUTAGE_PAUSE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ class Reconciler:
         if steps:
             await self._carry_out(steps)
 
-    async def _view(self, uids: Sequence[str]) -> dict[str, Record | None | Exception]:
+    async def _view(self, uids: Sequence[str]) -> dict[str, Record | Exception | None]:
         try:
             records = await self._ledger.run(calls.view(uids, inline_bytes=jsonlimits.INLINE_BYTES))
             return dict(zip(uids, records, strict=True))
@@ -156,7 +156,7 @@ class Reconciler:
             raise
         except Exception:
             # One record that cannot be read must not hide the others.
-            found: dict[str, Record | None | Exception] = {}
+            found: dict[str, Record | Exception | None] = {}
             for uid in uids:
                 try:
                     call = calls.view([uid], inline_bytes=jsonlimits.INLINE_BYTES)
@@ -179,6 +179,8 @@ class Reconciler:
             default_ttl_seconds=self._settings.default_ttl_seconds,
         )
         self._positions.note(uid, record=record if situation.presence is Presence.PRESENT else None)
+        if situation.presence is Presence.GONE:
+            self._writer.drop(uid)
         steps: list[_Step] = []
         for action in decide(situation, now=datetime.now(UTC)):
             self._metrics.actions.labels(type(action).__name__).inc()
@@ -236,6 +238,9 @@ class Reconciler:
             if isinstance(reply, LedgerError):
                 failed.add(step.uid)
                 self._failed(step.uid, error=reply)
+                if isinstance(reply, LedgerUnavailable) and isinstance(step.action, Submit):
+                    # A server that refuses to write (memory, replica) is as good as away.
+                    self._plan(step.uid, record=None, ledger_answers=False)
         for step in steps:
             if step.uid in failed:
                 continue
@@ -296,8 +301,8 @@ class Reconciler:
     def _ledger_answered(self) -> None:
         self._metrics.ledger_up.set(1)
         if self._away_since is not None:
-            logger.warning("the ledger is back", extra={"seconds": round(time.monotonic() - self._away_since)})
+            logger.warning(
+                "the ledger is back", extra={"seconds": round(time.monotonic() - self._away_since)}
+            )
             self._away_since = None
             self._on_recovery()
-
-

@@ -1,4 +1,4 @@
-"""The operator's settings from the environment, read once at start; an unusable one is refused by its name."""
+"""The operator's settings from the environment, read once at start; a bad one is refused by its name."""
 
 from __future__ import annotations
 

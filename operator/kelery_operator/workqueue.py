@@ -1,7 +1,8 @@
 """The work queue: which keys need a look. The semantics are those of Kubernetes' own controllers.
 
-A key that is added many times before it is taken is taken once; one that is added while it is being worked on is
-taken again afterwards, never at the same time; one that failed comes back after a pause that doubles, with jitter.
+A key that is added many times before it is taken is taken once; one that is added while it is being worked
+on is taken again afterwards, never at the same time; one that failed comes back after a pause that doubles,
+with jitter.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Sends what the coalescer lets out: bounded, patient with an API server that is busy, and heard by its listener.
+"""Sends what the coalescer lets out: bounded, patient with an API server that is busy, and heard by its
+listener.
 
-A refusal is never repeated as it was: an object that is gone is reported, a status that the API server does not
-take is cut down to what tells the outcome.
+A refusal is never repeated as it was: an object that is gone is reported, a status that the API server does
+not take is cut down to what tells the outcome.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class StatusWriter:
         self._wake.set()
 
     def final_version(self, uid: str) -> int | None:
-        """The object's version with the final status that the API server has taken from us; None if it has not."""
+        """The object's version with the final status that we wrote; None if we have not."""
         return self._coalescer.final_version(uid)
 
     def final_on_its_way(self, uid: str) -> bool:
@@ -155,14 +156,21 @@ class StatusWriter:
             self._coalescer.written(write, now=now, version=version)
             if self.listener:
                 self.listener.status_written(write, answer.body)
-        elif answer.status == 404 or _is_other_object(answer):
+        elif answer.status == 404:
             self._coalescer.drop(who.uid)
-            if self.listener:
-                self.listener.object_changed(who)
+            self._tell_changed(who)
         elif answer.status == 409:
             self._coalescer.failed(write, now=now, jitter=random.random())
+        elif answer.status == 422 and not _names_a_field(answer):
+            # The test of the uid failed, as far as the server tells: another object has the name now.
+            self._coalescer.failed(write, now=now, jitter=random.random())
+            self._tell_changed(who)
         else:
             self._cut_down(write, answer=answer)
+
+    def _tell_changed(self, who: Identity) -> None:
+        if self.listener:
+            self.listener.object_changed(who)
 
     def _cut_down(self, write: Write, *, answer: Answer) -> None:
         """The API server does not take this status: at least its outcome must be told."""
@@ -188,6 +196,7 @@ class StatusWriter:
         )
 
 
-def _is_other_object(answer: Answer) -> bool:
-    """Whether the patch's test of the uid failed: the API server's words for it name the test."""
-    return answer.status == 422 and "testing" in answer.message.lower()
+def _names_a_field(answer: Answer) -> bool:
+    """Whether the API server says what it does not like about the object."""
+    details = answer.body.get("details")
+    return isinstance(details, Mapping) and bool(details.get("causes"))

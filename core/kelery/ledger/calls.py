@@ -171,6 +171,11 @@ def whole_result(uid: str) -> Call[str | None]:
     return Call(lambda prefix: ("HGET", f"{prefix}:run:{uid}", "result"), lambda reply: reply)
 
 
+def first_waiters(key: str, *, count: int) -> Call[list[str]]:
+    """The uids that wait in front for a scoped key ("<namespace>/<key>"), the next one first."""
+    return Call(lambda prefix: ("ZRANGE", f"{prefix}:wait:{key}", 0, count - 1), list)
+
+
 def live_uids(cluster: str) -> Call[set[str]]:
     """The uids born in `cluster` that are not final."""
     return Call(lambda prefix: ("SMEMBERS", f"{prefix}:live:{cluster}"), set)

@@ -52,6 +52,8 @@ local P, NOW -- prefix and server time in microseconds of the call under way: a 
 local FINAL = { Succeeded = true, Failed = true, Cancelled = true }
 local HELD = { Admitted = true, Running = true, Cancelling = true }
 local CLAIMED = { Running = true, Cancelling = true }
+-- Born final with one of these: Cancelled; with any other: Failed.
+local BORN_CANCELLED = { CancelledAtCreate = true, CancelledByUser = true }
 
 local PRIORITY_STEP = 2 ^ 42
 local STREAM_LENGTH = 20000
@@ -243,7 +245,7 @@ local function submit(a)
   local run = load(uid)
   redis.call('SADD', P .. ':live:' .. run.cluster, uid)
   if born ~= '' then
-    finish(run, born == 'CancelledAtCreate' and 'Cancelled' or 'Failed', born)
+    finish(run, BORN_CANCELLED[born] and 'Cancelled' or 'Failed', born)
     return summary('new', run)
   end
   local wait_ms = tonumber(redis.call('HGET', run_key(uid), 'max_queue_ms') or '')
@@ -265,7 +267,8 @@ local function claim(a)
   local run = load(uid)
   if not run then return { 'gone' } end
   if FINAL[run.phase] then return { 'final' } end
-  if CLAIMED[run.phase] and run.worker == worker and run.nonce == nonce then return granted(run) end
+  local same = run.attempt == attempt and run.worker == worker and run.nonce == nonce
+  if CLAIMED[run.phase] and same then return granted(run) end
   if run.phase ~= 'Admitted' or run.reason ~= 'WaitingForWorker' or run.attempt ~= attempt then return { 'stale' } end
   local fence = text(redis.call('HINCRBY', P .. ':meta', 'fence', 1))
   change(run, { phase = 'Running', reason = 'Started', fence = fence, worker = worker, nonce = nonce, started_at = text(NOW) })

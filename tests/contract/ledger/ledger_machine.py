@@ -17,8 +17,20 @@ from uuid import uuid4
 import redis
 from hypothesis import note
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.contract.ledger import ledger_facts
+from tests.contract.ledger.ledger_choices import (
+    BORN,
+    KEYS,
+    NONCES,
+    OUTCOMES,
+    RIVALS,
+    SPECS,
+    STOP_REASONS,
+    WORKERS,
+    one_of,
+    some_of,
+)
 from tests.contract.ledger.ledger_facts import CLUSTER, HEAD_END, History, promise, promise_equal
 from tests.contract.ledger.ledger_model import LedgerModel, ModelRun
 
@@ -29,68 +41,12 @@ from kelery.ledger.calls import Call
 from kelery.ledger.library import SOURCE
 from kelery.ledger.messages import Claim, ClaimRefused, Outcome, Submission
 from kelery.ledger.sync import Ledger
-from kelery.model import CancelMode, Concurrency, Policy, Retry, RunSpec
-from kelery.phases import RETRYABLE_REASONS, Phase, Reason
+from kelery.model import CancelMode, RunSpec
+from kelery.phases import Phase, Reason
 
 T = TypeVar("T")
 
-KEYS = ("a", "b")
-WORKERS = ("w1", "w2")
-NONCES = ("n1", "n2")
 NEVER = 4_000_000_000_000_000
-
-SPECS = st.builds(
-    RunSpec,
-    task=st.just("demo.add"),
-    priority=st.integers(-1, 1),
-    concurrency=st.none()
-    | st.builds(
-        Concurrency,
-        key=st.sampled_from(KEYS),
-        limit=st.integers(1, 3),
-        policy=st.sampled_from(Policy),
-        max_queue_seconds=st.sampled_from([None, 3600]),
-    ),
-    retry=st.none()
-    | st.builds(
-        Retry,
-        max_attempts=st.integers(1, 3),
-        backoff_seconds=st.sampled_from([0, 3600]),
-        max_backoff_seconds=st.sampled_from([5000, 9000]),
-        on=st.sampled_from([RETRYABLE_REASONS, (Reason.TASK_ERROR,), (Reason.WORKER_LOST,)]),
-    ),
-)
-FAILURES = st.builds(
-    Outcome,
-    kind=st.just("failed"),
-    reason=st.sampled_from([*RETRYABLE_REASONS, Reason.TASK_NOT_REGISTERED]),
-    error_json=st.just("{}"),
-)
-RETRIES = st.builds(
-    Outcome,
-    kind=st.just("retry"),
-    reason=st.just(Reason.TASK_ERROR),
-    doorbell=st.sampled_from(["second", "third"]).map(lambda w: Doorbell(head=w + HEAD_END, tail=HEAD_END)),
-    delay_seconds=st.sampled_from([0, 3600]),
-)
-SUCCESSES = st.builds(Outcome, kind=st.just("succeeded"), result_json=st.sampled_from(["1", "null"]))
-OUTCOMES = SUCCESSES | FAILURES | RETRIES
-BORN = st.sampled_from([None] * 8 + [Reason.CANCELLED_AT_CREATE, Reason.SPEC_TOO_LARGE])
-STOP_REASONS = st.sampled_from([Reason.CANCELLED_BY_USER, Reason.DELETED])
-
-
-def one_of(choices: Callable[[LedgerMachine], list[T]]) -> st.SearchStrategy[T]:
-    """One of the things that the machine can act on now; the rule's precondition says that there is one."""
-    return st.runner().flatmap(lambda machine: st.sampled_from(choices(machine)))
-
-
-def some_of(choices: Callable[[LedgerMachine], list[T]]) -> st.SearchStrategy[list[T]]:
-    """Some of them, in any order; perhaps none."""
-    return st.runner().flatmap(
-        lambda machine: (
-            st.lists(st.sampled_from(choices(machine)), unique=True) if choices(machine) else st.just([])
-        )
-    )
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -105,7 +61,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.model = LedgerModel()
         self.history = History()
         self.uids: list[str] = []
-        self.keys = [f"ns/{key}" for key in KEYS]
+        self.keys = [f"ns/{key}" for key in dict.fromkeys(KEYS)]
         #: All that were ever granted, per run.
         self.fences: dict[str, list[int]] = defaultdict(list)
         self._raised_around_us = sys.exc_info()[1]
@@ -118,18 +74,42 @@ class LedgerMachine(RuleBasedStateMachine):
     def claimed(self) -> list[str]:
         return self.runs(lambda run: run.phase.is_claimed)
 
-    def claimable(self) -> list[str]:
-        return self.runs(lambda run: run.waits_for_worker)
+    def admitted(self) -> list[str]:
+        return self.runs(lambda run: run.phase is Phase.ADMITTED)
 
     def granted(self) -> list[tuple[str, int]]:
         return [(uid, fence) for uid, fences in self.fences.items() for fence in fences]
+
+    def current(self) -> list[tuple[str, int]]:
+        return [(uid, self.model.runs[uid].fence) for uid in self.claimed()]
+
+    def fenced_off(self) -> list[tuple[str, int]]:
+        """Claims of runs that another claim has now; if there are none, any that ever was."""
+        current = dict(self.current())
+        late = [(uid, fence) for uid, fence in self.granted() if current.get(uid, fence) != fence]
+        return late or self.granted()
 
     def timers(self) -> list[str]:
         return sorted(timer for run in self.model.runs.values() for timer in run.timers())
 
     # Rules: from the doors
 
-    @rule(spec=SPECS, born=BORN, retain_seconds=st.sampled_from([None, None, 3600]))
+    @initialize(specs=st.lists(SPECS, min_size=2, max_size=6))
+    def submit_some(self, specs: list[RunSpec]) -> None:
+        """Most of what can go wrong needs several runs of a key."""
+        for spec in specs:
+            self.submit(spec, None, None)
+
+    @rule(specs=st.lists(SPECS, min_size=1, max_size=3))
+    def submit_more(self, specs: list[RunSpec]) -> None:
+        for spec in specs:
+            self.submit(spec, None, None)
+
+    @rule(spec=RIVALS)
+    def submit_rival(self, spec: RunSpec) -> None:
+        self.submit(spec, None, None)
+
+    @rule(spec=SPECS, born=BORN, retain_seconds=st.sampled_from([None, 3600]))
     def submit(self, spec: RunSpec, born: Reason | None, retain_seconds: int | None) -> None:
         uid = f"run-{len(self.uids)}"
         self.uids.append(uid)
@@ -194,14 +174,20 @@ class LedgerMachine(RuleBasedStateMachine):
         self.lose_a_message()
         self._claim(message.uid, attempt=message.attempt, worker=worker, nonce=nonce)
 
-    @precondition(lambda self: self.claimable())
+    @precondition(lambda self: self.admitted())
     @rule(
-        uid=one_of(lambda self: self.claimable()),
+        uid=one_of(lambda self: self.admitted()),
         worker=st.sampled_from(WORKERS),
         nonce=st.sampled_from(NONCES),
     )
     def claim_while_the_message_stays(self, uid: str, worker: str, nonce: str) -> None:
         self._claim(uid, attempt=self.model.runs[uid].attempt, worker=worker, nonce=nonce)
+
+    @precondition(lambda self: self.admitted())
+    @rule(worker=st.sampled_from(WORKERS), nonce=st.sampled_from(NONCES))
+    def claim_all_that_are_admitted(self, worker: str, nonce: str) -> None:
+        for uid in self.admitted():
+            self._claim(uid, attempt=self.model.runs[uid].attempt, worker=worker, nonce=nonce)
 
     @precondition(lambda self: self.uids)
     @rule(
@@ -221,7 +207,7 @@ class LedgerMachine(RuleBasedStateMachine):
             uid, attempt=run.attempt, worker=run.worker if worker == "its own" else worker, nonce=run.nonce
         )
 
-    @rule(worker=st.sampled_from(WORKERS), claims=some_of(lambda self: self.granted()))
+    @rule(worker=st.sampled_from(WORKERS), claims=some_of(lambda self: self.current() or self.granted()))
     def renew(self, worker: str, claims: list[tuple[str, int]]) -> None:
         statuses, left_out = self.model.renew(worker, claims)
         got = self._call(calls.renew(worker, claims))
@@ -233,36 +219,46 @@ class LedgerMachine(RuleBasedStateMachine):
     def settle(self, uid: str, outcome: Outcome) -> None:
         self._settle(uid, self.model.runs[uid].fence, outcome)
 
-    @precondition(lambda self: self.granted())
-    @rule(claim=one_of(lambda self: self.granted()), outcome=OUTCOMES)
-    def settle_with_any_fence(self, claim: tuple[str, int], outcome: Outcome) -> None:
-        self._settle(*claim, outcome)
-
     @precondition(lambda self: self.claimed())
     @rule(uid=one_of(lambda self: self.claimed()), outcome=OUTCOMES)
     def stage(self, uid: str, outcome: Outcome) -> None:
         self._stage(uid, self.model.runs[uid].fence, outcome)
-
-    @precondition(lambda self: self.granted())
-    @rule(claim=one_of(lambda self: self.granted()), outcome=OUTCOMES)
-    def stage_with_any_fence(self, claim: tuple[str, int], outcome: Outcome) -> None:
-        self._stage(*claim, outcome)
 
     @precondition(lambda self: self.claimed())
     @rule(uid=one_of(lambda self: self.claimed()))
     def handback(self, uid: str) -> None:
         self._handback(uid, self.model.runs[uid].fence)
 
-    @precondition(lambda self: self.granted())
-    @rule(claim=one_of(lambda self: self.granted()))
-    def handback_with_any_fence(self, claim: tuple[str, int]) -> None:
-        self._handback(*claim)
+    @precondition(lambda self: self.claimed())
+    @rule(uid=one_of(lambda self: self.claimed()), worker=st.sampled_from(WORKERS))
+    def change_hands(self, uid: str, worker: str) -> None:
+        """Leaves a fenced-off claim of a run that goes on."""
+        self.handback(uid)
+        if uid in self.admitted():
+            self._claim(uid, attempt=self.model.runs[uid].attempt, worker=worker, nonce="n3")
 
     @precondition(lambda self: self.granted())
-    @rule(claim=one_of(lambda self: self.granted()))
-    def progress_with_any_fence(self, claim: tuple[str, int]) -> None:
-        expected = self.model.progress(*claim)
-        promise_equal(self._call(calls.progress(*claim, '{"current":1}')), expected, f"progress of {claim}")
+    @rule(
+        claim=one_of(lambda self: self.fenced_off()),
+        words=st.sampled_from(["settle", "stage", "handback", "progress", "renew"]),
+        outcome=OUTCOMES,
+    )
+    def speak_late(self, claim: tuple[str, int], words: str, outcome: Outcome) -> None:
+        if words == "settle":
+            self._settle(*claim, outcome)
+        elif words == "stage":
+            self._stage(*claim, outcome)
+        elif words == "handback":
+            self._handback(*claim)
+        elif words == "renew":
+            self.renew("w1", [claim])
+        else:
+            self._progress(*claim)
+
+    @precondition(lambda self: self.claimed())
+    @rule(uid=one_of(lambda self: self.claimed()))
+    def progress(self, uid: str) -> None:
+        self._progress(uid, self.model.runs[uid].fence)
 
     # Rules: from the observers
 
@@ -270,6 +266,15 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(uid=one_of(lambda self: self.claimed()))
     def reclaim_what_stood_still(self, uid: str) -> None:
         self._reclaim(uid, self.model.runs[uid].lease)
+
+    @precondition(lambda self: self.claimed())
+    @rule(uid=one_of(lambda self: self.claimed()))
+    def reclaim_what_moved(self, uid: str) -> None:
+        """The observer looked, then the worker renewed after all."""
+        run = self.model.runs[uid]
+        seen = run.lease
+        self.renew(run.worker, [(uid, run.fence)])
+        self._reclaim(uid, seen)
 
     @precondition(lambda self: self.granted())
     @rule(claim=one_of(lambda self: self.granted()), counter=st.integers(1, 3))
@@ -422,6 +427,11 @@ class LedgerMachine(RuleBasedStateMachine):
     def _handback(self, uid: str, fence: int) -> None:
         expected = self.model.handback(uid, fence)
         promise_equal(self._call(calls.handback(uid, fence)), expected, f"handback of {uid} with {fence}")
+
+    def _progress(self, uid: str, fence: int) -> None:
+        expected = self.model.progress(uid, fence)
+        got = self._call(calls.progress(uid, fence, '{"current":1}'))
+        promise_equal(got, expected, f"progress of {uid} with {fence}")
 
     def _reclaim(self, uid: str, lease: str) -> None:
         expected = self.model.reclaim(uid, lease)

@@ -133,7 +133,7 @@ class LedgerModel:
         return True
 
     def claim(self, uid: str, *, attempt: int, worker: str, nonce: str) -> str:
-        """Granted ("new" or "again"), or why not. The ledger chooses the fence of a new claim: see `granted`."""
+        """Granted ("new" or "again"), or why not. The ledger chooses a new one's fence: see `granted`."""
         run = self.runs.get(uid)
         if run is None:
             return "gone"
@@ -302,6 +302,9 @@ class LedgerModel:
 
     def _conclude(self, run: ModelRun, said: Outcome) -> None:
         outcome = run.staged or said
+        # What broke off because its time was up has timed out; what returned before, has returned.
+        if said.reason is Reason.TIMEOUT and outcome.kind != "succeeded":
+            outcome = said
         reason = outcome.reason.value
         if outcome.kind == "succeeded":
             run.result = outcome.result_json

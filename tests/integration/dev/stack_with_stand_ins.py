@@ -1,8 +1,10 @@
-"""Runs a real stack whose worker and operator are stand-ins: `... STATE_DIR PORT [FLAGS...]`.
+"""Runs a real stack whose worker and operator are stand-ins.
 
-Valkey, etcd, API server, supervisor and signals are the real ones. The flags go to the worker's stand-in.
+Valkey, etcd, API server, supervisor and signals are the real ones. What it does not know itself goes to the
+stand-in of the worker.
 """
 
+import argparse
 import asyncio
 import sys
 from pathlib import Path
@@ -15,11 +17,18 @@ STAND_IN = str(Path(__file__).with_name("stand_in.py"))
 
 
 def main() -> None:
-    state_dir, port, *flags = sys.argv[1:]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("state_dir", type=Path)
+    parser.add_argument("port", type=int)
+    parser.add_argument("--kubeconfig", type=Path)
+    options, rest = parser.parse_known_args()
     programs = Programs(
-        worker=(sys.executable, STAND_IN, "worker", *flags), operator=(sys.executable, STAND_IN, "operator")
+        worker=(sys.executable, STAND_IN, "worker", *rest), operator=(sys.executable, STAND_IN, "operator")
     )
-    stack = Stack(StackOptions(state_dir=Path(state_dir), port=int(port)), programs=programs)
+    stack = Stack(
+        StackOptions(state_dir=options.state_dir, port=options.port, kubeconfig=options.kubeconfig),
+        programs=programs,
+    )
     try:
         stack.prepare()
         asyncio.run(stack.run())

@@ -14,6 +14,7 @@ from tests.integration.dev.conftest import Marked, wait_until
 from tests.integration.dev.test_control_plane import RUN
 
 from kelery_dev.binaries import Binaries
+from kelery_dev.control_plane import ControlPlane
 from kelery_dev.ports import free_port
 
 PROGRAM = str(Path(__file__).with_name("stack_with_stand_ins.py"))
@@ -66,10 +67,11 @@ StartStack = Callable[..., RunningStack]
 @pytest.fixture
 def start_stack(tmp_path: Path, marked: Marked, control_plane_binaries: Binaries) -> Iterator[StartStack]:
     """Start stacks that share one state directory unless told otherwise."""
-    environment = {**marked.environment, "KUBEBUILDER_ASSETS": str(control_plane_binaries.folder)}
+    own = str(control_plane_binaries.folder)
     started: list[RunningStack] = []
 
-    def start(*flags: str, folder: str = "state", port: int = 0) -> RunningStack:
+    def start(*flags: str, folder: str = "state", port: int = 0, assets: str = own) -> RunningStack:
+        environment = {**marked.environment, "KUBEBUILDER_ASSETS": assets}
         stack = RunningStack(
             tmp_path / folder, port=port or free_port(), flags=flags, environment=environment
         )
@@ -193,3 +195,25 @@ def test_a_server_of_the_stack_that_crashes_comes_back(
         state=stack.text,
     )
     kubectl(stack, control_plane_binaries, "create", "namespace", "after")
+
+
+def test_an_existing_cluster_gets_the_crd_alone_and_needs_no_programs(
+    start_stack: StartStack, control_plane_binaries: Binaries, tmp_path: Path
+) -> None:
+    with ControlPlane.start(binaries=control_plane_binaries, state_dir=tmp_path / "cluster") as cluster:
+        for kind in ("crd", "validatingadmissionpolicy", "validatingadmissionpolicybinding"):
+            assert cluster.kubectl("delete", kind, "--all").returncode == 0
+        stack = start_stack(f"--kubeconfig={cluster.kubeconfig}", assets="/nowhere")
+        stack.wait_for(UP)
+        assert stack.exports()["KUBECONFIG"] == str(cluster.kubeconfig)
+        assert cluster.kubectl("get", "taskruns").returncode == 0
+        assert cluster.kubectl("get", "validatingadmissionpolicies", "-o", "name").stdout == ""
+        assert "etcd is up" not in stack.text()
+        assert stack.end(signal.SIGTERM) < 15
+
+
+def test_a_worker_that_does_not_start_holds_nothing_up(start_stack: StartStack) -> None:
+    stack = start_stack("--exit=1")
+    stack.wait_for(UP)
+    assert "worker ended at its start; going on without it until it comes up" in stack.text()
+    assert stack.end(signal.SIGTERM) < 15

@@ -98,7 +98,7 @@ def test_a_result_is_inline_to_32_kib_and_then_named_by_its_path() -> None:
     fits = '"' + "x" * (INLINE_BYTES - 2) + '"'
     assert status.render(succeeded(fits), previous={})["result"]["value"] == "x" * (INLINE_BYTES - 2)
     path = "/v1/namespaces/team/taskruns/u-1/result"
-    for record in (succeeded(fits, result_json="", result_bytes=INLINE_BYTES + 1), succeeded(f" {fits}")):
+    for record in (succeeded("", result_bytes=INLINE_BYTES + 1), succeeded(f" {fits}")):
         assert status.render(record, previous={})["result"] == {"truncated": True, "path": path}
 
 

@@ -1,0 +1,222 @@
+"""The composition root: builds every part, runs them together, drains and stops.
+
+Crash-only: a part that ends takes the process with it, and a restart is a list and a comparison. Nothing is
+kept in memory alone but status writes of the last moments, which the ledger still has unacknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+from kelery.errors import SettingsError
+from kelery.ledger import aio
+from kelery_operator import handlers
+from kelery_operator.cache import Cache
+from kelery_operator.credentials import Credentials
+from kelery_operator.events import EventFollower
+from kelery_operator.expiry import Expiry
+from kelery_operator.health import HealthServer
+from kelery_operator.heartbeat import Heartbeat
+from kelery_operator.intake import Intake
+from kelery_operator.keeper import Keeper
+from kelery_operator.kube import KubeApi, KubeError
+from kelery_operator.looks import LOOKERS, Looks
+from kelery_operator.metrics import Metrics
+from kelery_operator.positions import Positions
+from kelery_operator.reconcile import Reconciler
+from kelery_operator.resync import Resync
+from kelery_operator.settings import OperatorSettings
+from kelery_operator.workqueue import WorkQueue
+from kelery_operator.writer import StatusWriter
+
+logger = logging.getLogger(__name__)
+
+_REDIS_TIMEOUT_SECONDS = 5.0
+_DRAIN_SECONDS = 5.0
+_WAIT_SECONDS = 1.0
+
+
+class PartEnded(Exception):
+    """A part of the operator that should run for ever has ended."""
+
+
+class Operator:
+    """Everything that one operator process is made of."""
+
+    def __init__(self, settings: OperatorSettings, *, load: Callable[[], Credentials]) -> None:
+        self._settings = settings
+        self._load = load
+        self._metrics = Metrics()
+        self._heartbeat = Heartbeat()
+        self._api = KubeApi(load)
+        self._client = aio.connect(
+            settings.ledger.redis_url, timeout_seconds=_REDIS_TIMEOUT_SECONDS, client_name="kelery-operator"
+        )
+        self._ledger = aio.Ledger(self._client, prefix=settings.ledger.prefix)
+        self._writer = StatusWriter(self._api, metrics=self._metrics)
+        self._reconciler: Reconciler | None = None
+        self._synced = False
+        self._stop = asyncio.Event()
+        self._parts: dict[asyncio.Task[None], str] = {}
+
+    async def run(self) -> None:
+        """Run until SIGTERM or SIGINT; raises if a part fails."""
+        self._catch_signals()
+        health = HealthServer(
+            metrics=self._metrics, heartbeat=self._heartbeat, why_not_ready=self._why_not_ready
+        )
+        await health.start(host=self._settings.health_host, port=self._settings.health_port)
+        try:
+            self._start("start", self._begin())
+            await self._until_stopped()
+            await self._drain()
+        finally:
+            await self._end_parts()
+            await health.stop()
+            await self._api.close()
+            await self._client.aclose()
+
+    async def _begin(self) -> None:
+        """Wait for what must be there, look at everything once, then start the loops."""
+        settings, api, ledger = self._settings, self._api, self._ledger
+        await self._wait_for_crd()
+        cluster = settings.cluster_id or await self._cluster_id()
+        cache, queue, metrics = Cache(), WorkQueue(), self._metrics
+        looks = Looks(api, cache=cache, queue=queue, metrics=metrics)
+        positions = Positions(ledger, queue=queue)
+        follower = EventFollower(ledger, cluster=cluster, cache=cache, queue=queue, positions=positions)
+        intake = Intake(cache=cache, queue=queue, looks=looks, writer=self._writer, metrics=metrics)
+        resync = Resync(
+            api=api,
+            ledger=ledger,
+            cluster=cluster,
+            namespaces=settings.namespaces,
+            every_seconds=settings.resync_seconds,
+            cache=cache,
+            queue=queue,
+            looks=looks,
+            metrics=metrics,
+        )
+        expiry = Expiry(
+            api=api,
+            ledger=ledger,
+            cluster=cluster,
+            namespaces=settings.namespaces,
+            default_ttl_seconds=settings.default_ttl_seconds,
+            sweep_seconds=settings.sweep_seconds,
+            metrics=metrics,
+        )
+        reconciler = Reconciler(
+            ledger=ledger,
+            cluster=cluster,
+            settings=settings,
+            cache=cache,
+            queue=queue,
+            writer=self._writer,
+            looks=looks,
+            positions=positions,
+            metrics=metrics,
+            heartbeat=self._heartbeat,
+            on_recovery=resync.soon,
+        )
+        self._writer.listener = self._reconciler = reconciler
+        # From here on no change is missed: the stream's place first, then the look at everything.
+        await follower.begin()
+        await resync.first()
+        self._start("lane", reconciler.run())
+        self._start("writer", self._writer.run())
+        self._start("events", follower.run())
+        self._start("positions", positions.run())
+        self._start("resync", resync.run())
+        self._start("expiry", expiry.run())
+        self._start("sweep", expiry.run_sweep())
+        stand_still = settings.ledger.lease.stand_still
+        self._start("keeper", Keeper(ledger, stand_still=stand_still, metrics=metrics).run())
+        for number in range(LOOKERS):
+            self._start(f"look-{number}", looks.run())
+        watch = handlers.watch(
+            intake, load=self._load, namespaces=settings.namespaces, started=self._watching
+        )
+        self._start("watch", watch)
+        logger.info("watching TaskRuns", extra={"cluster": cluster, "taskruns": len(cache)})
+
+    def _watching(self) -> None:
+        self._synced = True
+        # kopf has put its own handlers in the place of ours; draining comes first.
+        self._catch_signals()
+
+    def _why_not_ready(self) -> str:
+        if not self._synced or self._reconciler is None:
+            return "starting: waiting for the API server and the CRD"
+        return "" if self._reconciler.ledger_answers else "the ledger does not answer"
+
+    async def _wait_for_crd(self) -> None:
+        told = ""
+        while True:
+            try:
+                if await self._api.is_served():
+                    return
+                problem = "taskruns.kelery.dev is not served; apply the CRD"
+            except KubeError as error:
+                problem = str(error)
+            if problem != told:
+                told = problem
+                logger.warning("waiting: %s", problem)
+            await asyncio.sleep(_WAIT_SECONDS)
+
+    async def _cluster_id(self) -> str:
+        while True:
+            try:
+                return await self._api.namespace_uid("kube-system")
+            except KubeError as error:
+                if error.status in (401, 403):
+                    raise SettingsError(
+                        "the namespace kube-system may not be read to identify the cluster;"
+                        " allow it, or set KELERY_CLUSTER_ID"
+                    ) from error
+                logger.warning("waiting: %s", error)
+            await asyncio.sleep(_WAIT_SECONDS)
+
+    def _catch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+
+    def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        self._parts[asyncio.create_task(work, name=name)] = name
+
+    async def _until_stopped(self) -> None:
+        stop = asyncio.create_task(self._stop.wait())
+        try:
+            while not stop.done():
+                done, _ = await asyncio.wait({stop, *self._parts}, return_when=asyncio.FIRST_COMPLETED)
+                for task in done - {stop}:
+                    name = self._parts.pop(task)  # type: ignore[arg-type]  # the set mixes result types
+                    task.result()
+                    if name != "start":
+                        raise PartEnded(f"{name} has ended")
+        finally:
+            stop.cancel()
+
+    async def _drain(self) -> None:
+        """What was decided is written; nothing new is begun. The watch stays until then: kopf ends rudely."""
+        logger.info("stopping")
+        for task, name in list(self._parts.items()):
+            if name != "watch":
+                task.cancel()
+                with suppress(asyncio.CancelledError, Exception):
+                    await task
+        self._writer.listener = None
+        if not await self._writer.drain(seconds=_DRAIN_SECONDS):
+            logger.warning("stopping with unsent statuses", extra={"unsent": self._writer.unsent()})
+
+    async def _end_parts(self) -> None:
+        for task in self._parts:
+            task.cancel()
+        if self._parts:
+            await asyncio.wait(self._parts, timeout=3)

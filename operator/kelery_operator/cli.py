@@ -1,0 +1,49 @@
+"""`kelery operator`."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import os
+import sys
+
+import click
+
+from kelery.errors import KeleryError
+
+logger = logging.getLogger(__name__)
+
+
+@click.command()
+def operator() -> None:
+    """Run the operator: TaskRuns become runs, and their progress becomes status.
+
+    The environment sets everything: KELERY_REDIS_URL (or REDIS_URL), KUBECONFIG outside of a cluster,
+    KELERY_NAMESPACES, KELERY_CLUSTER_ID, KELERY_DEFAULT_TTL_SECONDS, KELERY_OPERATOR_HEALTH_ADDR,
+    KELERY_LOG_FORMAT (json or text).
+    """
+    # Imported late: `kelery --help` must not pay for kopf.
+    import uvloop
+
+    from kelery_operator import logs
+    from kelery_operator.app import Operator
+    from kelery_operator.credentials import load_credentials
+    from kelery_operator.settings import operator_settings
+
+    settings = operator_settings(os.environ)
+    logs.set_up(settings.log_format)
+    load = functools.partial(load_credentials, os.environ)
+
+    async def serve() -> None:
+        await Operator(settings, load=load).run()
+
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve())
+    except KeleryError:
+        raise
+    except Exception:
+        # Said as a log line too: whoever reads the logs of a restarted pod reads no traceback on its own.
+        logger.critical("the operator ends; it is meant to be started again", exc_info=True)
+        sys.exit(1)

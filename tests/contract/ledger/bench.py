@@ -1,0 +1,146 @@
+"""Short words for what tests do with the real ledger: submit, take, end, look."""
+
+import json
+import time
+from collections.abc import Callable
+from itertools import count
+from typing import Any, TypeVar
+
+from kelery import doorbell, manifest
+from kelery.ledger import calls
+from kelery.ledger.messages import Claim, ClaimRefused, Outcome, Settled, Submission
+from kelery.ledger.sync import Ledger
+from kelery.model import CancelMode, Concurrency, Policy, Record, RunSpec
+from kelery.phases import Phase, Reason
+from kelery.settings import LedgerSettings
+
+T = TypeVar("T")
+
+CLUSTER = "c1"
+WORKER = "celery@host/boot-1"
+QUEUE = "celery"
+SETTINGS = LedgerSettings(redis_url="redis://unused", default_queue=QUEUE)
+SUCCEEDED = Outcome(kind="succeeded", result_json="3")
+
+
+def failed(reason: Reason = Reason.TASK_ERROR) -> Outcome:
+    """An attempt that ended badly."""
+    error = json.dumps({"type": "ValueError", "message": "no", "traceback": ""})
+    return Outcome(kind="failed", reason=reason, error_json=error, error_type="ValueError")
+
+
+def keyed(
+    key: str = "k", *, limit: int = 1, policy: Policy = Policy.QUEUE, wait: int | None = None
+) -> Concurrency:
+    """A concurrency of a run."""
+    return Concurrency(key=key, limit=limit, policy=policy, max_queue_seconds=wait)
+
+
+class Bench:
+    """The ledger with some runs; every run has the uid that the test gives it."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self._nonces = count()
+
+    def submission(self, uid: str, **spec: Any) -> Submission:
+        """What `submit` submits: a run of a TaskRun with this spec."""
+        body = {"metadata": {"uid": uid, "namespace": "team", "name": f"run-{uid}"}}
+        body["spec"] = manifest.render_spec(RunSpec(**{"task": "demo.add", **spec}))
+        return manifest.submission(manifest.parse_task_run(body), cluster=CLUSTER, settings=SETTINGS)
+
+    def submit(self, uid: str, **spec: Any) -> str:
+        """Where the run stands then: "Waiting/WaitingForKey"."""
+        answer = self.ledger.run(calls.submit(self.submission(uid, **spec)))
+        return f"{answer.phase.value}/{answer.reason}"
+
+    def submit_all(self, uids: list[str], **spec: Any) -> None:
+        """Many in few round trips, in their order."""
+        for start in range(0, len(uids), 500):
+            batch = [calls.submit(self.submission(uid, **spec)) for uid in uids[start : start + 500]]
+            assert all(not isinstance(answer, Exception) for answer in self.ledger.run_all(batch))
+
+    def try_claim(
+        self, uid: str, *, attempt: int = 1, worker: str = WORKER, nonce: str | None = None
+    ) -> Claim | ClaimRefused:
+        """A claim that may be refused; with a nonce of its own unless one is given."""
+        nonce = nonce or f"n{next(self._nonces)}"
+        return self.ledger.run(calls.claim(uid, attempt=attempt, worker=worker, nonce=nonce))
+
+    def claim(self, uid: str, *, attempt: int = 1, worker: str = WORKER) -> int:
+        """The fence of a claim that must be granted."""
+        answer = self.try_claim(uid, attempt=attempt, worker=worker)
+        assert isinstance(answer, Claim), answer
+        return answer.fence
+
+    def start(self, uid: str, **spec: Any) -> int:
+        """Submit and claim; the fence."""
+        self.submit(uid, **spec)
+        return self.claim(uid)
+
+    def settle(self, uid: str, fence: int, outcome: Outcome = SUCCEEDED) -> Settled:
+        """End the attempt."""
+        return self.ledger.run(calls.settle(uid, fence, outcome))
+
+    def cancel(
+        self, uid: str, mode: CancelMode = CancelMode.GRACEFUL, reason: Reason = Reason.CANCELLED_BY_USER
+    ) -> bool:
+        """Whether the cancel changed anything."""
+        return self.ledger.run(calls.cancel(uid, mode, reason)).changed
+
+    def lease(self, uid: str) -> str:
+        """The run's lease as observers read it."""
+        return self.ledger.run(calls.tick(leases=True)).leases[uid]
+
+    def record(self, uid: str) -> Record:
+        """The run's record; there must be one."""
+        (record,) = self.ledger.run(calls.view([uid], inline_bytes=1024))
+        assert record is not None, f"no record of {uid}"
+        return record
+
+    def state(self, uid: str) -> str:
+        """The run's phase and reason: "Running/Started"."""
+        record = self.record(uid)
+        return f"{record.phase.value}/{record.reason}"
+
+    def admitted(self, uids: list[str]) -> list[str]:
+        """Which of the runs hold their slot."""
+        records = self.ledger.run(calls.view(uids, inline_bytes=0))
+        held = (Phase.ADMITTED, Phase.RUNNING, Phase.CANCELLING)
+        return [record.uid for record in records if record is not None and record.phase in held]
+
+    def rung(self, queue: str = QUEUE) -> list[str]:
+        """The runs and attempts that the messages on a queue ring for, oldest first: "uid:1"."""
+        return [f"{tag.uid}:{tag.attempt}" for tag in map(self._tag, self.messages(queue))]
+
+    def messages(self, queue: str = QUEUE) -> list[dict[str, Any]]:
+        """The messages on a queue as kombu reads them, oldest first."""
+        return [json.loads(text) for text in reversed(self.ledger.client.lrange(queue, 0, -1))]
+
+    def empty(self, queue: str = QUEUE) -> None:
+        """Lose every message of a queue."""
+        self.ledger.client.delete(queue)
+
+    def make_due(self, kind: str, uid: str) -> None:
+        """Let a timer be due now; it must be set."""
+        timers, member = f"{self.ledger.prefix}:timers", f"{kind}|{uid}"
+        assert self.ledger.client.zscore(timers, member) is not None, f"{member} is not set"
+        self.ledger.client.zadd(timers, {member: 0})
+
+    def tick(self) -> int:
+        """How many timers acted."""
+        return self.ledger.run(calls.tick(leases=False)).done
+
+    def until(self, look: Callable[[], T], expected: T, *, seconds: float = 10) -> None:
+        """Tick until `look` says `expected`."""
+        deadline = time.monotonic() + seconds
+        while (seen := look()) != expected:
+            assert time.monotonic() < deadline, f"still {seen!r} after {seconds} s, not {expected!r}"
+            time.sleep(0.05)
+            self.tick()
+
+    @staticmethod
+    def _tag(message: dict[str, Any]) -> doorbell.Tag:
+        tag = doorbell.read_tag(message["properties"]["delivery_tag"])
+        assert tag is not None, message
+        return tag

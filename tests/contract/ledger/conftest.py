@@ -1,0 +1,22 @@
+"""The real ledger on the session's Valkey, emptied for each test."""
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+from tests.contract.ledger.bench import Bench
+
+from kelery.ledger import sync
+
+
+@pytest.fixture
+def client(valkey_url: str) -> Iterator[redis.Redis]:
+    """A connection of the test's own."""
+    with sync.connect(valkey_url, timeout_seconds=10, client_name="ledger-tests") as client:
+        yield client
+
+
+@pytest.fixture
+def bench(client: redis.Redis) -> Bench:
+    """The ledger, and short words for what the tests do with it."""
+    return Bench(sync.Ledger(client, prefix="kelery"))

@@ -1,0 +1,80 @@
+"""What the state machine draws from: small worlds, so that runs meet each other often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from hypothesis import strategies as st
+from tests.contract.ledger.ledger_facts import HEAD_END
+
+from kelery.doorbell import Doorbell
+from kelery.ledger.messages import Outcome
+from kelery.model import Concurrency, Policy, Retry, RunSpec
+from kelery.phases import RETRYABLE_REASONS, Reason
+
+T = TypeVar("T")
+
+KEYS = ("a", "a", "a", "b")
+WORKERS = ("w1", "w2")
+NONCES = ("n1", "n2")
+
+CONCURRENCY = st.builds(
+    Concurrency,
+    key=st.sampled_from(KEYS),
+    limit=st.integers(1, 3),
+    policy=st.sampled_from([Policy.QUEUE, *Policy]),
+    max_queue_seconds=st.sampled_from([None, 3600]),
+)
+SPECS = st.builds(
+    RunSpec,
+    task=st.just("demo.add"),
+    priority=st.integers(-1, 1),
+    concurrency=st.one_of(CONCURRENCY, CONCURRENCY, CONCURRENCY, st.none()),
+    retry=st.none()
+    | st.builds(
+        Retry,
+        max_attempts=st.integers(1, 3),
+        backoff_seconds=st.sampled_from([0, 3600]),
+        max_backoff_seconds=st.sampled_from([5000, 9000]),
+        on=st.sampled_from([RETRYABLE_REASONS, (Reason.TASK_ERROR,), (Reason.WORKER_LOST,)]),
+    ),
+)
+#: Wants a key for itself alone.
+RIVALS = st.builds(
+    RunSpec,
+    task=st.just("demo.add"),
+    priority=st.integers(-1, 1),
+    concurrency=st.builds(Concurrency, key=st.just(KEYS[0]), policy=st.sampled_from(Policy)),
+)
+FAILURES = st.builds(
+    Outcome,
+    kind=st.just("failed"),
+    reason=st.sampled_from([*RETRYABLE_REASONS, Reason.TASK_NOT_REGISTERED]),
+    error_json=st.just("{}"),
+)
+RETRIES = st.builds(
+    Outcome,
+    kind=st.just("retry"),
+    reason=st.just(Reason.TASK_ERROR),
+    doorbell=st.sampled_from(["second", "third"]).map(lambda w: Doorbell(head=w + HEAD_END, tail=HEAD_END)),
+    delay_seconds=st.sampled_from([0, 3600]),
+)
+SUCCESSES = st.builds(Outcome, kind=st.just("succeeded"), result_json=st.sampled_from(["1", "null"]))
+OUTCOMES = SUCCESSES | FAILURES | RETRIES
+BORN = st.sampled_from([None] * 8 + [Reason.CANCELLED_AT_CREATE, Reason.SPEC_TOO_LARGE])
+STOP_REASONS = st.sampled_from([Reason.CANCELLED_BY_USER, Reason.DELETED])
+
+
+def one_of(choices: Callable[[Any], list[T]]) -> st.SearchStrategy[T]:
+    """One of the things that the machine can act on now; the rule's precondition says that there is one."""
+    return st.runner().flatmap(lambda machine: st.sampled_from(choices(machine)))
+
+
+def some_of(choices: Callable[[Any], list[T]]) -> st.SearchStrategy[list[T]]:
+    """Some of them, in any order; perhaps none."""
+    return st.runner().flatmap(
+        lambda machine: (
+            st.lists(st.sampled_from(choices(machine)), unique=True) if choices(machine) else st.just([])
+        )
+    )

@@ -1,0 +1,197 @@
+"""The state machine can fail: it catches each fault planted in the ledger, in a bounded number of examples.
+
+A fault is a replacement in the Lua text that must apply exactly once. The mutated library runs on a Valkey of its
+own (functions are server-wide). Only a broken promise counts as caught: a library that is merely broken as a
+program is no fault found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+import redis
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+from tests.contract.ledger.ledger_facts import BrokenPromise
+from tests.contract.ledger.ledger_machine import machine_for
+
+from kelery.ledger.library import SOURCE
+from kelery.ledger.sync import connect
+from kelery_dev.valkey import ValkeyServer
+
+#: The first example that fails ends the search: what is asked is whether, not the least way how.
+SEARCH = settings(
+    max_examples=600,
+    stateful_step_count=40,
+    phases=[Phase.generate],
+    database=None,
+    deadline=None,
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+)
+SEED = 418
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What is wrong, and the one place of the library that makes it so."""
+
+    what: str
+    original: str
+    planted: str
+
+    def source(self) -> str:
+        """The library with the fault in it."""
+        found = SOURCE.count(self.original)
+        assert found == 1, f"the text of this fault occurs {found} times in the library: {self.original}"
+        return SOURCE.replace(self.original, self.planted)
+
+
+FAULTS = [
+    Fault(
+        what="a reclaim ignores the counter",
+        original="if redis.call('HGET', P .. ':leases', uid) ~= fence .. ':' .. counter then return 'moved' end",
+        planted="",
+    ),
+    Fault(
+        what="a settle ignores the fence",
+        original="if run.fence ~= a[3] then return { 'fenced', run.phase, run.reason } end",
+        planted="",
+    ),
+    Fault(
+        what="a claim is no compare-and-set",
+        original="if run.phase ~= 'Admitted' or run.reason ~= 'WaitingForWorker' or run.attempt ~= attempt then",
+        planted="if run.phase ~= 'Admitted' and run.phase ~= 'Running' then",
+    ),
+    Fault(
+        what="a claim takes what still backs off",
+        original="or run.reason ~= 'WaitingForWorker' or run.attempt ~= attempt",
+        planted="or run.attempt ~= attempt",
+    ),
+    Fault(
+        what="a late message starts the next attempt",
+        original="or run.reason ~= 'WaitingForWorker' or run.attempt ~= attempt",
+        planted="or run.reason ~= 'WaitingForWorker'",
+    ),
+    Fault(
+        what="fences stand still",
+        original="text(redis.call('HINCRBY', P .. ':meta', 'fence', 1))",
+        planted="'1'",
+    ),
+    Fault(
+        what="admission counts only the newcomer's own limit",
+        original="if smallest[1] then room = math.min(room, tonumber(smallest[2])) end",
+        planted="",
+    ),
+    Fault(
+        what="an end does not free the slot",
+        original="redis.call('ZREM', hold_key(run.key), run.uid)",
+        planted="",
+    ),
+    Fault(
+        what="a freed slot is not handed on",
+        original="    finish(run, 'Cancelled', reason)\n    pump(run.key)",
+        planted="    finish(run, 'Cancelled', reason)",
+    ),
+    Fault(
+        what="a cancel of a running run is final at once",
+        original="  if CLAIMED[run.phase] then\n    ask_to_stop(run, mode, reason)",
+        planted="  if run.phase == 'Cancelling' then\n    ask_to_stop(run, mode, reason)",
+    ),
+    Fault(
+        what="a cancel changes what is final",
+        original="  if FINAL[run.phase] then return { 'unchanged', run.phase, run.reason } end",
+        planted="",
+    ),
+    Fault(
+        what="a back-off gives the slot away",
+        original="local function back_off(run, delay_ms)\n",
+        planted="local function back_off(run, delay_ms)\n"
+        "  if run.key ~= '' then redis.call('ZREM', hold_key(run.key), run.uid) pump(run.key) end\n",
+    ),
+    Fault(
+        what="a message is pushed without admission",
+        original="  local before = run.rev\n",
+        planted="  push(run)\n  local before = run.rev\n",
+    ),
+    Fault(
+        what="an admission pushes no message",
+        original="  push(run)\n  schedule('redispatch', run.uid, NOW + REDISPATCH_FIRST)",
+        planted="  schedule('redispatch', run.uid, NOW + REDISPATCH_FIRST)",
+    ),
+    Fault(
+        what="a lost message is never pushed again",
+        original="  schedule('redispatch', run.uid, NOW + REDISPATCH_FIRST)\n",
+        planted="",
+    ),
+    Fault(
+        what="a second submit starts the run anew",
+        original="if known then return summary('existing', { uid = uid }) end",
+        planted="",
+    ),
+    Fault(
+        what="a handback counts as an attempt",
+        original="change(run, { worker = '', nonce = '', started_at = '' })",
+        planted="change(run, { worker = '', nonce = '', started_at = '', attempt = text(tonumber(run.attempt) + 1) })",
+    ),
+    Fault(
+        what="Replace admits before the holder has ended",
+        original="ask_to_stop(holder, 'graceful', 'Superseded') else",
+        planted="ask_to_stop(holder, 'graceful', 'Superseded') redis.call('ZREM', hold_key(key), holder.uid) else",
+    ),
+    Fault(
+        what="Reject looks only at the slots, not at who waits",
+        original="if redis.call('ZCARD', wait_key(key)) > 0 then return false end",
+        planted="",
+    ),
+    Fault(
+        what="priority counts the wrong way round",
+        original="(1000 - priority) * PRIORITY_STEP",
+        planted="(1000 + priority) * PRIORITY_STEP",
+    ),
+    Fault(
+        what="any worker renews any claim",
+        original="if run and run.worker == worker then",
+        planted="if run then",
+    ),
+    Fault(
+        what="an outcome staged by an older claim counts",
+        original="if run.staged_fence ~= run.fence then return said end",
+        planted="if run.staged_fence == '' then return said end",
+    ),
+    Fault(
+        what="a queue timeout ends what was claimed",
+        original="  unschedule(uid, 'queue', 'redispatch')\n  announce(run)",
+        planted="  unschedule(uid, 'redispatch')\n  announce(run)",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[redis.Redis]:
+    """A Valkey for mutated libraries only."""
+    with (
+        ValkeyServer() as server,
+        connect(server.url, timeout_seconds=10, client_name="planted-faults") as client,
+    ):
+        yield client
+
+
+def search(client: redis.Redis, source: str) -> None:
+    """Run the machine on the library `source`, and make sure that it was this one to the end."""
+    client.flushall()
+    client.function_flush()
+    client.function_load(source, replace=True)
+    try:
+        run_state_machine_as_test(seed(SEED)(machine_for(client, source=source)), settings=SEARCH)
+    finally:
+        (library,) = client.function_list(withcode=True)
+        assert source in library, "another library was loaded meanwhile"
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.what.replace(" ", "-"))
+def test_the_state_machine_catches_a_planted_fault(client: redis.Redis, fault: Fault) -> None:
+    with pytest.raises(BrokenPromise):
+        search(client, fault.source())

@@ -1,0 +1,126 @@
+"""A worker played by hand: takes messages from the queue, claims and settles through the ledger's own calls."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass
+
+from kelery import doorbell
+from kelery.ledger import calls, sync
+from kelery.ledger.messages import Claim, ClaimRefused, Outcome
+from kelery.model import Record
+from kelery.phases import Reason
+from tests.polling import poll_until
+
+NAME = "celery@played/boot-1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What a worker reads off its queue."""
+
+    uid: str
+    attempt: int
+    task: str
+
+
+class PlayedWorker:
+    """One worker on the queue `celery`."""
+
+    def __init__(self, ledger: sync.Ledger) -> None:
+        self.ledger = ledger
+        self._nonces = 0
+
+    def next_message(self, *, seconds: float = 10) -> Message:
+        """Wait for a message."""
+        reply = self.ledger.client.execute_command("BRPOP", "celery", min(seconds, 4))
+        if reply is None:
+            reply = poll_until(
+                lambda: self.ledger.client.execute_command("BRPOP", "celery", 1),
+                seconds=seconds - 4,
+                what="a message",
+            )
+        return _read(reply[1])
+
+    def messages_waiting(self) -> int:
+        return int(self.ledger.client.execute_command("LLEN", "celery"))
+
+    def claim(self, message: Message) -> Claim | ClaimRefused:
+        self._nonces += 1
+        return self.ledger.run(
+            calls.claim(message.uid, attempt=message.attempt, worker=NAME, nonce=str(self._nonces))
+        )
+
+    def start_next(self) -> Claim:
+        """Take the next message and claim its run."""
+        claim = self.claim(self.next_message())
+        assert isinstance(claim, Claim), claim
+        return claim
+
+    def succeed(self, claim: Claim, result: object = 3) -> None:
+        outcome = Outcome(kind="succeeded", result_json=json.dumps(result))
+        assert self.ledger.run(calls.settle(claim.uid, claim.fence, outcome)).verdict == "ok"
+
+    def fail(self, claim: Claim, *, message: str = "broken") -> None:
+        error = json.dumps({"type": "ValueError", "message": message, "traceback": "Traceback ..."})
+        outcome = Outcome(
+            kind="failed", reason=Reason.TASK_ERROR, error_json=error, error_type="ValueError"
+        )
+        assert self.ledger.run(calls.settle(claim.uid, claim.fence, outcome)).verdict == "ok"
+
+    def progress(self, claim: Claim, current: int, total: int) -> None:
+        said = json.dumps({"current": current, "total": total, "message": ""})
+        assert self.ledger.run(calls.progress(claim.uid, claim.fence, said))
+
+    def record(self, uid: str) -> Record | None:
+        return self.ledger.run(calls.view([uid], inline_bytes=32768))[0]
+
+    def wait_for_record(self, uid: str, *, seconds: float = 10, **fields: object) -> Record:
+        """The record, once it has these fields."""
+
+        def look() -> Record | None:
+            record = self.record(uid)
+            good = record and all(getattr(record, name) == value for name, value in fields.items())
+            return record if good else None
+
+        found = poll_until(look, seconds=seconds, what=f"{uid}: {fields}", state=lambda: self.record(uid))
+        assert found is not None
+        return found
+
+
+class BusyWorker:
+    """Runs every message at once, in a thread, until stopped."""
+
+    def __init__(self, url: str) -> None:
+        self._client = sync.connect(url, timeout_seconds=10, client_name="busy")
+        self._worker = PlayedWorker(sync.Ledger(self._client, prefix="kelery"))
+        self._stop = threading.Event()
+        self.order: list[str] = []
+        self._thread = threading.Thread(target=self._work, daemon=True)
+
+    def __enter__(self) -> BusyWorker:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(timeout=10)
+        self._client.close()
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            reply = self._client.execute_command("BRPOP", "celery", 0.5)
+            if reply is None:
+                continue
+            claim = self._worker.claim(_read(reply[1]))
+            if isinstance(claim, Claim):
+                self.order.append(claim.uid)
+                self._worker.succeed(claim)
+
+
+def _read(raw: str) -> Message:
+    content = json.loads(raw)
+    tag = doorbell.read_tag(content["properties"]["delivery_tag"])
+    assert tag is not None, content["properties"]
+    return Message(uid=tag.uid, attempt=tag.attempt, task=content["headers"]["task"])

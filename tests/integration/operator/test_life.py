@@ -1,0 +1,185 @@
+"""The whole life of a run through the real operator, the real API server and the real ledger."""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+from tests.integration.operator.cluster import Cluster
+from tests.integration.operator.conftest import StartOperator
+from tests.integration.operator.operator_process import OperatorProcess
+from tests.integration.operator.played_worker import BusyWorker, PlayedWorker
+from tests.polling import poll_until
+
+
+def conditions(status: object) -> dict[str, str]:
+    assert isinstance(status, dict)
+    return {condition["type"]: condition["status"] for condition in status["conditions"]}
+
+
+def test_a_run_goes_from_its_manifest_to_its_result(
+    cluster: Cluster, worker: PlayedWorker, operator: OperatorProcess
+) -> None:
+    created = cluster.create(name="whole", args=[1, 2])
+    message = worker.next_message()
+    assert (message.uid, message.task) == (created["metadata"]["uid"], "demo.add")
+    assert cluster.wait_for("whole", phase="Admitted")["reason"] == "WaitingForWorker"
+
+    claim = worker.claim(message)
+    running = cluster.wait_for("whole", phase="Running")
+    assert running["worker"] == "celery@played"
+    assert running["startTime"]
+
+    worker.succeed(claim, 3)  # type: ignore[arg-type]  # not refused: it is running
+    ended = cluster.wait_for("whole", phase="Succeeded", reason="Completed")
+    assert ended["result"] == {"value": 3, "truncated": False}
+    assert conditions(ended) == {
+        "Admitted": "True",
+        "Started": "True",
+        "Finished": "True",
+        "Succeeded": "True",
+    }
+
+
+def test_a_null_in_a_result_is_kept(
+    cluster: Cluster, worker: PlayedWorker, operator: OperatorProcess
+) -> None:
+    cluster.create(name="nothing")
+    worker.succeed(worker.start_next(), {"a": None, "b": [None]})
+    assert cluster.wait_for("nothing", phase="Succeeded")["result"]["value"] == {"a": None, "b": [None]}
+    cluster.create(name="none")
+    worker.succeed(worker.start_next(), None)
+    assert cluster.wait_for("none", phase="Succeeded")["result"] == {"value": None, "truncated": False}
+
+
+def test_a_failure_tells_the_exception(
+    cluster: Cluster, worker: PlayedWorker, operator: OperatorProcess
+) -> None:
+    cluster.create(name="bad")
+    worker.fail(worker.start_next(), message="no such page")
+    ended = cluster.wait_for("bad", phase="Failed", reason="TaskError")
+    assert (ended["error"]["type"], ended["error"]["message"]) == ("ValueError", "no such page")
+    assert conditions(ended)["Succeeded"] == "False"
+
+
+def test_a_run_shorter_than_the_debounce_costs_one_write(
+    cluster: Cluster, operator: OperatorProcess, valkey_url: str
+) -> None:
+    with cluster.watched() as watcher, BusyWorker(valkey_url):
+        for number in range(10):
+            cluster.create(name=f"short-{number}")
+            watcher.wait_final(f"short-{number}")
+        counts = [len(watcher.changes(f"short-{number}")) for number in range(10)]
+    # A stall of this machine between claim and settle may show one phase more, not more often than that.
+    assert statistics.median(counts) == 1, counts
+    assert max(counts) <= 2, counts
+
+
+def test_a_run_that_never_waits_costs_two_writes(
+    cluster: Cluster, worker: PlayedWorker, operator: OperatorProcess
+) -> None:
+    with cluster.watched() as watcher:
+        cluster.create(name="longer")
+        claim = worker.start_next()
+        cluster.wait_for("longer", phase="Running")
+        worker.succeed(claim)
+        watcher.wait_final("longer")
+        assert watcher.phases("longer") == ["Running", "Succeeded"]
+
+
+def test_a_run_that_waits_costs_one_write_more_for_each_phase_that_lasts(
+    cluster: Cluster, worker: PlayedWorker, operator: OperatorProcess
+) -> None:
+    with cluster.watched() as watcher:
+        cluster.create(name="holder", concurrency={"key": "one"})
+        holder = worker.start_next()
+        cluster.create(name="waiter", concurrency={"key": "one"})
+        waiting = cluster.wait_for("waiter", phase="Waiting", reason="WaitingForKey")
+        assert waiting["concurrency"] == {"position": 1, "heldBy": ["holder"]}
+        worker.succeed(holder)
+        claim = worker.start_next()
+        cluster.wait_for("waiter", phase="Running")
+        worker.succeed(claim)
+        watcher.wait_final("waiter")
+        assert watcher.phases("waiter") == ["Waiting", "Running", "Succeeded"]
+
+
+def test_progress_is_written_at_most_every_two_seconds(
+    cluster: Cluster, worker: PlayedWorker, operator: OperatorProcess
+) -> None:
+    with cluster.watched() as watcher:
+        cluster.create(name="steps")
+        claim = worker.start_next()
+        cluster.wait_for("steps", phase="Running")
+        started = time.monotonic()
+        for step in range(1, 41):
+            worker.progress(claim, step, 40)
+            time.sleep(0.05)
+        seen = cluster.wait_for("steps", progress={"current": 40, "total": 40, "text": "40/40"})
+        assert seen["phase"] == "Running"
+        allowed = 2 + (time.monotonic() - started) / 2
+        worker.succeed(claim)
+        watcher.wait_final("steps")
+        progressed = [change for change in watcher.changes("steps") if "progress" in change["status"]]
+        assert len(progressed) <= allowed + 1
+
+
+def test_positions_move_up(cluster: Cluster, worker: PlayedWorker, operator: OperatorProcess) -> None:
+    for number in range(4):
+        cluster.create(name=f"in-line-{number}", concurrency={"key": "line"})
+    first = worker.start_next()
+    assert cluster.wait_for("in-line-3", phase="Waiting")["concurrency"]["position"] == 3
+    worker.succeed(first)
+    place = {"position": 2, "heldBy": ["in-line-1"]}
+    assert cluster.wait_for("in-line-3", concurrency=place)["phase"] == "Waiting"
+
+
+def test_first_come_is_first_served(
+    cluster: Cluster, operator: OperatorProcess, valkey_url: str, worker: PlayedWorker
+) -> None:
+    names = ["m", "b", "z", "a", "q", "c", "y", "k"]
+    uids = [cluster.create(name=n, concurrency={"key": "fifo"})["metadata"]["uid"] for n in names]
+    for name in names[1:]:
+        cluster.wait_for(name, phase="Waiting")
+    with BusyWorker(valkey_url) as busy:
+        poll_until(lambda: len(busy.order) == len(names), seconds=10, what="all", state=lambda: busy.order)
+    assert busy.order == uids
+
+
+def test_from_create_to_succeeded_takes_tens_of_milliseconds(
+    cluster: Cluster, operator: OperatorProcess, valkey_url: str
+) -> None:
+    took = []
+    with cluster.watched() as watcher, BusyWorker(valkey_url):
+        for number in range(20):
+            began = time.monotonic()
+            cluster.create(name=f"quick-{number}")
+            took.append(watcher.wait_final(f"quick-{number}") - began)
+    middle = statistics.median(took)
+    print(f"create -> Succeeded: p50 {middle * 1000:.0f} ms, worst {max(took) * 1000:.0f} ms")
+    # The contract is 50 ms on an idle machine; this one may be busy with other tests.
+    assert middle < 0.15, took
+
+
+def test_a_spec_nested_too_deeply_or_too_large_ends_with_a_reason(
+    cluster: Cluster, worker: PlayedWorker, operator: OperatorProcess
+) -> None:
+    deep: object = 1
+    for _ in range(40):
+        deep = [deep]
+    cluster.create(name="deep", args=[deep])
+    cluster.create(name="large", kwargs={"text": "x" * 200_000})
+    for name, word in (("deep", "nested"), ("large", "bytes")):
+        ended = cluster.wait_for(name, phase="Failed", reason="SpecTooLarge")
+        assert word in ended["error"]["message"]
+    assert worker.messages_waiting() == 0
+
+
+def test_a_run_with_another_namespace_is_left_alone(
+    cluster: Cluster, worker: PlayedWorker, start_operator: StartOperator
+) -> None:
+    start_operator(KELERY_NAMESPACES="somewhere-else")
+    cluster.create(name="foreign")
+    start_operator(KELERY_NAMESPACES=f"{cluster.namespace}, somewhere-else")
+    worker.next_message()
+    assert worker.messages_waiting() == 0

@@ -1,0 +1,112 @@
+"""The test's own hand on the ledger: submits runs as operator and gateway do, and watches what becomes of
+them.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from tests.polling import poll_until
+
+from kelery import doorbell
+from kelery.ledger import calls, sync
+from kelery.ledger.messages import Submission
+from kelery.ledger.observer import LeaseObserver
+from kelery.model import CancelMode, Concurrency, Record, RunSpec
+from kelery.phases import Phase, Reason
+
+PREFIX = "kelery"
+
+
+class LedgerProbe:
+    """Works on the ledger itself, so that tests of the worker need neither API server nor operator."""
+
+    def __init__(self, url: str) -> None:
+        self.client = sync.connect(url, timeout_seconds=5, client_name="test")
+        self.ledger = sync.Ledger(self.client, prefix=PREFIX)
+
+    def submit(self, task: str, *args: Any, key: str | None = None, limit: int = 1, **spec: Any) -> str:
+        """A new run; its uid."""
+        uid = str(uuid.uuid4())
+        concurrency = Concurrency(key=key, limit=limit) if key else None
+        kwargs = spec.pop("kwargs", {})
+        wanted = RunSpec(task=task, args=args, kwargs=kwargs, concurrency=concurrency, **spec)
+        bell = doorbell.make(uid=uid, task=task, args=args, kwargs=kwargs, queue="celery")
+        self.ledger.run(
+            calls.submit(
+                Submission(
+                    uid=uid,
+                    cluster="test",
+                    namespace="default",
+                    name=uid[:8],
+                    origin="TaskRun",
+                    spec=wanted,
+                    spec_json="{}",
+                    spec_hash="test",
+                    queue="celery",
+                    queue_key="celery",
+                    doorbell=bell,
+                )
+            )
+        )
+        return uid
+
+    def record(self, uid: str) -> Record:
+        """Where the run stands."""
+        record = self.ledger.run(calls.view([uid], inline_bytes=32768))[0]
+        assert record is not None
+        return record
+
+    def result(self, uid: str) -> Any:
+        """Its whole result."""
+        text = self.ledger.run(calls.whole_result(uid))
+        return None if text is None else json.loads(text)
+
+    def error(self, uid: str) -> dict[str, str]:
+        """Its error."""
+        shown: dict[str, str] = json.loads(self.record(uid).error_json)
+        return shown
+
+    def wait_for(
+        self, uid: str, *phases: Phase, seconds: float = 20, tick: Callable[[], None] | None = None
+    ) -> Record:
+        """Until it is in one of `phases` (by default: any final one)."""
+
+        def look() -> Record | None:
+            if tick is not None:
+                tick()
+            record = self.record(uid)
+            reached = record.phase in phases if phases else record.phase.is_final
+            return record if reached else None
+
+        wanted = "/".join(phase.value for phase in phases) or "its end"
+        found = poll_until(look, seconds=seconds, what=f"{uid}: {wanted}", state=lambda: self.record(uid))
+        assert found is not None
+        return found
+
+    def cancel(self, uid: str, mode: CancelMode = CancelMode.GRACEFUL) -> None:
+        """As `spec.cancel` does."""
+        self.ledger.run(calls.cancel(uid, mode, Reason.CANCELLED_BY_USER))
+
+    def ticker(self, *, stand_still: float) -> Callable[[], None]:
+        """An observer such as operator and gateway are: acts at most every 0.2 s."""
+        observer, last = LeaseObserver(stand_still=stand_still), [0.0]
+
+        def tick() -> None:
+            now = time.monotonic()
+            if now - last[0] < 0.2:
+                return
+            last[0] = now
+            for uid, lease in observer.observe(self.ledger.run(calls.tick(leases=True)).leases, now):
+                self.ledger.run(calls.reclaim(uid, lease))
+
+        return tick
+
+    def nothing_is_held(self) -> bool:
+        """No slot, no lease, no claim is left."""
+        left = [*self.client.scan_iter(f"{PREFIX}:hold:*"), *self.client.scan_iter(f"{PREFIX}:claims:*")]
+        return not left and not self.client.exists(f"{PREFIX}:leases")

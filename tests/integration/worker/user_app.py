@@ -1,0 +1,195 @@
+"""A user's Celery app that knows nothing of Kelery; its tasks write down what they do, so that a test can
+prove it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from celery import Celery, Task
+from celery.worker.request import Request
+
+app = Celery("users", broker=os.environ["USERS_BROKER"], backend=os.environ["USERS_BROKER"])
+# The settings that make plain Celery on Redis run a task twice; the plug-in must not mind.
+app.conf.update(
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_track_started=True,
+    worker_prefetch_multiplier=4,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+)
+
+
+def note(file: str, text: str) -> None:
+    """One line, whole, whoever else writes."""
+    with open(file, "a", encoding="utf-8") as log:
+        log.write(f"{text}\n")
+
+
+@app.task(name="users.echo")
+def echo(value: Any = None) -> Any:
+    """Returns what it is given."""
+    return value
+
+
+@app.task(name="users.boom")
+def boom(message: str) -> None:
+    """Raises."""
+    raise KeyError(message)
+
+
+@app.task(name="users.returns")
+def returns(what: str) -> Any:
+    """Values that JSON cannot say, or can only just."""
+    loop: list[Any] = []
+    loop.append(loop)
+    return {
+        "nan": float("nan"),
+        "set": {1, 2},
+        "big": 2**64,
+        "int64": 2**63 - 1,
+        "loop": loop,
+        "large": "ä" * 40_000,
+        "huge": "x" * (17 * 1024 * 1024),
+        "surrogate": "\ud800",
+    }[what]
+
+
+@app.task(name="users.flaky")
+def flaky(file: str, fail_times: int) -> int:
+    """Fails the first `fail_times` times."""
+    note(file, "start")
+    count = len(Path(file).read_text(encoding="utf-8").splitlines())
+    if count <= fail_times:
+        raise ConnectionError(f"attempt {count}")
+    return count
+
+
+@app.task(name="users.retries_itself", bind=True, max_retries=2)
+def retries_itself(self: Task[..., Any], file: str, enough: int, seen: int = 0) -> int:
+    """Celery's own retry, with other args each time."""
+    note(file, f"{seen} {self.request.retries}")
+    if seen < enough:
+        raise self.retry(args=(file, enough), kwargs={"seen": seen + 1}, countdown=0.2)
+    return seen
+
+
+@app.task(
+    name="users.autoretry",
+    autoretry_for=(ConnectionError,),
+    max_retries=2,
+    retry_backoff=False,
+    default_retry_delay=0,
+)
+def autoretry(file: str) -> None:
+    """Always fails, so Celery gives up after two retries."""
+    note(file, "start")
+    raise ConnectionError("never up")
+
+
+@app.task(name="users.nap")
+def nap(seconds: float, file: str | None = None) -> float:
+    """Sleeps, and says when it begins and when it is let go."""
+    if file:
+        note(file, f"begin {os.getpid()}")
+    try:
+        time.sleep(seconds)
+    finally:
+        if file:
+            note(file, "finally")
+    return seconds
+
+
+@app.task(name="users.ticks")
+def ticks(file: str, seconds: float, stubborn: bool = False) -> None:
+    """Writes a line every 20 ms: as long as it executes, one can see it."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN) if stubborn else None
+    try:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            note(file, "tick")
+            time.sleep(0.02)
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+@app.task(name="users.swallows_sigterm")
+def swallows_sigterm(seconds: float) -> str:
+    """Ends normally although it was told to stop."""
+    try:
+        time.sleep(seconds)
+    except SystemExit:
+        return "swallowed"
+    return "slept"
+
+
+@app.task(name="users.spawns")
+def spawns(file: str, seconds: float) -> int:
+    """Waits for a subprocess that writes a line every 20 ms and ignores SIGTERM."""
+    script = f"trap '' TERM; while true; do echo tick >> '{file}'; sleep 0.02; done"
+    process = subprocess.Popen(["sh", "-c", script], start_new_session=True)
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+
+
+@app.task(name="users.exclusive")
+def exclusive(folder: str, key: str, seconds: float) -> None:
+    """Holds the key's lock file while it runs: the kernel says whether another one does, and frees it at
+    death.
+    """
+    with open(f"{folder}/{key}.lock", "w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            note(f"{folder}/overlaps", key)
+            raise RuntimeError(f"another run of {key} is executing") from None
+        time.sleep(seconds)
+
+
+@app.task(name="users.dies")
+def dies(file: str | None = None) -> None:
+    """Kills its own process, as the kernel does to one that takes too much memory."""
+    if file:
+        note(file, "start")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task(name="users.limited", time_limit=1)
+def limited(seconds: float) -> None:
+    """Has a hard limit of Celery's own."""
+    time.sleep(seconds)
+
+
+@app.task(name="users.tells_state", bind=True)
+def tells_state(self: Task[..., Any], gate: str) -> None:
+    """Tells its progress in plain Celery's way, then waits for a file."""
+    self.update_state(state="PROGRESS", meta={"current": 3, "total": 9})
+    while not Path(gate).exists():
+        time.sleep(0.02)
+
+
+class OwnRequest(Request):
+    """A user's own Request class, as some apps have."""
+
+
+class OwnTask(Task):  # type: ignore[type-arg]
+    """A task class that names it."""
+
+    Request = f"{__name__}:OwnRequest"
+
+
+@app.task(name="users.own_request", base=OwnTask)
+def own_request(value: int) -> int:
+    """Runs behind the user's own Request class."""
+    return value

@@ -1,0 +1,91 @@
+"""A real Celery worker with the plug-in, as a subprocess of the test."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+from tests.polling import poll_until
+
+HERE = Path(__file__).parent
+
+
+class WorkerProcess:
+    """`celery -A <app> worker -I kelery_worker`; its log is kept for the message of a failed wait."""
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        log: Path,
+        app: str,
+        name: str,
+        lease: float,
+        args: tuple[str, ...],
+        env: dict[str, str],
+    ):
+        self.log = log
+        self.name = name
+        command = [
+            sys.executable,
+            "-m",
+            "celery",
+            "-A",
+            app,
+            "worker",
+            "-I",
+            "kelery_worker",
+            "-l",
+            "INFO",
+            "-n",
+            f"{name}@test",
+        ]
+        environment = os.environ | {
+            "USERS_BROKER": url,
+            "KELERY_REDIS_URL": url,
+            "KELERY_LEASE_SECONDS": str(lease),
+            "PYTHONPATH": str(HERE),
+            **env,
+        }
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [*command, *args], env=environment, stdout=output, stderr=subprocess.STDOUT, cwd=log.parent
+            )
+
+    def wait_until_ready(self) -> None:
+        """Until it consumes."""
+        poll_until(
+            lambda: " ready." in self.output(), seconds=30, what=f"worker {self.name}", state=self.output
+        )
+
+    def output(self) -> str:
+        """What it has logged so far."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def children(self) -> list[int]:
+        """The pids of its pool children."""
+        found = psutil.Process(self.process.pid).children()
+        return [child.pid for child in found if "guard.py" not in " ".join(child.cmdline())]
+
+    def kill(self) -> None:
+        """SIGKILL, as when a node dies."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def terminate(self, *, seconds: float = 30) -> int:
+        """Warm shutdown; the exit code."""
+        return self.send(signal.SIGTERM, seconds=seconds)
+
+    def send(self, signal_number: int, *, seconds: float = 30) -> int:
+        """A signal, and the exit code."""
+        self.process.send_signal(signal_number)
+        return self.process.wait(seconds)
+
+    def close(self) -> None:
+        """However it stands."""
+        if self.process.poll() is None:
+            self.kill()

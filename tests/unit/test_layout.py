@@ -1,0 +1,137 @@
+"""Where things lie and what they may import: what must hold for the packages to work where they are put.
+
+The worker plug-in and the core are copied into users' own images, beside a Python and libraries of theirs.
+"""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PLAIN_FOLDERS = ("api", "core", "dev", "operator", "tests", "worker")
+PACKAGES = ("core", "dev", "operator", "worker")
+INJECTED = ("core", "worker")
+#: What Celery itself needs is there wherever Celery is.
+BESIDE_CELERY = {"billiard", "celery", "click", "kombu", "redis"}
+
+MODULES = [path.relative_to(ROOT) for folder in INJECTED for path in (ROOT / folder).rglob("*.py")]
+
+REFUSING = '''
+import importlib.abc, pathlib, sys
+
+class Refuse(importlib.abc.MetaPathFinder):
+    """Lets nothing in but the standard library and what was allowed."""
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        if top in ALLOWED or top in sys.stdlib_module_names or top.startswith("_"):
+            return None
+        raise ModuleNotFoundError(f"refused here: {name}", name=name)
+
+ALLOWED = set(sys.argv[1].split(","))
+sys.meta_path.insert(0, Refuse())
+'''
+
+
+@pytest.mark.parametrize("folder", PLAIN_FOLDERS)
+def test_a_plain_folder_is_no_package(folder: str) -> None:
+    # `operator/__init__.py` would take the place of the standard library's `operator`.
+    assert not (ROOT / folder / "__init__.py").exists()
+
+
+def test_the_standard_library_is_not_shadowed_from_the_checkout() -> None:
+    code = "import operator, collections; print(operator.__file__)"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not Path(ran.stdout.strip()).is_relative_to(ROOT / "operator")
+
+
+@pytest.mark.parametrize(
+    "path", [path for folder in INJECTED for path in (ROOT / folder).rglob("*.py")], ids=str
+)
+def test_what_is_injected_keeps_to_python_3_10(path: Path) -> None:
+    source = (ROOT / path).read_text()
+    ast.parse(source, filename=str(path), feature_version=(3, 10))
+    newer = {"tomllib", "StrEnum", "UTC", "ExceptionGroup", "BaseExceptionGroup", "Self", "TaskGroup", "assert_never"}
+    assert not newer & set(_names(ast.parse(source)))
+
+
+@pytest.mark.parametrize(
+    "path", [path for folder in INJECTED for path in (ROOT / folder).rglob("*.py")], ids=str
+)
+def test_what_is_injected_imports_only_what_is_there_beside_celery(path: Path) -> None:
+    allowed = BESIDE_CELERY | {"kelery", "kelery_worker"} | sys.stdlib_module_names
+    assert set(_imported(ast.parse((ROOT / path).read_text()))) <= allowed
+
+
+def test_the_plug_in_imports_with_nothing_but_celery_and_redis() -> None:
+    ran = _import_refusing_the_rest(
+        "kelery_worker", "kelery.ledger.sync", "kelery.settings", "kelery.manifest"
+    )
+    assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.parametrize("module", ["pydantic", "kopf", "aiohttp", "yaml", "psutil", "pytest"])
+def test_the_bare_environment_refuses_the_rest(module: str) -> None:
+    ran = _import_refusing_the_rest(module)
+    assert ran.returncode != 0
+    assert f"refused here: {module}" in ran.stderr
+
+
+@pytest.mark.parametrize("folder", PACKAGES)
+def test_no_module_is_longer_than_400_lines(folder: str) -> None:
+    modules = list((ROOT / folder).rglob("*.py"))
+    assert modules
+    assert [str(path) for path in modules if len(path.read_text().splitlines()) > 400] == []
+
+
+def _import_refusing_the_rest(*modules: str) -> subprocess.CompletedProcess[str]:
+    code = REFUSING + "".join(f"import {module}\n" for module in modules)
+    allowed = ",".join(sorted(_modules_of_celery_and_redis() | {"kelery", "kelery_worker"}))
+    return subprocess.run([sys.executable, "-c", code, allowed], cwd=ROOT, capture_output=True, text=True)
+
+
+def _modules_of_celery_and_redis() -> set[str]:
+    """The top-level modules of both and of all that they require, by what their distributions say."""
+    wanted, distributions = ["celery", "redis"], set[str]()
+    while wanted:
+        name = wanted.pop()
+        try:
+            requirements = metadata.requires(name) or ()
+        except metadata.PackageNotFoundError:
+            # For another Python or another system.
+            continue
+        if name not in distributions:
+            distributions.add(name)
+            plain = [text for text in requirements if "extra ==" not in text]
+            wanted += [_normal(re.split(r"[^A-Za-z0-9._-]", text, maxsplit=1)[0]) for text in plain]
+    modules = metadata.packages_distributions()
+    return {
+        module for module, owners in modules.items() if distributions & {_normal(name) for name in owners}
+    }
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _imported(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield (node.module or "").partition(".")[0]
+
+
+def _names(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.alias):
+            yield node.name.rpartition(".")[2]
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
