@@ -18,7 +18,7 @@ class KeleryError(Exception):
 
 
 class InvalidInput(KeleryError):
-    """A value that cannot be accepted; `field` is its path as the user wrote it (`spec.concurrency.limit`)."""
+    """A value that cannot be accepted; `field` is its path as users write it (`spec.concurrency.limit`)."""
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")
@@ -39,7 +39,7 @@ class LedgerError(KeleryError):
 
 
 class LedgerUnavailable(LedgerError):
-    """Redis did not answer in time or refused; nothing is known about the effect, and calling again is safe."""
+    """Redis did not answer in time or refused; its effect is not known, and calling again is safe."""
 
 
 class LedgerTooOld(LedgerError):

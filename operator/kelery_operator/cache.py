@@ -20,13 +20,12 @@ class Cache:
     def __init__(self) -> None:
         self._seen: dict[str, Seen] = {}
         self._gone: set[str] = set()
-        self._arrivals = 0
 
     def __len__(self) -> int:
         return len(self._seen)
 
-    def put(self, body: Mapping[str, Any], *, listed: bool = False) -> Seen | None:
-        """Take a state in; None if it says nothing new. What is listed was there before we looked."""
+    def put(self, body: Mapping[str, Any]) -> Seen | None:
+        """Take a state in; None if it says nothing new."""
         who = manifest.identity(body)
         if not who.uid or who.uid in self._gone:
             return None
@@ -35,14 +34,7 @@ class Cache:
         version = version_of(metadata) if isinstance(metadata, Mapping) else 0
         if known is not None and version and version <= known.version:
             return None
-        if known is not None:
-            arrival = known.arrival
-        elif listed:
-            arrival = 0
-        else:
-            self._arrivals += 1
-            arrival = self._arrivals
-        seen = look_at(body, arrival=arrival)
+        seen = look_at(body, first_version=known.first_version if known else 0)
         self._seen[who.uid] = seen
         return seen
 

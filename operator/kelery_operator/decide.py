@@ -9,7 +9,7 @@ submitted again, and nothing is done about a run of which it is not known whethe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from typing import Any, assert_never
@@ -94,7 +94,7 @@ def _about_present(situation: Situation, *, seen: Seen, now: datetime) -> tuple[
     record = situation.record
     if record is None:
         return _without_record(situation, seen=seen, now=now)
-    rendered = status.render(record, previous=seen.status)
+    rendered = status.render(_as_shown(record), previous=seen.status)
     if record.phase.is_final:
         return _about_final(situation, seen=seen, record=record, rendered=rendered)
     actions: tuple[Action, ...] = _wanted_cancel(seen, record=record)
@@ -130,6 +130,11 @@ def _without_record(situation: Situation, *, seen: Seen, now: datetime) -> tuple
         return (Submit(born_final=Reason.CANCELLED_AT_CREATE, message=message),)
     message = "spec.cancel was set before the run was submitted"
     return (Submit(born_final=Reason.CANCELLED_BY_USER, message=message),)
+
+
+def _as_shown(record: Record) -> Record:
+    """Far behind in a queue, who holds its slots is not shown: each hand-over would be a write to all who wait."""
+    return replace(record, held_by=()) if record.position > status.POSITIONS_SHOWN else record
 
 
 def _about_final(

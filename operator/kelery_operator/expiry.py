@@ -86,7 +86,7 @@ class Expiry:
     async def _note(self, page: Sequence[Mapping[str, Any]]) -> None:
         notes = []
         for body in page:
-            seen = look_at(body, arrival=0)
+            seen = look_at(body)
             due = self._due(seen)
             if due is not None:
                 notes.append(self._later(seen.who, due=due))
@@ -106,7 +106,7 @@ class Expiry:
 
     async def _delete_if_due(self, who: Identity) -> str:
         body = await self._api.get(who.namespace, who.name)
-        seen = look_at(body, arrival=0) if body is not None else None
+        seen = look_at(body) if body is not None else None
         if body is None or seen is None or seen.who.uid != who.uid:
             await self._forget(who)
             return "gone"

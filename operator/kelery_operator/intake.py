@@ -6,7 +6,8 @@ we wrote ourselves needs no look; anything else is looked at before it is called
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kelery import manifest
@@ -17,18 +18,30 @@ from kelery_operator.seen import version_of
 from kelery_operator.workqueue import WorkQueue
 from kelery_operator.writer import StatusWriter
 
+#: Longer than a watch's own list of new runs takes to come in.
+_LIST_SECONDS = 0.25
+
 
 class Intake:
     """From events to the cache and the work queue; does no I/O."""
 
     def __init__(
-        self, *, cache: Cache, queue: WorkQueue, looks: Looks, writer: StatusWriter, metrics: Metrics
+        self,
+        *,
+        cache: Cache,
+        queue: WorkQueue,
+        looks: Looks,
+        writer: StatusWriter,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._cache = cache
         self._queue = queue
         self._looks = looks
         self._writer = writer
         self._metrics = metrics
+        self._list_due = 0.0
 
     def event(self, kind: str | None, body: Mapping[str, Any]) -> None:
         """One watch event; `kind` None is the watch's own list."""
@@ -36,9 +49,9 @@ class Intake:
         if kind == "DELETED":
             self._left(body)
         else:
-            self._showed(body)
+            self._showed(body, listed=kind is None)
 
-    def _showed(self, body: Mapping[str, Any]) -> None:
+    def _showed(self, body: Mapping[str, Any], *, listed: bool) -> None:
         uid = manifest.identity(body).uid
         final = self._writer.final_version(uid)
         if final is not None:
@@ -49,7 +62,14 @@ class Intake:
             # Somebody has undone its end.
             self._writer.forget_final(uid)
         if self._cache.put(body) is not None:
-            self._queue.add(uid)
+            self._queue.add_after(uid, delay=self._until_listed(listed=listed))
+
+    def _until_listed(self, *, listed: bool) -> float:
+        """A list comes by name: its runs, and what follows on its heels, are dealt with together."""
+        now = self._clock()
+        if listed and now >= self._list_due:
+            self._list_due = now + _LIST_SECONDS
+        return max(0.0, self._list_due - now)
 
     def _left(self, body: Mapping[str, Any]) -> None:
         who = manifest.identity(body)

@@ -64,5 +64,5 @@ class Looks:
             self._cache.mark_gone(who.uid)
         else:
             self._metrics.looks.labels("present").inc()
-            self._cache.put(body, listed=True)
+            self._cache.put(body)
         self._queue.add(who.uid)

@@ -47,7 +47,8 @@ from kelery_operator.writer import StatusWriter
 
 logger = logging.getLogger(__name__)
 
-_CHUNK = 250
+#: Specs of 128 KiB make a pipeline of some tens of MB.
+_CHUNK = 100
 _PATIENCE_SECONDS = 2.0
 _OUTAGE_PAUSE = 1.0
 
@@ -223,12 +224,8 @@ class Reconciler:
                 reason=action.born_final or Reason.SPEC_INVALID,
                 message=action.message,
             )
-        error = ""
-        if action.born_final is not None:
-            said = {"type": action.born_final.value, "message": action.message, "traceback": ""}
-            error = jsonlimits.compact(said)
         return manifest.submission(
-            seen.run, cluster=self._cluster, settings=ledger, born_final=action.born_final, error_json=error
+            seen.run, cluster=self._cluster, settings=ledger, born_final=action.born_final
         )
 
     async def _carry_out(self, steps: Sequence[_Step]) -> None:

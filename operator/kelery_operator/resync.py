@@ -98,7 +98,7 @@ class Resync:
             for body in page:
                 uid = manifest.identity(body).uid
                 listed.add(uid)
-                self._cache.put(body, listed=True)
+                self._cache.put(body)
                 self._queue.add(uid)
             await asyncio.sleep(0)
         for seen in before:

@@ -26,8 +26,8 @@ class Seen:
     version: int
     generation: int
     created: datetime
-    #: Order in which the operator met it; 0 for those that were there before the operator.
-    arrival: int
+    #: Its version when it was first met; of one that nobody has touched, this is the order of creation.
+    first_version: int
     status: Mapping[str, Any]
     cancel: CancelMode | None
     ttl_seconds: int | None
@@ -44,8 +44,8 @@ class Seen:
 
     @property
     def order(self) -> tuple[datetime, int, str, str]:
-        """First come, first served; among those of one second that nobody saw come, by name."""
-        return (self.created, self.arrival, self.who.name, self.who.namespace)
+        """First come, first served: the time of creation has whole seconds only, so the version decides."""
+        return (self.created, self.first_version, self.who.name, self.who.namespace)
 
 
 def is_final_status(status: Mapping[str, Any]) -> bool:
@@ -63,23 +63,23 @@ def completed_at(status: Mapping[str, Any]) -> float | None:
         return None
 
 
-def look_at(body: Mapping[str, Any], *, arrival: int) -> Seen:
+def look_at(body: Mapping[str, Any], *, first_version: int = 0) -> Seen:
     """Read an object of the API server; total, whatever somebody wrote into it."""
     metadata = _mapping(body.get("metadata"))
     try:
         run = manifest.parse_task_run(body)
     except InvalidInput as problem:
-        return _unreadable(body, problem=problem, arrival=arrival)
+        return _unreadable(body, problem=problem, first_version=first_version)
     except Exception as error:
         # A reader that trips over one object must not take the operator down: the object ends with a reason.
         broken = InvalidInput("spec", f"cannot be read ({type(error).__name__})")
-        return _unreadable(body, problem=broken, arrival=arrival)
+        return _unreadable(body, problem=broken, first_version=first_version)
     return Seen(
         who=manifest.identity(body),
         version=version_of(metadata),
         generation=run.generation,
         created=run.created,
-        arrival=arrival,
+        first_version=first_version or version_of(metadata),
         status=run.status,
         cancel=run.spec.cancel,
         ttl_seconds=run.spec.ttl_seconds_after_finished,
@@ -94,7 +94,7 @@ def version_of(metadata: Mapping[str, Any]) -> int:
     return int(text) if isinstance(text, str) and text.isascii() and text.isdigit() else 0
 
 
-def _unreadable(body: Mapping[str, Any], *, problem: InvalidInput, arrival: int) -> Seen:
+def _unreadable(body: Mapping[str, Any], *, problem: InvalidInput, first_version: int) -> Seen:
     metadata, spec = _mapping(body.get("metadata")), _mapping(body.get("spec"))
     cancel, ttl, generation = (
         spec.get("cancel"),
@@ -106,7 +106,7 @@ def _unreadable(body: Mapping[str, Any], *, problem: InvalidInput, arrival: int)
         version=version_of(metadata),
         generation=generation if isinstance(generation, int) else 1,
         created=_LONG_AGO,
-        arrival=arrival,
+        first_version=first_version or version_of(metadata),
         status=dict(_mapping(body.get("status"))),
         cancel=next((mode for mode in CancelMode if mode.value == cancel), None),
         ttl_seconds=ttl if isinstance(ttl, int) and not isinstance(ttl, bool) and ttl >= 0 else None,

@@ -56,7 +56,7 @@ def test_the_standard_library_is_not_shadowed_from_the_checkout() -> None:
 def test_what_is_injected_keeps_to_python_3_10(path: Path) -> None:
     source = (ROOT / path).read_text()
     ast.parse(source, filename=str(path), feature_version=(3, 10))
-    newer = {"tomllib", "StrEnum", "UTC", "ExceptionGroup", "BaseExceptionGroup", "Self", "TaskGroup", "assert_never"}
+    newer = {"tomllib", "StrEnum", "UTC", "ExceptionGroup", "Self", "TaskGroup", "assert_never"}
     assert not newer & set(_names(ast.parse(source)))
 
 

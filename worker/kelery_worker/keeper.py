@@ -44,6 +44,7 @@ TICK_SECONDS = 0.5
 AGAIN_SECONDS = 0.05
 UNAVAILABLE_AGAIN_SECONDS = 0.5
 SHUTDOWN_SECONDS = 8.0
+COLD_GRACE_SECONDS = 5.0
 
 
 class Keeper:
@@ -168,6 +169,12 @@ class Keeper:
             self._drain_at = time.monotonic() + self._drain_seconds
         self._wakeup.ring()
 
+    def stop_running(self) -> None:
+        """A cold shutdown: SIGTERM for what runs, and SIGKILL soon after."""
+        self._draining = True
+        self._stop_all(COLD_GRACE_SECONDS)
+        self._wakeup.ring()
+
     def on_shutdown(self, **_: Any) -> None:
         """Celery is done: settle what is left."""
         self.end_all()
@@ -177,9 +184,7 @@ class Keeper:
         others.
         """
         self._draining = True
-        with self._lock:
-            for run in self._runs.values():
-                run.ask_to_stop(Stop.DRAIN, now=time.monotonic(), grace=0)
+        self._stop_all(0)
         self._finishing = True
         self._wakeup.ring()
         if self._thread.is_alive():
@@ -232,7 +237,7 @@ class Keeper:
         now = time.monotonic()
         if self._drain_at is not None and now >= self._drain_at:
             self._drain_at = None
-            self._stop_all(now)
+            self._stop_all(0)
         if now >= self._next_renewal:
             self._next_renewal = now + self._lease.renew_every
             self._renew(now)
@@ -264,11 +269,12 @@ class Keeper:
         for fd in ready & watched.keys():
             self._update(watched[fd], dead=True)
 
-    def _stop_all(self, now: float) -> None:
+    def _stop_all(self, grace: float) -> None:
+        now = time.monotonic()
         with self._lock:
             for uid, run in self._runs.items():
-                logger.warning("run %s: not finished within the drain's time; killing it", uid)
-                run.ask_to_stop(Stop.DRAIN, now=now, grace=0)
+                logger.warning("run %s: not finished at the worker's shutdown; stopping it", uid)
+                run.ask_to_stop(Stop.DRAIN, now=now, grace=min(grace, run.claim.grace_seconds))
 
     def _renew(self, now: float) -> None:
         with self._lock:

@@ -15,7 +15,7 @@ from celery.utils.imports import symbol_by_name
 from celery.worker.consumer import Consumer
 from celery.worker.request import Request
 
-from kelery_worker import child, log_filter, retry_capture, unknown_task
+from kelery_worker import child, cold_shutdown, log_filter, retry_capture, unknown_task
 from kelery_worker.request import RunRequest
 
 logger = logging.getLogger("kelery.worker")
@@ -34,6 +34,7 @@ def install() -> None:
     retry_capture.install(task_class)
     child.install(task_class)
     unknown_task.install(Consumer)
+    cold_shutdown.install(Consumer)
     log_filter.install()
     # The last public moment before the worker's steps are put together, and after -I was imported.
     signals.worker_init.connect(_prepare_worker, weak=False)

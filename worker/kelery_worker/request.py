@@ -82,6 +82,13 @@ class RunRequest(_Request):  # type: ignore[misc]
         }
         return True
 
+    def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
+        """Celery stops its tasks at a cold shutdown, and on request when a connection breaks; runs have their
+        lease.
+        """
+        if not self.is_run:
+            super().cancel(pool, signal, emit_retry)
+
     def on_accepted(self, pid: int, time_accepted: float) -> None:
         """A pool child has taken the request."""
         keeper = keeper_access.get()

@@ -370,7 +370,8 @@ local function conclude(run, said)
     finish(run, 'Cancelled', run.cancel_reason, { error = o.error })
   elseif o.kind == 'retry' then
     remember_attempt(run, 'Retried', o.error_type)
-    change(run, { retry_head = o.head, retry_tail = o.tail })
+    -- Without a message of its own it goes on from the one that it had.
+    if o.head ~= '' then change(run, { retry_head = o.head, retry_tail = o.tail }) end
     return back_off(run, tonumber(o.delay_ms))
   elseif may_retry(run, o.reason) then
     remember_attempt(run, o.reason, o.error_type)

@@ -57,13 +57,20 @@ RETRIES = st.builds(
     Outcome,
     kind=st.just("retry"),
     reason=st.just(Reason.TASK_ERROR),
-    doorbell=st.sampled_from(["second", "third"]).map(lambda w: Doorbell(head=w + HEAD_END, tail=HEAD_END)),
+    # None: it goes on from the message that it had.
+    doorbell=st.sampled_from(["second", "third"]).map(lambda w: Doorbell(head=w + HEAD_END, tail=HEAD_END))
+    | st.none(),
     delay_seconds=st.sampled_from([0, 3600]),
 )
 SUCCESSES = st.builds(Outcome, kind=st.just("succeeded"), result_json=st.sampled_from(["1", "null"]))
 OUTCOMES = SUCCESSES | FAILURES | RETRIES
-BORN = st.sampled_from([None] * 8 + [Reason.CANCELLED_AT_CREATE, Reason.SPEC_TOO_LARGE])
+#: Most runs are not born final.
+BORN = st.sampled_from(
+    [None] * 8 + [Reason.CANCELLED_AT_CREATE, Reason.CANCELLED_BY_USER, Reason.SPEC_TOO_LARGE]
+)
 STOP_REASONS = st.sampled_from([Reason.CANCELLED_BY_USER, Reason.DELETED])
+#: What a worker may still say about a run that it no longer has.
+LATE_WORDS = st.sampled_from(["settle", "stage", "handback", "progress", "renew"])
 
 
 def one_of(choices: Callable[[Any], list[T]]) -> st.SearchStrategy[T]:

@@ -16,6 +16,8 @@ from kelery.model import CancelMode, Policy, Retry
 from kelery.phases import Phase, Reason
 
 HELD = (Phase.ADMITTED, Phase.RUNNING, Phase.CANCELLING)
+#: Who is born final with one of these was stopped; with another reason, it could not be run.
+BORN_CANCELLED = (Reason.CANCELLED_AT_CREATE, Reason.CANCELLED_BY_USER)
 ATTEMPTS_KEPT = 5
 
 
@@ -123,9 +125,7 @@ class LedgerModel:
         self.runs[run.uid] = run
         born = submission.born_final
         if born is not None:
-            self._end(
-                run, Phase.CANCELLED if born is Reason.CANCELLED_AT_CREATE else Phase.FAILED, born.value
-            )
+            self._end(run, Phase.CANCELLED if born in BORN_CANCELLED else Phase.FAILED, born.value)
         elif not run.key:
             self._admit(run)
         else:
@@ -314,9 +314,8 @@ class LedgerModel:
             self._remember(run, run.cancel_reason)
             self._end(run, Phase.CANCELLED, run.cancel_reason)
         elif outcome.kind == "retry":
-            assert outcome.doorbell is not None
             self._remember(run, "Retried")
-            run.doorbell = outcome.doorbell
+            run.doorbell = outcome.doorbell or run.doorbell
             self._back_off(run, outcome.delay_seconds)
         elif run.retries_used + 1 < run.retry.max_attempts and outcome.reason in run.retry.on:
             self._remember(run, reason)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 
-from hypothesis import HealthCheck, settings
+import pytest
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from tests.contract.ledger.ledger_machine import machine_for
 
@@ -16,16 +17,21 @@ from kelery.ledger.sync import connect
 THOROUGH = os.environ.get("KELERY_HYPOTHESIS") == "thorough"
 
 SETTINGS = settings(
-    max_examples=3000 if THOROUGH else 100,
+    max_examples=5000 if THOROUGH else 300,
     stateful_step_count=60 if THOROUGH else 40,
     derandomize=False,
     deadline=None,
     print_blob=True,
+    report_multiple_bugs=False,
+    # Without the explaining phase, which costs minutes with a real server in the path.
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
     # How long the server takes says nothing about the strategies.
     suppress_health_check=[HealthCheck.too_slow],
 )
 
 
+# Hypothesis may take five minutes to make a failing example short, and it is worth having.
+@pytest.mark.timeout(3600 if THOROUGH else 600)
 def test_the_ledger_keeps_its_promises_in_any_sequence_of_calls(valkey_url: str) -> None:
     with connect(valkey_url, timeout_seconds=10, client_name="state-machine") as client:
         run_state_machine_as_test(machine_for(client), settings=SETTINGS)

@@ -4,6 +4,7 @@ import json
 import statistics
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.contract.ledger.bench import CLUSTER, Bench, keyed
@@ -188,7 +189,7 @@ def test_ten_thousand_waiters_cost_no_more_per_step_than_ten(bench: Bench) -> No
 
 
 def test_the_spec_and_its_arguments_reach_the_record_and_the_message_unchanged(bench: Bench) -> None:
-    args = (2**60 + 1, [], {}, None, 0.1, "Zoë \U0001f600")
+    args: tuple[Any, ...] = (2**60 + 1, [], {}, None, 0.1, "Zoë \U0001f600")
     bench.submit("a", args=args)
     assert json.loads(bench.record("a").spec_json)["args"] == list(args)
 

@@ -11,8 +11,9 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from kelery_dev.ports import free_port
 from tests.polling import poll_until
+
+from kelery_dev.ports import free_port
 
 
 class OperatorProcess:

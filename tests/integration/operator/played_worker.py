@@ -1,4 +1,4 @@
-"""A worker played by hand: takes messages from the queue, claims and settles through the ledger's own calls."""
+"""A worker played by hand: takes messages off the queue, claims and settles by the ledger's own calls."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import json
 import threading
 from dataclasses import dataclass
 
+from tests.polling import poll_until
+
 from kelery import doorbell
 from kelery.ledger import calls, sync
 from kelery.ledger.messages import Claim, ClaimRefused, Outcome
 from kelery.model import Record
 from kelery.phases import Reason
-from tests.polling import poll_until
 
 NAME = "celery@played/boot-1"
 
@@ -34,17 +35,22 @@ class PlayedWorker:
 
     def next_message(self, *, seconds: float = 10) -> Message:
         """Wait for a message."""
-        reply = self.ledger.client.execute_command("BRPOP", "celery", min(seconds, 4))
-        if reply is None:
-            reply = poll_until(
-                lambda: self.ledger.client.execute_command("BRPOP", "celery", 1),
-                seconds=seconds - 4,
-                what="a message",
-            )
-        return _read(reply[1])
+        message = poll_until(lambda: self.pop(seconds=1), seconds=seconds, what="a message")
+        assert message is not None
+        return message
+
+    def pop(self, *, seconds: float) -> Message | None:
+        """The next message, if one comes in time."""
+        reply = self.ledger.client.execute_command("BRPOP", "celery", seconds)
+        return None if reply is None else _read(reply[1])
 
     def messages_waiting(self) -> int:
         return int(self.ledger.client.execute_command("LLEN", "celery"))
+
+    def unacknowledged(self) -> list[str]:
+        """Final runs whose last status nobody has confirmed, of whatever cluster the operator found."""
+        names = list(self.ledger.client.scan_iter("kelery:final:*"))
+        return [uid for name in names for uid in self.ledger.client.smembers(name)]
 
     def claim(self, message: Message) -> Claim | ClaimRefused:
         self._nonces += 1
@@ -64,9 +70,7 @@ class PlayedWorker:
 
     def fail(self, claim: Claim, *, message: str = "broken") -> None:
         error = json.dumps({"type": "ValueError", "message": message, "traceback": "Traceback ..."})
-        outcome = Outcome(
-            kind="failed", reason=Reason.TASK_ERROR, error_json=error, error_type="ValueError"
-        )
+        outcome = Outcome(kind="failed", reason=Reason.TASK_ERROR, error_json=error, error_type="ValueError")
         assert self.ledger.run(calls.settle(claim.uid, claim.fence, outcome)).verdict == "ok"
 
     def progress(self, claim: Claim, current: int, total: int) -> None:
@@ -110,10 +114,8 @@ class BusyWorker:
 
     def _work(self) -> None:
         while not self._stop.is_set():
-            reply = self._client.execute_command("BRPOP", "celery", 0.5)
-            if reply is None:
-                continue
-            claim = self._worker.claim(_read(reply[1]))
+            message = self._worker.pop(seconds=0.5)
+            claim = self._worker.claim(message) if message else None
             if isinstance(claim, Claim):
                 self.order.append(claim.uid)
                 self._worker.succeed(claim)

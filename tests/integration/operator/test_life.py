@@ -11,6 +11,8 @@ from tests.integration.operator.operator_process import OperatorProcess
 from tests.integration.operator.played_worker import BusyWorker, PlayedWorker
 from tests.polling import poll_until
 
+from kelery.ledger.messages import Claim
+
 
 def conditions(status: object) -> dict[str, str]:
     assert isinstance(status, dict)
@@ -26,11 +28,12 @@ def test_a_run_goes_from_its_manifest_to_its_result(
     assert cluster.wait_for("whole", phase="Admitted")["reason"] == "WaitingForWorker"
 
     claim = worker.claim(message)
+    assert isinstance(claim, Claim)
     running = cluster.wait_for("whole", phase="Running")
     assert running["worker"] == "celery@played"
     assert running["startTime"]
 
-    worker.succeed(claim, 3)  # type: ignore[arg-type]  # not refused: it is running
+    worker.succeed(claim, 3)
     ended = cluster.wait_for("whole", phase="Succeeded", reason="Completed")
     assert ended["result"] == {"value": 3, "truncated": False}
     assert conditions(ended) == {
@@ -132,6 +135,23 @@ def test_positions_move_up(cluster: Cluster, worker: PlayedWorker, operator: Ope
     worker.succeed(first)
     place = {"position": 2, "heldBy": ["in-line-1"]}
     assert cluster.wait_for("in-line-3", concurrency=place)["phase"] == "Waiting"
+
+
+def test_a_hand_over_writes_nothing_to_those_who_wait_far_behind(
+    cluster: Cluster, worker: PlayedWorker, operator: OperatorProcess
+) -> None:
+    for number in range(14):
+        cluster.create(name=f"long-{number:02}", concurrency={"key": "long"})
+    first = worker.start_next()
+    far = cluster.wait_for("long-13", phase="Waiting")
+    assert "position" not in far.get("concurrency", {})
+    assert cluster.wait_for("long-01", phase="Waiting")["concurrency"]["position"] == 1
+    with cluster.watched() as watcher:
+        worker.succeed(first)
+        place = {"position": 10, "heldBy": ["long-01"]}
+        cluster.wait_for("long-11", concurrency=place)
+        cluster.wait_for("long-02", concurrency={**place, "position": 1})
+        assert watcher.changes("long-13") == []
 
 
 def test_first_come_is_first_served(

@@ -14,6 +14,14 @@ from tests.polling import poll_until
 HERE = Path(__file__).parent
 
 
+def is_pool_child(process: psutil.Process) -> bool:
+    """Not the guard, and not one that is dead already."""
+    try:
+        return "guard.py" not in " ".join(process.cmdline())
+    except psutil.Error:
+        return False
+
+
 class WorkerProcess:
     """`celery -A <app> worker -I kelery_worker`; its log is kept for the message of a failed wait."""
 
@@ -69,7 +77,7 @@ class WorkerProcess:
     def children(self) -> list[int]:
         """The pids of its pool children."""
         found = psutil.Process(self.process.pid).children()
-        return [child.pid for child in found if "guard.py" not in " ".join(child.cmdline())]
+        return [child.pid for child in found if is_pool_child(child)]
 
     def kill(self) -> None:
         """SIGKILL, as when a node dies."""

@@ -1,0 +1,140 @@
+"""The function library loads itself where it is missing or old, and never takes a newer one's place."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+import redis
+from tests.contract.ledger.bench import Bench
+
+from kelery.errors import LedgerError
+from kelery.ledger import aio, calls, faults, library, sync
+from kelery.ledger.calls import Call
+from kelery.ledger.messages import Submitted
+
+NEWER = library.REVISION + 1
+NEWER_SOURCE = library.SOURCE.replace(f"local REVISION = {library.REVISION}\n", f"local REVISION = {NEWER}\n")
+
+
+@pytest.fixture
+def newer_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Within it, this process is one of the next version."""
+    with monkeypatch.context() as patch:
+        for module in (sync, aio):
+            patch.setattr(module, "SOURCE", NEWER_SOURCE)
+            patch.setattr(module, "REVISION", NEWER)
+        patch.setattr(calls, "REVISION", NEWER)
+        yield
+
+
+def test_the_first_call_of_all_loads_the_library(client: redis.Redis, bench: Bench) -> None:
+    assert _loaded(client) is None
+    bench.submit("a")
+    assert _loaded(client) == library.REVISION
+
+
+def test_calls_in_one_round_trip_load_it_too_and_all_are_made(client: redis.Redis, bench: Bench) -> None:
+    answers = bench.ledger.run_all([calls.submit(bench.submission(uid)) for uid in ("a", "b")])
+    assert [isinstance(answer, LedgerError) for answer in answers] == [False, False]
+    assert bench.rung() == ["a:1", "b:1"]
+
+
+def test_a_flush_of_all_functions_heals_and_loses_nothing(client: redis.Redis, bench: Bench) -> None:
+    fence = bench.start("a")
+    client.function_flush()
+    assert bench.settle("a", fence).verdict == "ok"
+    assert _loaded(client) == library.REVISION
+
+
+def test_loading_twice_does_no_harm(client: redis.Redis, bench: Bench) -> None:
+    bench.ledger.load_library()
+    bench.ledger.load_library()
+    assert _loaded(client) == library.REVISION
+
+
+@pytest.mark.usefixtures("newer_process")
+def test_a_newer_process_replaces_an_older_library(client: redis.Redis, bench: Bench) -> None:
+    client.function_load(library.SOURCE)
+    assert bench.submit("a") == "Admitted/WaitingForWorker"
+    assert _loaded(client) == NEWER
+
+
+def test_an_older_process_works_on_with_a_newer_library_and_leaves_it(
+    client: redis.Redis, bench: Bench
+) -> None:
+    fence = bench.start("a")
+    client.function_load(NEWER_SOURCE, replace=True)
+    bench.ledger.load_library()
+    assert bench.settle("a", fence).verdict == "ok"
+    assert _loaded(client) == NEWER
+
+
+def test_both_versions_work_side_by_side(
+    client: redis.Redis, bench: Bench, request: pytest.FixtureRequest
+) -> None:
+    fence = bench.start("a")
+    request.getfixturevalue("newer_process")
+    bench.submit("b")
+    assert _loaded(client) == NEWER
+    assert bench.settle("a", fence).verdict == "ok"
+
+
+def test_an_older_process_that_lost_a_race_for_the_load_does_not_overwrite(
+    client: redis.Redis, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = bench.ledger._loaded_revision
+    looks: list[int] = []
+
+    def looking() -> int:
+        """Between our look and our load, a newer process loads."""
+        seen = look()
+        if not looks:
+            other = sync.Ledger(client, prefix="kelery")
+            other.client.function_load(NEWER_SOURCE, replace=True)
+            other.client.set(library.GUARD_KEY, NEWER)
+        looks.append(seen)
+        return seen
+
+    monkeypatch.setattr(bench.ledger, "_loaded_revision", looking)
+    bench.ledger.load_library()
+    assert looks == [0, NEWER]
+    assert _loaded(client) == NEWER
+
+
+def test_a_library_that_cannot_be_brought_up_to_date_is_an_error_and_no_endless_loop(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "REVISION", NEWER)
+    with pytest.raises(faults.LibraryMissing):
+        bench.submit("a")
+
+
+def test_the_asynchronous_caller_does_all_of_that_too(
+    valkey_url: str, client: redis.Redis, bench: Bench
+) -> None:
+    async def check() -> None:
+        connection = aio.connect(valkey_url, timeout_seconds=10, client_name="ledger-tests")
+        ledger = aio.Ledger(connection, prefix="kelery")
+        try:
+            submitted = await ledger.run(calls.submit(bench.submission("a")))
+            assert submitted.new
+            client.function_flush()
+            submit: list[Call[Submitted]] = [calls.submit(bench.submission(uid)) for uid in ("a", "b")]
+            answers = await ledger.run_all(submit)
+            assert not any(isinstance(answer, LedgerError) for answer in answers)
+            client.function_load(NEWER_SOURCE, replace=True)
+            await ledger.load_library()
+            assert _loaded(client) == NEWER
+        finally:
+            await connection.aclose()
+
+    asyncio.run(check())
+    assert bench.rung() == ["a:1", "b:1"]
+
+
+def _loaded(client: redis.Redis) -> int | None:
+    """The revision of the loaded library; None if there is none."""
+    try:
+        return int(client.fcall("kelery_v1_revision", 0))
+    except redis.ResponseError:
+        return None

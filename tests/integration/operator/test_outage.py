@@ -1,0 +1,86 @@
+"""Redis goes away and comes back; the API server's objects say so, and nothing is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.integration.operator.cluster import Cluster
+from tests.integration.operator.conftest import StartOperator
+from tests.integration.operator.played_worker import PlayedWorker
+
+from kelery.ledger import sync
+from kelery_dev.valkey import ValkeyServer
+
+
+@pytest.fixture
+def own_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
+    """A durable server of this test's own, so that it may die."""
+    with ValkeyServer(folder=tmp_path / "valkey", durable=True) as server:
+        yield server
+
+
+def played(server: ValkeyServer) -> tuple[PlayedWorker, sync.Ledger]:
+    client = sync.connect(server.url, timeout_seconds=5, client_name="test")
+    return PlayedWorker(sync.Ledger(client, prefix="kelery")), sync.Ledger(client, prefix="kelery")
+
+
+def test_while_redis_is_away_new_runs_say_so_once_and_then_go_on(
+    cluster: Cluster, own_valkey: ValkeyServer, start_operator: StartOperator
+) -> None:
+    operator = start_operator(KELERY_REDIS_URL=own_valkey.url)
+    worker, ledger = played(own_valkey)
+    cluster.create(name="before")
+    claim = worker.start_next()
+    cluster.wait_for("before", phase="Running")
+    own_valkey.kill()
+    with cluster.watched() as watcher:
+        cluster.create(name="during")
+
+        def admitted() -> object:
+            conditions = cluster.status("during").get("conditions", [])
+            return [c["reason"] for c in conditions if c["type"] == "Admitted" and c["status"] == "False"]
+
+        from tests.polling import poll_until
+
+        reasons = poll_until(admitted, seconds=15, what="LedgerUnavailable", state=operator.told)
+        assert reasons == ["LedgerUnavailable"]
+        assert operator.status("/livez") == 200
+        assert operator.status("/readyz") == 503
+        assert cluster.status("before")["phase"] == "Running"
+        own_valkey.start()
+        poll_until(
+            lambda: operator.status("/readyz") == 200, seconds=15, what="readiness", state=operator.told
+        )
+        worker.succeed(claim)
+        cluster.wait_for("before", phase="Succeeded")
+        worker.succeed(worker.start_next())
+        cluster.wait_for("during", phase="Succeeded")
+        told = [change for change in watcher.changes("during") if "phase" not in change["status"]]
+        assert len(told) == 1
+    ledger.client.close()
+
+
+def test_it_starts_while_redis_is_away(
+    cluster: Cluster, own_valkey: ValkeyServer, start_operator: StartOperator
+) -> None:
+    from tests.polling import poll_until
+
+    own_valkey.kill()
+    cluster.create(name="early")
+    operator = start_operator(ready=False, KELERY_REDIS_URL=own_valkey.url)
+    poll_until(
+        lambda: any(
+            c["reason"] == "LedgerUnavailable" for c in cluster.status("early").get("conditions", [])
+        ),
+        seconds=20,
+        what="LedgerUnavailable",
+        state=operator.told,
+    )
+    assert operator.status("/livez") == 200
+    own_valkey.start()
+    worker, ledger = played(own_valkey)
+    worker.succeed(worker.start_next())
+    cluster.wait_for("early", phase="Succeeded")
+    ledger.client.close()

@@ -1,0 +1,75 @@
+"""Situations to decide about, built from manifests as the API server shows them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from kelery import status
+from kelery.model import Record
+from kelery_operator.decide import Presence, Situation
+from kelery_operator.seen import Seen, look_at
+
+NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
+
+
+def body(
+    *,
+    uid: str = "uid-1",
+    spec: dict[str, Any] | None = None,
+    shown: object = None,
+    generation: int = 1,
+    version: str = "100",
+    labels: dict[str, str] | None = None,
+    name: str = "run",
+) -> dict[str, Any]:
+    """A TaskRun as the API server shows it."""
+    return {
+        "metadata": {
+            "uid": uid,
+            "namespace": "default",
+            "name": name,
+            "resourceVersion": version,
+            "generation": generation,
+            "creationTimestamp": "2026-11-22T11:59:00Z",
+            "labels": labels or {},
+        },
+        "spec": spec if spec is not None else {"task": "demo.add", "args": [1, 2]},
+        **({"status": shown} if shown is not None else {}),
+    }
+
+
+def seen(**said: Any) -> Seen:
+    """The same, as the operator has read it."""
+    return look_at(body(**said))
+
+
+def showing(record: Record, **said: Any) -> Seen:
+    """A TaskRun whose status is what the record says."""
+    return seen(shown=status.render(record, previous={}), **said)
+
+
+def present(
+    view: Seen, record: Record | None, *, answers: bool = True, final_written: bool = False
+) -> Situation:
+    """A TaskRun that is there."""
+    return Situation(
+        presence=Presence.PRESENT,
+        seen=view,
+        record=record,
+        ledger_answers=answers,
+        final_written=final_written,
+        default_ttl_seconds=86400,
+    )
+
+
+def gone(record: Record | None, *, answers: bool = True) -> Situation:
+    """A TaskRun that is not there any more."""
+    return Situation(
+        presence=Presence.GONE,
+        seen=None,
+        record=record,
+        ledger_answers=answers,
+        final_written=False,
+        default_ttl_seconds=86400,
+    )

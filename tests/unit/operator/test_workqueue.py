@@ -1,0 +1,109 @@
+"""The work queue, with a clock of our own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from kelery_operator.workqueue import WorkQueue
+
+T = TypeVar("T")
+
+
+class Clock:
+    """A clock that moves when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
+
+
+async def taken(queue: WorkQueue) -> list[str] | None:
+    """What can be taken now; None if one would have to wait."""
+    try:
+        return await asyncio.wait_for(queue.take(), 0.01)
+    except TimeoutError:
+        return None
+
+
+def test_keys_are_taken_in_order_and_once_however_often_they_were_added() -> None:
+    async def scene() -> None:
+        queue = WorkQueue(clock=Clock())
+        for key in ("b", "a", "b", "c", "a"):
+            queue.add(key)
+        assert await queue.take(most=2) == ["b", "a"]
+        assert await queue.take() == ["c"]
+        assert await taken(queue) is None
+
+    run(scene())
+
+
+def test_a_key_is_never_in_work_twice_but_comes_again_if_added_meanwhile() -> None:
+    async def scene() -> None:
+        queue = WorkQueue(clock=Clock())
+        queue.add("a")
+        assert await queue.take() == ["a"]
+        queue.add("a")
+        assert queue.is_wanted("a")
+        assert await taken(queue) is None
+        queue.done("a")
+        assert await taken(queue) == ["a"]
+        queue.done("a")
+        assert await taken(queue) is None
+
+    run(scene())
+
+
+def test_a_waiting_taker_is_woken() -> None:
+    async def scene() -> None:
+        queue = WorkQueue()
+        taker = asyncio.create_task(queue.take())
+        await asyncio.sleep(0)
+        queue.add("late")
+        assert await asyncio.wait_for(taker, 1) == ["late"]
+
+    run(scene())
+
+
+def test_a_delayed_key_comes_when_it_is_due() -> None:
+    async def scene() -> None:
+        clock = Clock()
+        queue = WorkQueue(clock=clock)
+        queue.add_after("later", delay=5)
+        queue.add_after("now", delay=0)
+        assert await taken(queue) == ["now"]
+        assert await taken(queue) is None
+        clock.now += 5
+        assert await taken(queue) == ["later"]
+
+    run(scene())
+
+
+def test_failures_pause_longer_and_longer_until_it_goes_well() -> None:
+    queue = WorkQueue(clock=Clock(), jitter=lambda: 1.0, first_pause=0.1, longest_pause=1.0)
+    assert [queue.retry("a") for _ in range(6)] == [0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
+    queue.forget("a")
+    assert queue.retry("a") == 0.1
+    assert queue.retry("b") == 0.1
+
+
+def test_jitter_shortens_a_pause_by_half_at_most() -> None:
+    queue = WorkQueue(clock=Clock(), jitter=lambda: 0.0, first_pause=0.1)
+    assert queue.retry("a") == 0.05
+
+
+def test_the_age_is_that_of_the_oldest() -> None:
+    clock = Clock()
+    queue = WorkQueue(clock=clock)
+    assert queue.oldest_age() == 0
+    queue.add("a")
+    clock.now += 3
+    queue.add("b")
+    assert (queue.oldest_age(), len(queue)) == (3, 2)

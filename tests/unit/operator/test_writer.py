@@ -1,0 +1,140 @@
+"""The writer with a transport that answers as told: refusals, absences and throttling."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kelery.manifest import Identity
+from kelery_operator.actions import Urgency, WriteStatus
+from kelery_operator.coalescer import Write
+from kelery_operator.kube import Answer, KubeError
+from kelery_operator.metrics import Metrics
+from kelery_operator.writer import StatusWriter
+
+WHO = Identity(uid="u", namespace="ns", name="run")
+GOOD = Answer(status=200, body={"metadata": {"resourceVersion": "7"}})
+
+
+class Transport:
+    """Answers from a list, then well."""
+
+    def __init__(self, *answers: Answer | KubeError) -> None:
+        self.answers = list(answers)
+        self.sent: list[Mapping[str, Any]] = []
+        self.at_once = self.most_at_once = 0
+
+    async def put_status(self, namespace: str, name: str, *, uid: str, status: Mapping[str, Any]) -> Answer:
+        self.sent.append(status)
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        await asyncio.sleep(0.001)
+        self.at_once -= 1
+        answer = self.answers.pop(0) if self.answers else GOOD
+        if isinstance(answer, KubeError):
+            raise answer
+        return answer
+
+
+class Heard:
+    """What the writer told its listener."""
+
+    def __init__(self) -> None:
+        self.written: list[Write] = []
+        self.changed: list[Identity] = []
+
+    def status_written(self, write: Write, body: Mapping[str, Any]) -> None:
+        self.written.append(write)
+
+    def object_changed(self, who: Identity) -> None:
+        self.changed.append(who)
+
+
+def final(**status: Any) -> WriteStatus:
+    return WriteStatus(status={"phase": "Succeeded", **status}, rev=3, urgency=Urgency.FINAL)
+
+
+def play(
+    transport: Transport, act: Callable[[StatusWriter], None], *, until: Callable[[Heard], bool]
+) -> tuple[Heard, StatusWriter]:
+    """Run a writer until what is expected has happened."""
+
+    async def scene() -> tuple[Heard, StatusWriter]:
+        writer, heard = StatusWriter(transport, metrics=Metrics(), connections=4), Heard()
+        writer.listener = heard
+        task = asyncio.create_task(writer.run())
+        act(writer)
+        async with asyncio.timeout(5):
+            while not until(heard):
+                await asyncio.sleep(0.005)
+        task.cancel()
+        return heard, writer
+
+    return asyncio.run(scene())
+
+
+def test_a_good_answer_is_told_with_the_version() -> None:
+    heard, writer = play(Transport(), lambda w: w.offer(WHO, final()), until=lambda h: bool(h.written))
+    assert heard.written[0].rev == 3
+    assert writer.final_version("u") == 7
+
+
+def test_no_answer_and_throttling_are_tried_again() -> None:
+    transport = Transport(
+        KubeError("away", status=0), KubeError("busy", status=429, retry_after=0.05), Answer(status=409, body={})
+    )
+    play(transport, lambda w: w.offer(WHO, final()), until=lambda h: bool(h.written))
+    assert len(transport.sent) == 4
+
+
+def test_an_object_that_is_not_there_is_told_and_not_written_again() -> None:
+    transport = Transport(Answer(status=404, body={}))
+    heard, writer = play(transport, lambda w: w.offer(WHO, final()), until=lambda h: bool(h.changed))
+    assert (heard.changed, writer.unsent(), len(transport.sent)) == ([WHO], 0, 1)
+
+
+def test_another_object_of_that_name_is_told() -> None:
+    transport = Transport(Answer(status=422, body={"details": {}}))
+    heard, _ = play(transport, lambda w: w.offer(WHO, final()), until=lambda h: bool(h.changed))
+    assert heard.changed == [WHO]
+
+
+def test_a_status_that_the_server_does_not_take_is_cut_down_to_its_outcome() -> None:
+    refused = Answer(status=422, body={"details": {"causes": [{"field": "status.result"}]}})
+    transport = Transport(refused)
+    play(transport, lambda w: w.offer(WHO, final(result={"value": 1})), until=lambda h: bool(h.written))
+    assert transport.sent == [{"phase": "Succeeded", "result": {"value": 1}}, {"phase": "Succeeded"}]
+
+
+def test_many_runs_share_few_connections() -> None:
+    transport = Transport()
+
+    def act(writer: StatusWriter) -> None:
+        for number in range(40):
+            writer.offer(Identity(uid=str(number), namespace="ns", name="x"), final())
+
+    play(transport, act, until=lambda h: len(h.written) == 40)
+    assert transport.most_at_once == 4
+
+
+def test_draining_sends_what_waits_for_its_turn() -> None:
+    async def scene() -> tuple[bool, int]:
+        transport = Transport()
+        writer = StatusWriter(transport, metrics=Metrics())
+        passing = WriteStatus(status={"phase": "Admitted"}, rev=1, urgency=Urgency.PASSING)
+        writer.offer(WHO, passing)
+        good = await writer.drain(seconds=2)
+        return good, len(transport.sent)
+
+    assert asyncio.run(scene()) == (True, 1)
+
+
+def test_draining_gives_up_on_a_server_that_is_away() -> None:
+    async def scene() -> bool:
+        transport = Transport(*[KubeError("away", status=0)] * 1000)
+        writer = StatusWriter(transport, metrics=Metrics())
+        writer.offer(WHO, final())
+        return await writer.drain(seconds=0.3)
+
+    assert asyncio.run(scene()) is False
