@@ -57,6 +57,8 @@ def play(paths: Sequence[Path], *, screen: Screen) -> int:
     examples = load_examples(paths)
     folder = Path(tempfile.mkdtemp(prefix="kelery-demo-"))
     keep = False
+    # What a killed process leaves in its temporary folder goes with ours.
+    os.environ["TMPDIR"] = str(folder)
     try:
         screen.heading("Starting the stack")
         stack = Stack(StackOptions(state_dir=folder / "state", port=0), console=screen)

@@ -53,15 +53,15 @@ class Screen(Console):
         """A run is in another state than before."""
         phase, reason = str(status.get("phase", "")), str(status.get("reason", ""))
         passed = f"{time.monotonic() - self._began:5.1f}s"
-        line = cut(f"{passed}  {name:<16} {phase:<10} {reason:<21} {detail(status)}".rstrip())
+        line = cut(f"{passed}  {name:<16} {phase:<10} {reason:<22} {detail(status)}".rstrip())
         self.plain(line.replace(phase, self._painted(phase, colour=_COLOURS.get(phase)), 1))
 
     def table(self, rows: Sequence[tuple[str, Status]]) -> None:
         """All runs and how they stand."""
-        self.plain(f"{'NAME':<16} {'PHASE':<10} {'REASON':<21} RESULT OR ERROR")
+        self.plain(f"{'NAME':<16} {'PHASE':<10} {'REASON':<22} RESULT OR ERROR")
         for name, status in rows:
             phase, reason = str(status.get("phase", "")), str(status.get("reason", ""))
-            line = cut(f"{name:<16} {phase:<10} {reason:<21} {outcome(status)}".rstrip())
+            line = cut(f"{name:<16} {phase:<10} {reason:<22} {outcome(status)}".rstrip())
             self.plain(line.replace(phase, self._painted(phase, colour=_COLOURS.get(phase)), 1))
 
     def _painted(self, text: str, *, colour: str | None) -> str:
@@ -78,7 +78,8 @@ def outcome(status: Status) -> str:
     """The result or the error of a run that has ended."""
     result, error = status.get("result"), status.get("error")
     if status.get("phase") == "Failed" and error:
-        return f"{error.get('type', '')}: {error.get('message', '')}"
+        kind, message = str(error.get("type", "")), str(error.get("message", ""))
+        return message if kind == status.get("reason") else f"{kind}: {message}"
     if not result:
         return ""
     return "(large)" if result.get("truncated") else json.dumps(result.get("value"), ensure_ascii=False)
@@ -89,8 +90,8 @@ def detail(status: Status) -> str:
     phase, attempt = status.get("phase"), status.get("attempt", 1)
     key = status.get("concurrency") or {}
     if phase == "Waiting" and key.get("heldBy"):
-        place = f"; its place is {key['position']}" if key.get("position") else ""
-        return f"the key is held by {', '.join(key['heldBy'])}{place}"
+        place = f"place {key['position']}; " if key.get("position") else ""
+        return f"{place}held by {', '.join(key['heldBy'])}"
     if status.get("reason") == "RetryBackoff":
         return f"attempt {attempt} follows; the slot is kept"
     if phase == "Running":

@@ -53,7 +53,9 @@ class Coalescer:
 
     def __init__(self) -> None:
         self._slots: dict[str, _Slot] = {}
-        self._heap: list[tuple[float, str]] = []
+        #: Final ones go before all others: under a backlog, ends are what people wait for.
+        self._finals_due: list[tuple[float, str]] = []
+        self._others_due: list[tuple[float, str]] = []
         #: uid -> resourceVersion of the object with its final status.
         self._finals: OrderedDict[str, int] = OrderedDict()
 
@@ -82,13 +84,13 @@ class Coalescer:
     def take_due(self, *, now: float, most: int) -> list[Write]:
         """Up to `most` writes to be sent now; each is on its way until `written`, `failed` or `drop`."""
         taken: list[Write] = []
-        while self._heap and self._heap[0][0] <= now and len(taken) < most:
-            _, uid = heapq.heappop(self._heap)
-            slot = self._slots.get(uid)
-            if slot is None or slot.pending is None or slot.in_flight is not None or slot.due > now:
-                continue
-            slot.in_flight, slot.pending = slot.pending, None
-            taken.append(slot.in_flight)
+        for heap in (self._finals_due, self._others_due):
+            while heap and heap[0][0] <= now and len(taken) < most:
+                slot = self._slots.get(heapq.heappop(heap)[1])
+                if slot is None or slot.pending is None or slot.in_flight is not None or slot.due > now:
+                    continue
+                slot.in_flight, slot.pending = slot.pending, None
+                taken.append(slot.in_flight)
         return taken
 
     def written(self, write: Write, *, now: float, version: int = 0) -> None:
@@ -148,7 +150,7 @@ class Coalescer:
 
     def next_due(self) -> float | None:
         """When `take_due` may have something; None: not before the next offer or answer."""
-        return self._heap[0][0] if self._heap else None
+        return min((heap[0][0] for heap in (self._finals_due, self._others_due) if heap), default=None)
 
     def unsent(self) -> int:
         """How many writes wait or are on their way."""
@@ -160,5 +162,6 @@ class Coalescer:
         return slot.written_at + (_MINOR_SPACING if write.urgency is Urgency.MINOR else _PHASE_SPACING)
 
     def _schedule(self, uid: str, slot: _Slot) -> None:
-        if slot.in_flight is None:
-            heapq.heappush(self._heap, (slot.due, uid))
+        if slot.in_flight is None and slot.pending is not None:
+            heap = self._finals_due if slot.pending.is_final else self._others_due
+            heapq.heappush(heap, (slot.due, uid))

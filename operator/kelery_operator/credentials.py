@@ -176,8 +176,8 @@ def _pem(entry: Mapping[str, Any], name: str, *, folder: Path) -> str | None:
     data, file = entry.get(f"{name}-data"), entry.get(name)
     if data:
         try:
-            return base64.b64decode(data).decode()
-        except (binascii.Error, UnicodeDecodeError, TypeError):
+            return base64.b64decode("".join(str(data).split()), validate=True).decode()
+        except (binascii.Error, ValueError):
             raise SettingsError(f"the kubeconfig's {name}-data is not base64 of PEM text") from None
     return _read(folder / str(file)) if file else None
 

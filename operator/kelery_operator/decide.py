@@ -133,7 +133,7 @@ def _without_record(situation: Situation, *, seen: Seen, now: datetime) -> tuple
 
 
 def _as_shown(record: Record) -> Record:
-    """Far behind in a queue, who holds its slots is not shown: each hand-over would be a write to all who wait."""
+    """Far behind in a queue, holders are not shown: each hand-over would be a write to all who wait."""
     return replace(record, held_by=()) if record.position > status.POSITIONS_SHOWN else record
 
 

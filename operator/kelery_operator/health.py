@@ -47,14 +47,20 @@ class HealthServer:
             await self._runner.cleanup()
 
     async def _livez(self, _: web.Request) -> web.Response:
-        stalled = self._heartbeat.stalled_for()
-        if stalled > _STALL_SECONDS:
-            return web.Response(status=503, text=f"no progress for {stalled:.0f} s\n")
-        return web.Response(text="ok\n")
+        return _verdict(why_not_alive(self._heartbeat))
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        why_not = self._why_not_ready()
-        return web.Response(status=503 if why_not else 200, text=f"{why_not or 'ok'}\n")
+        return _verdict(self._why_not_ready())
 
     async def _metrics_page(self, _: web.Request) -> web.Response:
         return web.Response(body=self._metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
+
+
+def why_not_alive(heartbeat: Heartbeat) -> str:
+    """Empty while the work gets on."""
+    stalled = heartbeat.stalled_for()
+    return f"no progress for {stalled:.0f} s" if stalled > _STALL_SECONDS else ""
+
+
+def _verdict(why_not: str) -> web.Response:
+    return web.Response(status=503 if why_not else 200, text=f"{why_not or 'ok'}\n")

@@ -7,11 +7,13 @@ Only an answer of the API server (no such object, or one of another uid) makes a
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from kelery import manifest
 from kelery.manifest import Identity
 from kelery_operator.cache import Cache
-from kelery_operator.kube import KubeApi, KubeError
+from kelery_operator.kube import KubeError
 from kelery_operator.metrics import Metrics
 from kelery_operator.workqueue import WorkQueue
 
@@ -20,10 +22,16 @@ logger = logging.getLogger(__name__)
 LOOKERS = 8
 
 
+class ObjectSource(Protocol):
+    """What a look needs of the API server."""
+
+    async def get(self, namespace: str, name: str) -> Mapping[str, Any] | None: ...
+
+
 class Looks:
     """A queue of its own, since a look takes a round trip that others need not wait for."""
 
-    def __init__(self, api: KubeApi, *, cache: Cache, queue: WorkQueue, metrics: Metrics) -> None:
+    def __init__(self, api: ObjectSource, *, cache: Cache, queue: WorkQueue, metrics: Metrics) -> None:
         self._api = api
         self._cache = cache
         self._queue = queue

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kelery import jsonlimits, manifest
-from kelery.errors import LedgerError, LedgerUnavailable
+from kelery.errors import LedgerError, LedgerTooOld, LedgerUnavailable
 from kelery.ledger import calls
 from kelery.ledger.aio import Ledger
 from kelery.ledger.calls import Call
@@ -153,7 +153,7 @@ class Reconciler:
         try:
             records = await self._ledger.run(calls.view(uids, inline_bytes=jsonlimits.INLINE_BYTES))
             return dict(zip(uids, records, strict=True))
-        except LedgerUnavailable:
+        except (LedgerUnavailable, LedgerTooOld):
             raise
         except Exception:
             # One record that cannot be read must not hide the others.

@@ -17,6 +17,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.contract.ledger.ledger_facts import BrokenPromise
 from tests.contract.ledger.ledger_machine import machine_for
 
+from kelery.errors import LedgerError
 from kelery.ledger.library import SOURCE
 from kelery.ledger.sync import connect
 from kelery_dev.valkey import ValkeyServer
@@ -31,7 +32,7 @@ SEARCH = settings(
     report_multiple_bugs=False,
     suppress_health_check=list(HealthCheck),
 )
-SEED = 418
+SEED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,3 +201,15 @@ def test_the_state_machine_catches_a_planted_fault(client: redis.Redis, fault: F
 
 def test_the_same_search_finds_nothing_in_the_ledger_as_it_is(client: redis.Redis) -> None:
     search(client, SOURCE, how=settings(SEARCH, max_examples=60))
+
+
+def test_a_library_that_is_broken_as_a_program_is_not_taken_for_a_fault_that_was_caught(
+    client: redis.Redis,
+) -> None:
+    broken = Fault(
+        what="no Lua at all",
+        original="local function granted(run)\n",
+        planted="local function granted(run)\n  nothing()\n",
+    )
+    with pytest.raises(LedgerError, match="nothing"):
+        search(client, broken.source())

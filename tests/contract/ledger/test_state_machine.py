@@ -31,6 +31,7 @@ SETTINGS = settings(
 
 
 # Hypothesis may take five minutes to make a failing example short, and it is worth having.
+@pytest.mark.slow
 @pytest.mark.timeout(3600 if THOROUGH else 600)
 def test_the_ledger_keeps_its_promises_in_any_sequence_of_calls(valkey_url: str) -> None:
     with connect(valkey_url, timeout_seconds=10, client_name="state-machine") as client:

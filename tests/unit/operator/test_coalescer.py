@@ -159,6 +159,14 @@ def test_runs_do_not_hold_each_other_up_and_the_number_at_once_is_bounded() -> N
     assert len(coalescer.take_due(now=1.0, most=100)) == 6
 
 
+def test_an_end_overtakes_a_backlog() -> None:
+    coalescer = Coalescer()
+    for number in range(10):
+        coalescer.offer(write(1, uid=f"u{number}"), now=0.0)
+    coalescer.offer(write(3, Urgency.FINAL, uid="ended"), now=1.0)
+    assert [item.who.uid for item in coalescer.take_due(now=1.0, most=1)] == ["ended"]
+
+
 def test_before_the_end_everything_is_due() -> None:
     coalescer = Coalescer()
     coalescer.offer(write(1), now=0.0)
@@ -170,9 +178,7 @@ def test_before_the_end_everything_is_due() -> None:
 
 
 steps = st.lists(
-    st.tuples(
-        st.sampled_from(["offer", "final", "minor", "take", "written", "failed"]), st.integers(0, 3)
-    ),
+    st.tuples(st.sampled_from(["offer", "final", "minor", "take", "written", "failed"]), st.integers(0, 3)),
     max_size=40,
 )
 

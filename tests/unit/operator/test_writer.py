@@ -43,12 +43,15 @@ class Heard:
     def __init__(self) -> None:
         self.written: list[Write] = []
         self.changed: list[Identity] = []
+        self.something = asyncio.Event()
 
     def status_written(self, write: Write, body: Mapping[str, Any]) -> None:
         self.written.append(write)
+        self.something.set()
 
     def object_changed(self, who: Identity) -> None:
         self.changed.append(who)
+        self.something.set()
 
 
 def final(**status: Any) -> WriteStatus:
@@ -67,7 +70,8 @@ def play(
         act(writer)
         async with asyncio.timeout(5):
             while not until(heard):
-                await asyncio.sleep(0.005)
+                heard.something.clear()
+                await heard.something.wait()
         task.cancel()
         return heard, writer
 
@@ -82,7 +86,9 @@ def test_a_good_answer_is_told_with_the_version() -> None:
 
 def test_no_answer_and_throttling_are_tried_again() -> None:
     transport = Transport(
-        KubeError("away", status=0), KubeError("busy", status=429, retry_after=0.05), Answer(status=409, body={})
+        KubeError("away", status=0),
+        KubeError("busy", status=429, retry_after=0.05),
+        Answer(status=409, body={}),
     )
     play(transport, lambda w: w.offer(WHO, final()), until=lambda h: bool(h.written))
     assert len(transport.sent) == 4

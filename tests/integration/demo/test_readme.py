@@ -1,0 +1,105 @@
+"""What the README tells a newcomer to type, typed: its own app, `kelery dev`, and kubectl."""
+
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.integration.demo.conftest import ROOT, Marked
+from tests.integration.demo.document_blocks import Block, Command, commands, marked_blocks, prints
+from tests.polling import poll_until
+
+from kelery_dev.binaries import Binaries
+from kelery_dev.ports import free_port
+
+README = ROOT / "README.md"
+_SEPARATOR = "=== end of a command, status "
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with the files that the README shows, and `.venv` in it."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / ".venv").symlink_to(sys.prefix)
+    for block in marked_blocks(README):
+        if block.mark.startswith("file: "):
+            (folder / block.mark.removeprefix("file: ")).write_text(block.text)
+    return folder
+
+
+@pytest.fixture
+def stack(project: Path, environment: dict[str, str], marked: Marked) -> Iterator[None]:
+    """`kelery dev` as the README starts it; only the port, which others may use, is another."""
+    [block] = [block for block in marked_blocks(README) if block.mark == "run: in the background"]
+    [command] = commands(block)
+    log = project / "kelery-dev.out"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command.line.split(), "--port", str(free_port())],
+            cwd=project,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        poll_until(
+            lambda: "the stack is up" in log.read_text() or process.poll() is not None,
+            seconds=90,
+            what="the stack",
+            state=log.read_text,
+        )
+        assert process.poll() is None, log.read_text()
+        yield
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=15) == 0, log.read_text()
+        assert marked.names() == []
+    finally:
+        process.kill()
+        process.wait()
+
+
+def type_into_a_shell(typed: list[Command], *, cwd: Path, environment: dict[str, str]) -> list[str]:
+    """What each command prints, all in one shell; fails at the first that fails."""
+    lines = [f"{command.line}\necho; echo '{_SEPARATOR}'$?" for command in typed]
+    ran = subprocess.run(
+        ["sh"],
+        input="\n".join(lines),
+        cwd=cwd,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+    )
+    *parts, rest = re.split(rf"^{_SEPARATOR}(\d+)\n", ran.stdout, flags=re.M)
+    assert rest == "", ran.stdout
+    outputs, statuses = parts[::2], parts[1::2]
+    assert set(statuses) == {"0"}, ran.stdout
+    return [output.strip() for output in outputs]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("stack")
+def test_a_newcomers_commands_print_what_the_readme_says(
+    project: Path, environment: dict[str, str], control_plane_binaries: Binaries
+) -> None:
+    blocks: list[Block] = [block for block in marked_blocks(README) if block.mark == "run"]
+    typed = [command for block in blocks for command in commands(block)]
+    assert len(typed) > 10
+    # `.kelery/env` brings a kubectl only to those who have none.
+    with_kubectl = {**environment, "PATH": f"{control_plane_binaries.folder}:{environment['PATH']}"}
+    outputs = type_into_a_shell(typed, cwd=project, environment=with_kubectl)
+    for command, output in zip(typed, outputs, strict=True):
+        assert prints(command.output, actual=output), f"$ {command.line}\n{output}"
+
+
+def test_the_readmes_task_code_works_outside_of_a_run_too(project: Path) -> None:
+    code = "import pages; print(pages.count(3))"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout == "None\n"

@@ -1,0 +1,137 @@
+"""What the operator needs around it: the CRD, few rights, its settings; and what it serves."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import yaml
+from tests.integration.operator.cluster import Cluster
+from tests.integration.operator.conftest import StartOperator
+from tests.integration.operator.operator_process import OperatorProcess
+from tests.integration.operator.played_worker import PlayedWorker
+from tests.polling import poll_until
+
+from kelery_dev.binaries import Binaries
+from kelery_dev.control_plane import ControlPlane
+from kelery_dev.manifests import apply_crds
+
+#: All that the operator may do in a namespace; what the chart gives it.
+RULES = [
+    {"apiGroups": ["kelery.dev"], "resources": ["taskruns"], "verbs": ["get", "list", "watch", "delete"]},
+    {"apiGroups": ["kelery.dev"], "resources": ["taskruns/status"], "verbs": ["patch"]},
+]
+
+
+def test_without_the_crd_it_waits_and_says_so(
+    control_plane_binaries: Binaries, start_operator: StartOperator, tmp_path: Path, worker: PlayedWorker
+) -> None:
+    with ControlPlane.start(binaries=control_plane_binaries, state_dir=tmp_path / "plane") as plane:
+        gone = plane.kubectl("delete", "crd", "taskruns.kelery.dev", "--wait=true")
+        assert gone.returncode == 0, gone.stderr
+        operator = start_operator(ready=False, KUBECONFIG=str(plane.kubeconfig), KELERY_NAMESPACES="")
+        poll_until(
+            lambda: "apply the CRD" in operator.told(), seconds=20, what="the hint", state=operator.told
+        )
+        assert operator.status("/livez") == 200
+        assert operator.status("/readyz") == 503
+        apply_crds(plane.access())
+        operator.wait_until_ready()
+        everywhere = Cluster(plane.access(), namespace="default")
+        everywhere.create(name="at-last")
+        worker.succeed(worker.start_next())
+        everywhere.wait_for("at-last", phase="Succeeded")
+        assert operator.terminate() == 0
+
+
+def test_a_few_rights_in_one_namespace_are_enough(
+    control_plane: ControlPlane,
+    cluster: Cluster,
+    worker: PlayedWorker,
+    start_operator: StartOperator,
+    tmp_path: Path,
+) -> None:
+    kubeconfig = tmp_path / "restricted"
+    kubeconfig.write_text(yaml.safe_dump(restricted(control_plane, cluster)))
+    operator = start_operator(KUBECONFIG=str(kubeconfig), KELERY_CLUSTER_ID="this-cluster")
+    cluster.create(name="modest", ttlSecondsAfterFinished=0)
+    worker.succeed(worker.start_next())
+    cluster.wait_gone("modest")
+    cluster.create(name="deleted")
+    claim = worker.start_next()
+    cluster.delete("deleted")
+    worker.wait_for_record(claim.uid, cancel_reason="Deleted")
+    refused = 'kelery_operator_status_writes_total{answer="403"}'
+    assert operator.metric(refused) == 0
+
+
+def restricted(control_plane: ControlPlane, cluster: Cluster) -> dict[str, object]:
+    """A kubeconfig of a service account that has these rules and no others."""
+    space = cluster.namespace
+    rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{space}"
+    accounts = f"/api/v1/namespaces/{space}/serviceaccounts"
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "operator"}
+    subject = {"kind": "ServiceAccount", "name": "operator", "namespace": space}
+    named = {"metadata": {"name": "operator"}}
+    cluster.expect(201, "POST", path=accounts, body=named)
+    cluster.expect(201, "POST", path=f"{rbac}/roles", body={**named, "rules": RULES})
+    binding = {**named, "roleRef": role, "subjects": [subject]}
+    cluster.expect(201, "POST", path=f"{rbac}/rolebindings", body=binding)
+    answer = cluster.expect(201, "POST", path=f"{accounts}/operator/token", body={"spec": {}})
+    authority = {"server": control_plane.server, "certificate-authority": str(control_plane.certificate)}
+    return {
+        "current-context": "x",
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": authority}],
+        "users": [{"name": "u", "user": {"token": answer["status"]["token"]}}],
+    }
+
+
+def test_without_the_right_to_identify_the_cluster_it_says_what_to_set(
+    control_plane: ControlPlane, cluster: Cluster, valkey_url: str, tmp_path: Path
+) -> None:
+    kubeconfig = tmp_path / "restricted"
+    kubeconfig.write_text(yaml.safe_dump(restricted(control_plane, cluster)))
+    done = run_to_its_end(KUBECONFIG=str(kubeconfig), KELERY_REDIS_URL=valkey_url)
+    assert done.returncode == 2
+    assert "KELERY_CLUSTER_ID" in done.stderr
+
+
+def test_bad_settings_are_one_sentence() -> None:
+    done = run_to_its_end(KELERY_REDIS_URL="amqp://rabbit")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "KELERY_REDIS_URL must be the Redis that Celery's messages go through (redis://, rediss://, unix://)"
+    ]
+
+
+def run_to_its_end(**environment: str) -> subprocess.CompletedProcess[str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("KELERY_")}
+    return subprocess.run(
+        [sys.executable, "-m", "kelery_operator"],
+        env={**inherited, "KELERY_OPERATOR_HEALTH_ADDR": "127.0.0.1:0", **environment},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+
+def test_its_metrics_have_no_label_per_run(
+    cluster: Cluster, worker: PlayedWorker, operator: OperatorProcess
+) -> None:
+    uid = cluster.create(name="counted")["metadata"]["uid"]
+    worker.succeed(worker.start_next())
+    cluster.wait_for("counted", phase="Succeeded")
+    with urllib.request.urlopen(f"http://127.0.0.1:{operator.port}/metrics", timeout=5) as answer:
+        text = answer.read().decode()
+    assert 'kelery_operator_status_writes_total{answer="200"}' in text
+    assert uid not in text
+    assert "counted" not in text
+    names = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
+    assert names
+    assert all(name.startswith("kelery_operator_") for name in names)
+    # Arguments and results stay out of the log, and so does all that goes well.
+    assert "demo.add" not in operator.told()

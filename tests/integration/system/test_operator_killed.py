@@ -1,0 +1,120 @@
+"""The operator dies at every moment of a run's life: no run is lost, none runs twice, and slots go on without it."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.integration.operator.cluster import FINAL, Cluster
+from tests.integration.system.conftest import System
+from tests.integration.worker.worker_process import WorkerProcess
+from tests.polling import poll_until
+
+from kelery.phases import Phase
+
+RUNS, KEYS, KILLS = 80, 4, 8
+
+
+@pytest.fixture
+def worker(bare_system: System) -> Iterator[WorkerProcess]:
+    """A worker; the test handles the operator itself."""
+    started = bare_system.start_worker()
+    yield started
+    started.close()
+
+
+def test_runs_survive_an_operator_that_keeps_dying(
+    bare_system: System, worker: WorkerProcess, cluster: Cluster, tmp_path: Path
+) -> None:
+    """Runs are created throughout, so that each kill meets runs that are being submitted, run and written."""
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    dice = random.Random(seed)
+    starts = tmp_path / "starts"
+    operator = bare_system.start_operator()
+    names = [f"run-{number}" for number in range(RUNS)]
+    kill_before = set(dice.sample(range(5, RUNS), KILLS))
+    for number, name in enumerate(names):
+        if number in kill_before:
+            time.sleep(dice.uniform(0, 0.1))
+            operator.kill()
+            if dice.random() < 0.5:
+                # Some are created while there is none.
+                cluster.create(name=f"{name}-while-down", task="users.echo", args=[1])
+            operator = bare_system.start_operator()
+        concurrency = {"key": f"k{number % KEYS}"}
+        cluster.create(name=name, task="users.nap", args=[0.05, str(starts)], concurrency=concurrency)
+        time.sleep(dice.uniform(0, 0.02))
+
+    def phases() -> Counter[str]:
+        listed = cluster.expect(200, "GET", path=cluster.path)["items"]
+        return Counter(item.get("status", {}).get("phase", "none") for item in listed)
+
+    poll_until(
+        lambda: set(phases()) <= set(FINAL), seconds=60, what="the end of all", state=phases, every=0.2
+    )
+    assert set(phases()) == {"Succeeded"}
+    assert {cluster.status(name)["attempt"] for name in names} == {1}
+    assert starts.read_text().count("begin") == RUNS
+    assert bare_system.probe().nothing_is_held()
+    operator.kill()
+
+
+def test_a_finished_run_hands_its_slot_on_while_there_is_no_operator(
+    bare_system: System, worker: WorkerProcess, cluster: Cluster
+) -> None:
+    operator = bare_system.start_operator()
+    uids = []
+    for number in range(3):
+        made = cluster.create(
+            name=f"run-{number}", task="users.nap", args=[0.3], concurrency={"key": "hand-over"}
+        )
+        uids.append(made["metadata"]["uid"])
+        cluster.wait_for(f"run-{number}", phase="Running" if number == 0 else "Waiting")
+    operator.kill()
+    probe = bare_system.probe()
+    for uid in uids:
+        assert probe.wait_for(uid).phase is Phase.SUCCEEDED
+    assert cluster.status("run-2")["phase"] == "Waiting"
+    again = bare_system.start_operator()
+    for number in range(3):
+        cluster.wait_for(f"run-{number}", phase="Succeeded")
+    again.kill()
+
+
+def test_what_was_asked_while_there_was_no_operator_is_done_when_it_is_back(
+    bare_system: System, worker: WorkerProcess, cluster: Cluster
+) -> None:
+    operator = bare_system.start_operator()
+    probe = bare_system.probe()
+    uids = {}
+    for name in ("deleted", "cancelled"):
+        uids[name] = cluster.create(name=name, task="users.nap", args=[60])["metadata"]["uid"]
+        cluster.wait_for(name, phase="Running")
+    operator.kill()
+    cluster.delete("deleted")
+    cluster.patch("cancelled", cancel="Graceful")
+    again = bare_system.start_operator()
+    assert probe.wait_for(uids["deleted"]).reason == "Deleted"
+    assert cluster.wait_for("cancelled", seconds=20, phase="Cancelled")["reason"] == "CancelledByUser"
+    again.kill()
+
+
+def test_two_operators_at_once_do_no_harm(
+    bare_system: System, worker: WorkerProcess, cluster: Cluster, tmp_path: Path
+) -> None:
+    operators = [bare_system.start_operator(), bare_system.start_operator()]
+    starts = tmp_path / "starts"
+    for number in range(20):
+        cluster.create(
+            name=f"run-{number}", task="users.nap", args=[0.01, str(starts)], concurrency={"key": "two"}
+        )
+    for number in range(20):
+        cluster.wait_for(f"run-{number}", seconds=30, phase="Succeeded")
+    assert starts.read_text().count("begin") == 20
+    for operator in operators:
+        operator.kill()

@@ -1,0 +1,132 @@
+"""Everything is killed, again and again, under load; then we count.
+
+The oracle is not the ledger: each task takes its key's lock file without waiting. The kernel refuses a second
+holder and frees the lock at the very death of the first, so an overlap is caught in the act.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.integration.worker.ledger_probe import LedgerProbe
+from tests.integration.worker.worker_process import WorkerProcess
+from tests.polling import poll_until
+
+from kelery.model import Record, Retry
+from kelery.phases import Phase, Reason
+
+LEASE = 4.0
+RUNS, KEYS, STORM_SECONDS = 300, 6, 60.0
+
+
+class Storm:
+    """Bad things that may happen to workers and messages; each is counted."""
+
+    def __init__(self, probe: LedgerProbe, start: Callable[[], WorkerProcess], seed: int) -> None:
+        self.probe = probe
+        self.start = start
+        self.random = random.Random(seed)
+        self.workers = [start(), start()]
+        self.happened: Counter[str] = Counter()
+
+    def strike(self) -> None:
+        """One of them."""
+        bad_thing = self.random.choice(
+            [
+                self.kill_worker,
+                self.kill_child,
+                self.kill_child,
+                self.freeze,
+                self.cut,
+                self.double,
+                self.lose,
+            ]
+        )
+        self.happened[bad_thing.__name__] += bad_thing()
+
+    def kill_worker(self) -> int:
+        victim = self.random.randrange(len(self.workers))
+        self.workers[victim].kill()
+        self.workers[victim] = self.start()
+        return 1
+
+    def kill_child(self) -> int:
+        children = self.random.choice(self.workers).children()
+        if not children:
+            return 0
+        os.kill(self.random.choice(children), signal.SIGKILL)
+        return 1
+
+    def freeze(self) -> int:
+        """Longer than a lease: others take over while it cannot know."""
+        worker = self.random.choice(self.workers)
+        frozen = [worker.process.pid, *worker.children()]
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        # Its children hold their locks while frozen, so an early successor would be caught.
+        time.sleep(self.random.uniform(0.2, LEASE / 3))
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+        return 1
+
+    def cut(self) -> int:
+        """Every connection to Redis, at once."""
+        return int(bool(self.probe.client.client_kill_filter(_type="normal", skipme=True)))
+
+    def double(self) -> int:
+        message = self.probe.client.lindex("celery", 0)
+        if message is None:
+            return 0
+        self.probe.client.rpush("celery", message, message)
+        return 1
+
+    def lose(self) -> int:
+        return int(self.probe.client.rpop("celery") is not None)
+
+
+def test_nothing_overlaps_and_nothing_is_lost_however_the_workers_die(
+    probe: LedgerProbe, start_worker: Any, tmp_path: Path
+) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    folder = tmp_path / "locks"
+    folder.mkdir()
+    storm = Storm(probe, lambda: start_worker(lease=LEASE, concurrency=3), seed)
+    retry = Retry(max_attempts=100, backoff_seconds=0, max_backoff_seconds=0, on=(Reason.WORKER_LOST,))
+    uids = []
+    for number in range(RUNS):
+        key = f"k{number % KEYS}"
+        seconds = storm.random.uniform(0.01, 0.6)
+        uids.append(probe.submit("users.exclusive", str(folder), key, seconds, key=key, retry=retry))
+
+    until = time.monotonic() + STORM_SECONDS
+    while time.monotonic() < until and not all(probe.record(uid).phase.is_final for uid in uids[-KEYS:]):
+        storm.strike()
+        time.sleep(storm.random.uniform(0.1, 0.8))
+
+    def unfinished() -> list[Record]:
+        return [record for record in map(probe.record, uids) if not record.phase.is_final]
+
+    def how_it_stands() -> str:
+        queued = probe.client.llen("celery")
+        logs = "\n".join(worker.output()[-3000:] for worker in storm.workers)
+        return f"{unfinished()}\n{queued} messages are queued; {dict(storm.happened)}\n{logs}"
+
+    poll_until(
+        lambda: not unfinished(), seconds=120, what="the end of all runs", state=how_it_stands, every=0.5
+    )
+    assert not (folder / "overlaps").exists(), (folder / "overlaps").read_text()
+    phases = Counter(probe.record(uid).phase for uid in uids)
+    assert phases == {Phase.SUCCEEDED: RUNS}
+    assert probe.nothing_is_held()
+    # A storm that did not bite proves nothing.
+    assert storm.happened["kill_worker"] + storm.happened["kill_child"] >= 5, storm.happened
+    lost = sum(any(a.reason == "WorkerLost" for a in probe.record(uid).attempts) for uid in uids)
+    print(f"{dict(storm.happened)}; {lost} of {RUNS} runs lost a worker at least once")

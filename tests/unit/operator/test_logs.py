@@ -1,0 +1,44 @@
+"""Logs: one JSON object a line, or text; fields beside the message."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from kelery_operator.logs import JsonFormatter, TextFormatter
+
+
+def record(**fields: object) -> logging.LogRecord:
+    made = logging.LogRecord("kelery_operator.x", logging.WARNING, __file__, 1, "lost %s", ("it",), None)
+    vars(made).update(fields)
+    return made
+
+
+def test_a_line_is_json_with_its_fields() -> None:
+    line = json.loads(JsonFormatter().format(record(run="uid-1", pause=0.5)))
+    assert (line["level"], line["message"], line["run"], line["pause"]) == (
+        "warning",
+        "lost it",
+        "uid-1",
+        0.5,
+    )
+    assert line["time"].endswith("Z")
+
+
+def test_whole_objects_are_left_out() -> None:
+    assert "secret" not in JsonFormatter().format(record(k8s_ref={"spec": {"args": ["secret"]}}))
+    assert "secret" not in TextFormatter("%(message)s").format(record(k8s_ref=["secret"]))
+
+
+def test_an_exception_stays_on_its_line() -> None:
+    try:
+        raise ValueError("broken")
+    except ValueError as error:
+        made = record(exc_info=(type(error), error, error.__traceback__))
+    line = JsonFormatter().format(made)
+    assert "\n" not in line
+    assert "broken" in json.loads(line)["exception"]
+
+
+def test_text_ends_with_its_fields() -> None:
+    assert TextFormatter("%(message)s").format(record(run="uid-1")) == "lost it run=uid-1"
