@@ -25,6 +25,7 @@ demo: setup ## Start the whole stack, run the examples, show what happens, stop
 
 .PHONY: test
 test: setup ## Run every test but the cluster end-to-end tier
+	@$(BIN)/python -m kelery_dev.prepare
 	@$(BIN)/python -m pytest tests
 
 .PHONY: check

@@ -6,6 +6,7 @@ Colours only on a terminal, and not with NO_COLOR.
 import json
 import os
 import sys
+import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -37,7 +38,8 @@ class Screen(Console):
     def log(self, name: str, *, line: str) -> None:
         """Only what the stack itself says."""
         if name == "kelery":
-            self.plain(cut(f"  {line}"))
+            for part in textwrap.wrap(line, width=WIDTH - 4, break_on_hyphens=False) or [""]:
+                self.plain(f"  {part}")
 
     def heading(self, text: str) -> None:
         """What comes next."""

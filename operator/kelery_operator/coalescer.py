@@ -20,6 +20,7 @@ _DELAYS = {Urgency.FINAL: 0.0, Urgency.PHASE: 0.05, Urgency.PASSING: 0.25, Urgen
 _PHASE_SPACING = 0.2
 _MINOR_SPACING = 2.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 15.0
+_REFUSED_PAUSE = 5.0
 _FINALS_REMEMBERED = 50_000
 
 
@@ -31,6 +32,8 @@ class Write:
     status: Mapping[str, Any]
     rev: int
     urgency: Urgency
+    #: The version of the object that this was decided upon.
+    version: int = 0
 
     @property
     def is_final(self) -> bool:
@@ -42,7 +45,11 @@ class _Slot:
     pending: Write | None = None
     due: float = 0.0
     in_flight: Write | None = None
-    written_rev: int = -1
+    written: Write | None = None
+    #: The object's version with it.
+    written_version: int = 0
+    #: What the API server does not take.
+    refused: Mapping[str, Any] | None = None
     written_at: float | None = None
     not_before: float = 0.0
     failures: int = 0
@@ -70,7 +77,9 @@ class Coalescer:
             key=lambda other: other.rev,
             default=None,
         )
-        if write.rev < max(slot.written_rev, newest.rev if newest else -1):
+        if write.rev < max(other.rev if other else -1 for other in (slot.written, newest)):
+            return
+        if self._is_shown(slot, write=write) and newest is None:
             return
         if slot.in_flight and slot.in_flight.status == write.status:
             slot.pending = None
@@ -104,7 +113,7 @@ class Coalescer:
             self._slots.pop(uid, None)
         elif slot is not None:
             slot.in_flight, slot.failures, slot.not_before = None, 0, 0.0
-            slot.written_rev, slot.written_at = max(slot.written_rev, write.rev), now
+            slot.written, slot.written_version, slot.written_at = write, version, now
             if slot.pending:
                 slot.due = max(slot.due, self._earliest(slot, write=slot.pending))
                 self._schedule(uid, slot)
@@ -123,6 +132,12 @@ class Coalescer:
         slot.due = max(slot.due, slot.not_before)
         self._schedule(uid, slot)
         return wait
+
+    def refused(self, write: Write, *, instead: Write, now: float, jitter: float) -> None:
+        """The API server does not take it, and would not take it the next time: something smaller instead."""
+        pause = _REFUSED_PAUSE if instead.status == write.status else None
+        self.failed(instead, now=now, jitter=jitter, pause=pause)
+        self._slots[write.who.uid].refused = write.status
 
     def drop(self, uid: str) -> None:
         """Its TaskRun is gone, or nothing more is to be said."""
@@ -155,6 +170,14 @@ class Coalescer:
     def unsent(self) -> int:
         """How many writes wait or are on their way."""
         return sum(1 for slot in self._slots.values() if slot.pending or slot.in_flight)
+
+    @staticmethod
+    def _is_shown(slot: _Slot, *, write: Write) -> bool:
+        """Whether the object has it, in the server's words, or cannot have it: writing would never end."""
+        if slot.refused == write.status:
+            return not write.is_final
+        same = slot.written is not None and slot.written.status == write.status
+        return same and 0 < write.version <= slot.written_version
 
     def _earliest(self, slot: _Slot, *, write: Write) -> float:
         if slot.written_at is None or write.is_final:

@@ -11,6 +11,7 @@ from kelery.errors import LedgerError
 from kelery.ledger import calls
 from kelery.ledger.aio import Ledger
 from kelery_operator.cache import Cache
+from kelery_operator.decide import Presence
 from kelery_operator.positions import Positions
 from kelery_operator.workqueue import WorkQueue
 
@@ -60,7 +61,8 @@ class EventFollower:
     async def _follow(self, cursor: str) -> None:
         events = await self._ledger.run(calls.events_after(cursor, block_seconds=_BLOCK_SECONDS))
         for event in events:
-            if event.cluster == self._cluster:
+            # One that is not known yet is looked at when its TaskRun shows up.
+            if event.cluster == self._cluster and self._cache.presence(event.uid) is not Presence.UNKNOWN:
                 self._queue.add(event.uid)
             self._positions.moved(event.key)
             self._cursor = event.id

@@ -75,6 +75,7 @@ class Intake:
         who = manifest.identity(body)
         if self._writer.final_version(who.uid) is not None:
             # Its acknowledgement may still be under way, so it is not forgotten here.
-            self._queue.add(who.uid)
+            if self._cache.get(who.uid) is not None:
+                self._queue.add(who.uid)
         elif not self._writer.final_on_its_way(who.uid):
             self._looks.add(who)

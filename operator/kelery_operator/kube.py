@@ -51,6 +51,12 @@ class Answer:
         """The server's own words about an error."""
         return str(self.body.get("message", f"HTTP {self.status}"))
 
+    def says_absent(self, name: str) -> bool:
+        """Whether this object is not there. A server that does not serve TaskRuns at all answers 404 too."""
+        details = self.body.get("details")
+        named = isinstance(details, Mapping) and details.get("name") == name
+        return self.status == 404 and self.body.get("reason") == "NotFound" and named
+
     def error(self) -> KubeError:
         """This answer as an error."""
         text = f"the API server answered {self.status}: {self.message}"
@@ -68,9 +74,9 @@ class KubeApi:
         self._session: aiohttp.ClientSession | None = None
 
     async def get(self, namespace: str, name: str) -> Mapping[str, Any] | None:
-        """The TaskRun of that name, None if there is none."""
+        """The TaskRun of that name; None only if the server says that this object does not exist."""
         answer = await self._request("GET", _path(namespace, name))
-        if answer.status == 404:
+        if answer.says_absent(name):
             return None
         if answer.status != 200:
             raise answer.error()

@@ -95,15 +95,15 @@ class Reconciler:
 
     async def run(self) -> None:
         """Work for ever."""
+        self._metrics.queued.set_function(lambda: len(self._queue))
+        self._metrics.queue_age.set_function(self._queue.oldest_age)
+        self._metrics.cached.set_function(lambda: len(self._cache))
         while True:
             self._heartbeat.idle()
             uids = await self._queue.take()
             self._heartbeat.busy()
             with self._metrics.round_seconds.time():
                 await self._round(uids)
-            self._metrics.queued.set(len(self._queue))
-            self._metrics.queue_age.set(self._queue.oldest_age())
-            self._metrics.cached.set(len(self._cache))
 
     @property
     def ledger_answers(self) -> bool:
@@ -188,7 +188,7 @@ class Reconciler:
             match action:
                 case WriteStatus():
                     if seen is not None:
-                        self._writer.offer(seen.who, action)
+                        self._writer.offer(seen.who, action, version=seen.version)
                 case Forget() if not steps:
                     self._forget(uid)
                 case Forget():

@@ -12,6 +12,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from kelery.manifest import Identity
@@ -24,7 +25,7 @@ from kelery_operator.seen import version_of
 logger = logging.getLogger(__name__)
 
 _BARE_FIELDS = ("phase", "reason", "attempt", "startTime", "completionTime", "conditions")
-_REFUSED_PAUSE = 5.0
+_BROKEN_PAUSE = 5.0
 
 
 class StatusTransport(Protocol):
@@ -64,9 +65,9 @@ class StatusWriter:
         self._not_before = 0.0
         self.listener: Listener | None = None
 
-    def offer(self, who: Identity, action: WriteStatus) -> None:
-        """Take the newest status of a run."""
-        write = Write(who=who, status=action.status, rev=action.rev, urgency=action.urgency)
+    def offer(self, who: Identity, action: WriteStatus, *, version: int = 0) -> None:
+        """Take the newest status of a run, decided upon that version of its object."""
+        write = Write(who=who, status=action.status, rev=action.rev, urgency=action.urgency, version=version)
         self._coalescer.offer(write, now=self._clock())
         self._wake.set()
 
@@ -141,7 +142,7 @@ class StatusWriter:
             self._refused(write, error=error)
         except Exception:
             self._metrics.writes.labels("error").inc()
-            self._coalescer.failed(write, now=self._clock(), jitter=random.random(), pause=_REFUSED_PAUSE)
+            self._coalescer.failed(write, now=self._clock(), jitter=random.random(), pause=_BROKEN_PAUSE)
             raise
         else:
             self._metrics.write_seconds.observe(self._clock() - started)
@@ -180,9 +181,8 @@ class StatusWriter:
             extra={"run": write.who.uid, "status": answer.status, "phase": write.status.get("phase")},
         )
         bare = {field: write.status[field] for field in _BARE_FIELDS if field in write.status}
-        smaller = Write(who=write.who, status=bare, rev=write.rev, urgency=write.urgency)
-        pause = None if bare != write.status else _REFUSED_PAUSE
-        self._coalescer.failed(smaller, now=now, jitter=random.random(), pause=pause)
+        smaller = replace(write, status=bare)
+        self._coalescer.refused(write, instead=smaller, now=now, jitter=random.random())
 
     def _refused(self, write: Write, *, error: KubeError) -> None:
         now = self._clock()

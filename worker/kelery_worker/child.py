@@ -15,19 +15,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from celery import signals, states
+from celery import current_app, signals, states
 
 from kelery import doorbell, settings
 from kelery.errors import LedgerError, LedgerUnavailable
 from kelery.ledger import calls, sync
 from kelery.ledger.messages import Outcome
-from kelery_worker import outcomes, processes, retry_capture
+from kelery_worker import inherited_sockets, outcomes, processes, retry_capture
 from kelery_worker.request import CLAIM_FIELD
 
 logger = logging.getLogger("kelery.worker")
 
 #: A progress that comes sooner after the last one waits for the next, or for the end.
 PROGRESS_SECONDS = 0.5
+#: How long a body that is about to start waits for a Redis that does not answer.
+START_SECONDS = 8.0
 #: How long a finished body's outcome is offered to a Redis that does not answer.
 STAGE_SECONDS = 30.0
 _TIMEOUT_SECONDS = 5.0
@@ -87,7 +89,7 @@ def current_uid() -> str | None:
 
 def install(task_class: Any) -> None:
     """Connect to Celery's signals, and show progress that is told in Celery's own way."""
-    signals.worker_process_init.connect(_own_group, weak=False)
+    signals.worker_process_init.connect(_settle_in, weak=False)
     signals.task_prerun.connect(_before, weak=False)
     signals.task_failure.connect(_failed, weak=False)
     signals.task_postrun.connect(_after, weak=False)
@@ -108,10 +110,11 @@ def install(task_class: Any) -> None:
     task_class.update_state = update_state
 
 
-def _own_group(**_: Any) -> None:
+def _settle_in(**_: Any) -> None:
     # What a task forks without exec carries no marker; its process group tells whose it is.
     with suppress(OSError):
         os.setpgid(0, 0)
+    inherited_sockets.let_go(_settings(current_app).redis_url)
 
 
 def _before(task_id: str, task: Any, **_: Any) -> None:
@@ -120,7 +123,17 @@ def _before(task_id: str, task: Any, **_: Any) -> None:
     claim = vars(task.request).get(CLAIM_FIELD)
     if claim is None:
         return
-    ledger = _connected(task.app)
+    try:
+        ledger = _connected(task.app)
+        may_start = _may_start(ledger, claim)
+    except Exception:
+        logger.exception("run %s: cannot ask whether it may start", claim["uid"])
+        may_start = False
+    if not may_start:
+        # An exception would not keep the body from executing: those of signal handlers are logged and
+        # dropped. An exit does,
+        # and the pool replaces this child.
+        raise SystemExit(0)
     retry_capture.take()
     _current = CurrentRun(
         uid=claim["uid"],
@@ -131,6 +144,24 @@ def _before(task_id: str, task: Any, **_: Any) -> None:
         ledger=ledger,
     )
     os.environ[processes.MARKER] = f"{claim['worker_nonce']}:{claim['uid']}:{claim['fence']}"
+
+
+def _may_start(ledger: sync.Ledger, claim: dict[str, Any]) -> bool:
+    """Whether this claim may begin here and now: Celery's pool sends a job again when a child dies before it
+    said that it took it.
+    """
+    until = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            allowed = ledger.run(calls.start(claim["uid"], claim["fence"]))
+        except LedgerUnavailable:
+            if time.monotonic() > until:
+                raise
+            time.sleep(random.uniform(0.05, 0.2))
+            continue
+        if not allowed:
+            logger.warning("run %s: this claim has begun before, or was taken away", claim["uid"])
+        return allowed
 
 
 def _failed(exception: BaseException | None = None, einfo: Any = None, **_: Any) -> None:
@@ -202,8 +233,11 @@ def _connected(app: Any) -> sync.Ledger:
     """This child's own connection; one made before the fork belongs to the main process."""
     global _ledger, _ledger_pid
     if _ledger is None or _ledger_pid != os.getpid():
-        conf = app.conf
-        chosen = settings.for_worker(os.environ, broker_url=conf.broker_read_url or conf.broker_url)
+        chosen = _settings(app)
         client = sync.connect(chosen.redis_url, timeout_seconds=_TIMEOUT_SECONDS, client_name="kelery-task")
         _ledger, _ledger_pid = sync.Ledger(client, prefix=chosen.prefix), os.getpid()
     return _ledger
+
+
+def _settings(app: Any) -> settings.LedgerSettings:
+    return settings.for_worker(os.environ, broker_url=app.conf.broker_read_url or app.conf.broker_url)

@@ -18,17 +18,17 @@ import secrets
 import select
 import threading
 import time
-from contextlib import suppress
 from typing import Any
 
 from kelery.doorbell import Tag
-from kelery.errors import KeleryError, LedgerError, LedgerUnavailable
+from kelery.errors import KeleryError, LedgerError
 from kelery.ledger import calls, sync
-from kelery.ledger.messages import Claim, ClaimRefused
+from kelery.ledger.messages import Claim
 from kelery.ledger.observer import LeaseObserver
 from kelery.phases import Reason
 from kelery.settings import Lease
-from kelery_worker import outcomes, processes
+from kelery_worker import processes
+from kelery_worker.claiming import Claiming
 from kelery_worker.guard_process import GuardProcess
 from kelery_worker.live_run import LiveRun, Step, Stop
 from kelery_worker.nudges import NudgeListener
@@ -64,8 +64,7 @@ class Keeper:
         self._lock = threading.RLock()
         self._runs: dict[str, LiveRun] = {}
         self._stopped: dict[str, StoppedRun] = {}
-        self._claiming: set[str] = set()
-        self._orphans: set[tuple[str, int]] = set()
+        self._claiming = Claiming(ledger, identity=self.identity)
         self._observer = LeaseObserver(stand_still=lease.stand_still)
         self._wakeup = Wakeup()
         self._nudges = NudgeListener(
@@ -102,42 +101,34 @@ class Keeper:
                 "Kelery's runs need the prefork pool: start the worker with -P prefork",
             )
             return None
-        with self._lock:
-            self._claiming.add(tag.uid)
         try:
             asked_at = time.monotonic()
-            claim = self._claim(tag)
+            claim = self._claiming.ask(tag)
             if claim is None:
                 return None
             if claim.cancel:
-                self._hand_back(claim)
+                self._claiming.hand_back(claim.uid, claim.fence)
                 return None
+            run = LiveRun(claim=claim, request=request, claimed_at=asked_at, renewed_at=asked_at)
             with self._lock:
-                self._runs[tag.uid] = LiveRun(
-                    claim=claim, request=request, claimed_at=asked_at, renewed_at=asked_at
-                )
+                self._runs[tag.uid] = run
             return claim
         finally:
-            with self._lock:
-                self._claiming.discard(tag.uid)
+            self._claiming.answered(tag.uid)
 
     def refuse(self, tag: Tag, reason: Reason, message: str) -> None:
         """End a run that this worker cannot run at all."""
-        claim = self._claim(tag)
-        if claim is None:
-            return
-        outcome = outcomes.failed(reason, type_name=reason.value, message=message)
-        with suppress(LedgerError):
-            self._ledger.run(calls.settle(claim.uid, claim.fence, outcome))
+        self._claiming.refuse(tag, reason, message)
 
     def accepted(self, uid: str, pid: int) -> None:
         """Pool child `pid` has the run."""
-        with self._lock:
-            run = self._runs.get(uid)
-            if run is not None:
-                run.pid, run.pidfd, run.accepted_at = pid, processes.open_pidfd(pid), time.monotonic()
-                run.accepted_ticks = processes.ticks_now()
-        self._wakeup.ring()
+        self._update(
+            uid,
+            pid=pid,
+            pidfd=processes.open_pidfd(pid),
+            accepted_at=time.monotonic(),
+            accepted_ticks=processes.ticks_now(),
+        )
 
     def returned(self, uid: str, error: BaseException | None) -> None:
         """The child gave the run back and is free for another job; waits for a signal that is being sent to
@@ -194,27 +185,12 @@ class Keeper:
 
     def _update(self, uid: str, **changes: Any) -> None:
         with self._lock:
-            run = self._runs.get(uid)
+            # Also one that is being handed back: that may be refused.
+            run = self._runs.get(uid) or (self._stopped[uid].run if uid in self._stopped else None)
             if run is not None:
                 for field, value in changes.items():
                     setattr(run, field, value)
         self._wakeup.ring()
-
-    def _claim(self, tag: Tag) -> Claim | None:
-        # The nonce makes the repeat of a claim whose answer was lost the same claim.
-        call = calls.claim(tag.uid, attempt=tag.attempt, worker=self.identity, nonce=secrets.token_hex(4))
-        for _ in range(3):
-            try:
-                answer = self._ledger.run(call)
-            except LedgerUnavailable as error:
-                logger.warning("run %s: cannot claim it: %s", tag.uid, error)
-                continue
-            if isinstance(answer, ClaimRefused):
-                logger.debug("run %s: nothing to start (%s)", tag.uid, answer.why)
-                return None
-            return answer
-        # If it was granted all the same, the next renewal names it as an orphan, and it is handed back.
-        return None
 
     def _nudged(self) -> None:
         self._next_renewal = 0.0
@@ -291,7 +267,8 @@ class Keeper:
                 run = self._runs.get(uid)
                 if run is not None and run.claim.fence == fence:
                     self._take_renewal(run, answer.statuses[uid, fence], sent_at=now)
-        self._take_orphans(set(answer.orphans))
+            ours = self._runs.keys() | self._stopped.keys()
+        self._claiming.take_orphans(set(answer.orphans), ours=ours)
 
     def _take_renewal(self, run: LiveRun, status: str, *, sent_at: float) -> None:
         if status == "fenced":
@@ -307,19 +284,6 @@ class Keeper:
             run.ask_to_stop(Stop.CANCEL, now=sent_at, grace=run.claim.grace_seconds)
         elif status == "force":
             run.ask_to_stop(Stop.CANCEL, now=sent_at, grace=0)
-
-    def _take_orphans(self, named: set[tuple[str, int]]) -> None:
-        """Claims that the ledger says we hold and we do not know: the answer was lost. Twice seen: handed
-        back.
-        """
-        with self._lock:
-            ours = self._runs.keys() | self._stopped.keys() | self._claiming
-        unknown = {(uid, fence) for uid, fence in named if uid not in ours}
-        for uid, fence in unknown & self._orphans:
-            logger.warning("run %s: claimed here, but never started; handing it back", uid)
-            with suppress(LedgerError):
-                self._ledger.run(calls.handback(uid, fence))
-        self._orphans = unknown
 
     def _tick(self, now: float) -> None:
         try:
@@ -383,7 +347,8 @@ class Keeper:
             return None
         try:
             if stopped.step is Step.HAND_BACK:
-                self._ledger.run(calls.handback(run.claim.uid, run.claim.fence))
+                if not self._ledger.run(calls.handback(run.claim.uid, run.claim.fence)):
+                    self._keep(run)
             else:
                 self._ledger.run(calls.settle(run.claim.uid, run.claim.fence, stopped.outcome()))
         except LedgerError as error:
@@ -391,6 +356,10 @@ class Keeper:
             return UNAVAILABLE_AGAIN_SECONDS
         return None
 
-    def _hand_back(self, claim: Claim) -> None:
-        with suppress(LedgerError):
-            self._ledger.run(calls.handback(claim.uid, claim.fence))
+    def _keep(self, run: LiveRun) -> None:
+        """It could not be handed back: a child has begun with it after all, or it is no longer ours (a
+        renewal will tell).
+        """
+        with self._lock:
+            run.undispatched, run.claimed_at = False, time.monotonic()
+            self._runs[run.claim.uid] = run

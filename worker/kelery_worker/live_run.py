@@ -12,6 +12,9 @@ from typing import Any
 from kelery.ledger.messages import Claim
 from kelery.settings import Lease
 
+#: A pool takes a job within milliseconds; one that it has not taken for this long may be lost in it.
+UNTAKEN_SECONDS = 10.0
+
 
 class Step(Enum):
     """What the keeper does next about a run."""
@@ -54,7 +57,7 @@ class LiveRun:
     returned_ticks: int | None = None
     #: Processes (pid, started) that were below the child when it was signalled.
     descendants: set[tuple[int, int]] = field(default_factory=set)
-    #: The pool did not take it.
+    #: The pool said that it does not take it.
     undispatched: bool = False
     #: The child gave it back, by returning or raising.
     returned: bool = False
@@ -94,9 +97,13 @@ class LiveRun:
         """What to do now; total."""
         if self.returned or self.dead:
             return Step.SETTLE
-        if self.undispatched:
-            return Step.HAND_BACK
-        if self.stop is None or self.pid is None:
+        if self.pid is None:
+            # Should a child begin with it all the same, the ledger says no.
+            if self.stop is Stop.FENCED:
+                return Step.SETTLE
+            is_untaken = self.undispatched or now >= self.claimed_at + UNTAKEN_SECONDS
+            return Step.HAND_BACK if is_untaken else Step.WAIT
+        if self.stop is None:
             return Step.WAIT
         if self.kill_at is not None and now >= self.kill_at:
             return Step.WAIT if self.killed else Step.KILL
@@ -104,7 +111,9 @@ class LiveRun:
 
     def due(self, *, lease: Lease) -> float | None:
         """When to look again, if nothing happens before."""
-        if self.killed or (self.stop is not None and self.pid is None):
+        if self.pid is None:
+            return self.claimed_at + UNTAKEN_SECONDS
+        if self.killed:
             return None
         times = [self.kill_at] if self.kill_at is not None else []
         if self.claim.keyed:

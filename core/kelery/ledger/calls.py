@@ -94,6 +94,11 @@ def renew(worker: str, claims: Sequence[tuple[str, int]]) -> Call[Renewals]:
     return _function("renew", worker, *flat, parse=parse)
 
 
+def start(uid: str, fence: int) -> Call[bool]:
+    """Ask, in the child and just before the task body, whether it may begin; True once per claim at most."""
+    return _function("start", uid, fence, parse=lambda reply: reply == "ok")
+
+
 def stage(uid: str, fence: int, outcome: Outcome) -> Call[bool]:
     """Keep the outcome of a task body until its process is known to be done with it; False if fenced off."""
     return _function("stage", uid, fence, *outcome.words(), parse=lambda reply: reply == "ok")
@@ -110,7 +115,10 @@ def settle(uid: str, fence: int, outcome: Outcome) -> Call[Settled]:
 
 
 def handback(uid: str, fence: int) -> Call[bool]:
-    """Give back a claim whose task body never started: Admitted again, same attempt. False if fenced off."""
+    """Give back a claim whose task body never started: Admitted again, same attempt.
+
+    False if fenced off, or if the body has begun.
+    """
     return _function("handback", uid, fence, parse=lambda reply: reply == "ok")
 
 

@@ -36,7 +36,8 @@ Functions                                                                       
   renew <worker> <uid> <fence> ...                              {{"ok"|"graceful"|"force"|"fenced", ...}, {orphan uid, fence, ...}}
   stage <uid> <fence> <outcome...>                              keep an outcome until settle "ok" | "fenced"
   settle <uid> <fence> <outcome...>              a staged one wins, unless it timed out       {"ok"|"already"|"fenced", phase, reason}
-  handback <uid> <fence>                                        claimed, never started       "ok" | "fenced"
+  start <uid> <fence>                           once per claim, just before the task body    "ok" | "fenced" | "begun" | "cancelled"
+  handback <uid> <fence>                                        claimed, never started       "ok" | "fenced" | "begun"
   progress <uid> <fence> <json>                                                              "ok" | "fenced"
   cancel <uid> <graceful|force> <reason>                                                     {"ok"|"unchanged", phase, reason} | {"gone"}
   reclaim <uid> <fence> <counter>                               compare-and-set on the lease "ok" | "moved"
@@ -67,7 +68,7 @@ local REDISPATCH_FIRST, REDISPATCH_MAX, REDISPATCH_BUSY = 10 * SECOND, 300 * SEC
 local DECIDING = {
   'phase', 'reason', 'cluster', 'ns', 'name', 'key', 'limit', 'policy', 'queue_key', 'attempt', 'task_retries', 'max_attempts',
   'backoff_ms', 'max_backoff_ms', 'retry_on', 'grace_ms', 'timeout_ms', 'fence', 'worker', 'nonce', 'cancel', 'cancel_reason',
-  'staged_fence', 'admitted_seq', 'started_at', 'checks', 'pushed_at', 'retain_ms', 'rev',
+  'begun_fence', 'staged_fence', 'admitted_seq', 'started_at', 'checks', 'pushed_at', 'retain_ms', 'rev',
 }
 -- What `view` answers, in this order; `result` only up to the caller's limit, `result_bytes` always.
 local RECORD = {
@@ -310,6 +311,16 @@ local function renew(a)
   return { statuses, orphans }
 end
 
+-- The task body asks before its first line: whatever a pool does with a job that it may have lost, one claim is one start (A4).
+local function start(a)
+  local run = current(a[2], a[3])
+  if not run then return 'fenced' end
+  if run.begun_fence == run.fence then return 'begun' end
+  if run.phase == 'Cancelling' then return 'cancelled' end
+  change(run, { begun_fence = run.fence })
+  return 'ok'
+end
+
 local function stage(a)
   local run = current(a[2], a[3])
   if not run then return 'fenced' end
@@ -407,6 +418,7 @@ end
 local function handback(a)
   local run = current(a[2], a[3])
   if not run then return 'fenced' end
+  if run.begun_fence == run.fence then return 'begun' end
   if run.phase == 'Cancelling' then
     finish(run, 'Cancelled', run.cancel_reason)
     pump(run.key)
@@ -534,6 +546,7 @@ register('progress', progress, {})
 register('claim', claim, ALWAYS)
 register('renew', renew, ALWAYS)
 register('settle', settle, ALWAYS)
+register('start', start, ALWAYS)
 register('handback', handback, ALWAYS)
 register('cancel', cancel, ALWAYS)
 register('reclaim', reclaim, ALWAYS)

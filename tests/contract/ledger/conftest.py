@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 import redis
-from tests.contract.ledger.bench import Bench
 
 from kelery.ledger import sync
+from tests.contract.ledger.bench import Bench
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
-from tests.contract.ledger.ledger_facts import HEAD_END
 
 from kelery.doorbell import Doorbell
 from kelery.ledger.messages import Outcome
 from kelery.model import Concurrency, Policy, Retry, RunSpec
 from kelery.phases import RETRYABLE_REASONS, Reason
+from tests.contract.ledger.ledger_facts import HEAD_END
 
 T = TypeVar("T")
 
@@ -70,7 +70,7 @@ BORN = st.sampled_from(
 )
 STOP_REASONS = st.sampled_from([Reason.CANCELLED_BY_USER, Reason.DELETED])
 #: What a worker may still say about a run that it no longer has.
-LATE_WORDS = st.sampled_from(["settle", "stage", "handback", "progress", "renew"])
+LATE_WORDS = st.sampled_from(["settle", "start", "stage", "handback", "progress", "renew"])
 
 
 def one_of(choices: Callable[[Any], list[T]]) -> st.SearchStrategy[T]:

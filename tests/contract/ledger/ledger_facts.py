@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from tests.contract.ledger.ledger_model import HELD, LedgerModel, Message
-
 from kelery import doorbell
 from kelery.ledger import calls
 from kelery.ledger.messages import WrittenEvent
 from kelery.ledger.sync import Ledger
 from kelery.model import Record
 from kelery.phases import TRANSITIONS, Phase, Reason
+from tests.contract.ledger.ledger_model import HELD, LedgerModel, Message
 
 CLUSTER = "c1"
 #: Ends the first half of every message of these tests, so that a message can be read back.

@@ -14,6 +14,12 @@ from typing import ClassVar
 import redis
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from kelery.doorbell import Doorbell
+from kelery.ledger.library import SOURCE
+from kelery.ledger.messages import Outcome, Submission
+from kelery.model import CancelMode, RunSpec
+from kelery.phases import Phase, Reason
 from tests.contract.ledger.ledger_choices import (
     BORN,
     KEYS,
@@ -30,12 +36,6 @@ from tests.contract.ledger.ledger_choices import (
 from tests.contract.ledger.ledger_facts import CLUSTER, HEAD_END
 from tests.contract.ledger.ledger_model import ModelRun
 from tests.contract.ledger.ledger_pair import LedgerPair
-
-from kelery.doorbell import Doorbell
-from kelery.ledger.library import SOURCE
-from kelery.ledger.messages import Outcome, Submission
-from kelery.model import CancelMode, RunSpec
-from kelery.phases import Phase, Reason
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -197,6 +197,12 @@ class LedgerMachine(RuleBasedStateMachine):
         self.pair.renew(worker, claims=claims)
 
     @precondition(lambda self: self.claimed())
+    @rule(uid=one_of(lambda self: self.claimed_uids()), again=st.booleans())
+    def start(self, uid: str, again: bool) -> None:
+        for _ in range(1 + again):
+            self.pair.start(uid, self.model.runs[uid].fence)
+
+    @precondition(lambda self: self.claimed())
     @rule(uid=one_of(lambda self: self.claimed_uids()), outcome=OUTCOMES)
     def stage(self, uid: str, outcome: Outcome) -> None:
         self.pair.stage(uid, self.model.runs[uid].fence, outcome=outcome)
@@ -240,6 +246,8 @@ class LedgerMachine(RuleBasedStateMachine):
             self.pair.stage(*claim, outcome=outcome)
         elif words == "handback":
             self.pair.handback(*claim)
+        elif words == "start":
+            self.pair.start(*claim)
         elif words == "progress":
             self.pair.progress(*claim)
         elif words == "renew":

@@ -52,6 +52,8 @@ class ModelRun:
     staged: Outcome | None = None
     result: str = ""
     attempts: list[tuple[int, str, int, str]] = field(default_factory=list)
+    #: The claim under which its body was allowed to begin.
+    begun_fence: int = 0
     ever_claimed: bool = False
     purge_scheduled: bool = False
 
@@ -165,6 +167,14 @@ class LedgerModel:
         claimed = [run for run in self.runs.values() if run.phase.is_claimed and run.worker == worker]
         return statuses, {(run.uid, run.fence) for run in claimed if run.uid not in named}
 
+    def start(self, uid: str, fence: int) -> bool:
+        """Whether the body may begin: once a claim, and not when it is asked to stop."""
+        run = self._current(uid, fence)
+        if run is None or run.begun_fence == fence or run.phase is Phase.CANCELLING:
+            return False
+        run.begun_fence = fence
+        return True
+
     def stage(self, uid: str, fence: int, outcome: Outcome) -> bool:
         run = self._current(uid, fence)
         if run is not None:
@@ -182,7 +192,7 @@ class LedgerModel:
 
     def handback(self, uid: str, fence: int) -> bool:
         run = self._current(uid, fence)
-        if run is None:
+        if run is None or run.begun_fence == fence:
             return False
         if run.phase is Phase.CANCELLING:
             self._end(run, Phase.CANCELLED, run.cancel_reason)

@@ -13,9 +13,6 @@ from uuid import uuid4
 
 import redis
 from hypothesis import note
-from tests.contract.ledger import ledger_facts
-from tests.contract.ledger.ledger_facts import Facts, History, promise, promise_equal
-from tests.contract.ledger.ledger_model import LedgerModel
 
 from kelery.errors import RunConflict
 from kelery.ledger import calls
@@ -24,6 +21,9 @@ from kelery.ledger.messages import ClaimRefused, Outcome, Submission
 from kelery.ledger.sync import Ledger
 from kelery.model import CancelMode
 from kelery.phases import Phase, Reason
+from tests.contract.ledger import ledger_facts
+from tests.contract.ledger.ledger_facts import Facts, History, promise, promise_equal
+from tests.contract.ledger.ledger_model import LedgerModel
 
 T = TypeVar("T")
 
@@ -125,6 +125,10 @@ class LedgerPair:
         got = self._call(calls.settle(uid, fence, outcome))
         promise_equal(got.verdict, expected, f"A5: settle of {uid} with fence {fence}")
         self._promise_stands(uid, phase=got.phase, reason=got.reason)
+
+    def start(self, uid: str, fence: int) -> None:
+        expected = self.model.start(uid, fence)
+        promise_equal(self._call(calls.start(uid, fence)), expected, f"A4: start of {uid} with fence {fence}")
 
     def handback(self, uid: str, fence: int) -> None:
         expected = self.model.handback(uid, fence)

@@ -1,12 +1,12 @@
 """cancel in each phase: at once while no worker has the run, else through its worker, never after its end."""
 
 import redis
-from tests.contract.ledger.bench import WORKER, Bench, failed, keyed
 
 from kelery.ledger import calls
 from kelery.ledger.messages import ClaimRefused
 from kelery.model import CancelMode, Retry
 from kelery.phases import Phase, Reason
+from tests.contract.ledger.bench import WORKER, Bench, failed, keyed
 
 
 def test_a_waiting_run_is_cancelled_at_once_and_never_starts(bench: Bench) -> None:

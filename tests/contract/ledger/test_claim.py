@@ -1,12 +1,12 @@
 """claim: one worker gets an attempt, once; a lost answer may be asked for again; fences only grow."""
 
 import pytest
-from tests.contract.ledger.bench import WORKER, Bench, failed, keyed
 
 from kelery.ledger import calls
 from kelery.ledger.messages import Claim, ClaimRefused, Outcome
 from kelery.model import CancelMode, Retry
 from kelery.phases import Reason
+from tests.contract.ledger.bench import WORKER, Bench, failed, keyed
 
 
 def test_a_claim_says_what_the_worker_needs(bench: Bench) -> None:

@@ -6,11 +6,11 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from tests.contract.ledger.bench import Bench, keyed
 
 from kelery.errors import LedgerUnavailable, RunConflict
 from kelery.ledger import aio, calls, sync
 from kelery_dev.valkey import ValkeyServer
+from tests.contract.ledger.bench import Bench, keyed
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 import redis
-from tests.contract.ledger.bench import Bench
 
 from kelery.errors import LedgerError
 from kelery.ledger import aio, calls, faults, library, sync
 from kelery.ledger.calls import Call
 from kelery.ledger.messages import Submitted
+from tests.contract.ledger.bench import Bench
 
 NEWER = library.REVISION + 1
 NEWER_SOURCE = library.SOURCE.replace(f"local REVISION = {library.REVISION}\n", f"local REVISION = {NEWER}\n")

@@ -14,13 +14,13 @@ import pytest
 import redis
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
-from tests.contract.ledger.ledger_facts import BrokenPromise
-from tests.contract.ledger.ledger_machine import machine_for
 
 from kelery.errors import LedgerError
 from kelery.ledger.library import SOURCE
 from kelery.ledger.sync import connect
 from kelery_dev.valkey import ValkeyServer
+from tests.contract.ledger.ledger_facts import BrokenPromise
+from tests.contract.ledger.ledger_machine import machine_for
 
 #: The first example that fails ends the search: what is asked is whether, not the least way how.
 SEARCH = settings(
@@ -131,6 +131,17 @@ FAULTS = [
         what="a second submit starts the run anew",
         original="if known then return summary('existing', { uid = uid }) end",
         planted="",
+    ),
+    Fault(
+        what="one claim may start twice",
+        original="change(run, { begun_fence = run.fence })",
+        planted="",
+    ),
+    Fault(
+        what="a body that has begun is handed back",
+        original="  if run.begun_fence == run.fence then return 'begun' end\n"
+        "  if run.phase == 'Cancelling' then\n",
+        planted="  if run.phase == 'Cancelling' then\n",
     ),
     Fault(
         what="a handback counts as an attempt",

@@ -2,11 +2,10 @@
 
 from dataclasses import replace
 
-from tests.contract.ledger.bench import SUCCEEDED, WORKER, Bench, failed, keyed
-
 from kelery.ledger import calls
 from kelery.ledger.observer import LeaseObserver
 from kelery.model import CancelMode, Retry
+from tests.contract.ledger.bench import SUCCEEDED, WORKER, Bench, failed, keyed
 
 OTHER = "celery@other/boot-1"
 

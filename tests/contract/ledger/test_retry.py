@@ -5,13 +5,13 @@ import json
 from typing import Any
 
 import pytest
-from tests.contract.ledger.bench import Bench, failed, keyed
 
 from kelery import doorbell
 from kelery.ledger import calls
 from kelery.ledger.messages import Outcome
 from kelery.model import Retry
 from kelery.phases import RETRYABLE_REASONS, Phase, Reason
+from tests.contract.ledger.bench import Bench, failed, keyed
 
 
 def celerys_retry(*args: Any, delay: float = 0) -> Outcome:

@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from tests.contract.ledger.bench import CLUSTER, SUCCEEDED, WORKER, Bench, failed, keyed
 
 from kelery.ledger import calls
 from kelery.ledger.messages import Outcome
 from kelery.model import Attempt, CancelMode
 from kelery.phases import Phase, Reason
+from tests.contract.ledger.bench import CLUSTER, SUCCEEDED, WORKER, Bench, failed, keyed
 
 
 def test_success_keeps_the_result_and_frees_the_slot(bench: Bench) -> None:

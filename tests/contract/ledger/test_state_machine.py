@@ -10,9 +10,9 @@ import os
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
-from tests.contract.ledger.ledger_machine import machine_for
 
 from kelery.ledger.sync import connect
+from tests.contract.ledger.ledger_machine import machine_for
 
 THOROUGH = os.environ.get("KELERY_HYPOTHESIS") == "thorough"
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.contract.ledger.bench import CLUSTER, Bench, keyed
 
 from kelery.errors import RunConflict
 from kelery.ledger import calls
 from kelery.model import CancelMode, Policy
 from kelery.phases import Phase, Reason
+from tests.contract.ledger.bench import CLUSTER, Bench, keyed
 
 
 def test_a_run_without_a_key_is_admitted_and_its_message_pushed(bench: Bench) -> None:

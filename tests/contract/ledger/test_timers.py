@@ -1,11 +1,11 @@
 """tick: what happens by time happens whoever ticks, once, and nothing of it waits for one process."""
 
 import pytest
-from tests.contract.ledger.bench import CLUSTER, Bench, failed, keyed
 
 from kelery.ledger import calls
 from kelery.model import Retry
 from kelery.phases import Reason
+from tests.contract.ledger.bench import CLUSTER, Bench, failed, keyed
 
 
 def test_a_waiting_run_fails_when_its_time_to_queue_is_over(bench: Bench) -> None:

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
-from tests.contract.manifest.taskruns_over_http import TaskRuns
-from tests.contract.manifest.until_in_force import poll_until
 
 from kelery_dev.cluster_access import ClusterAccess
 from kelery_dev.control_plane import ControlPlane
+from tests.contract.manifest.taskruns_over_http import TaskRuns
+from tests.contract.manifest.until_in_force import poll_until
 
 
 @pytest.fixture(scope="session")

@@ -4,15 +4,15 @@ import json
 from typing import Any
 
 import pytest
-from tests.contract.manifest.taskruns_over_http import TaskRuns
-from tests.contract.manifest.test_spec_matches_crd import FULL
-from tests.contract.manifest.test_status_matches_crd import ATTEMPT, RECORDS
-from tests.unit.core.sample_records import failed, succeeded
 
 from kelery import manifest, status
 from kelery.jsonlimits import INLINE_BYTES, MAX_INLINE_DEPTH, compact
 from kelery.model import Record, RunSpec
 from kelery.phases import Reason
+from tests.contract.manifest.taskruns_over_http import TaskRuns
+from tests.contract.manifest.test_spec_matches_crd import FULL
+from tests.contract.manifest.test_status_matches_crd import ATTEMPT, RECORDS
+from tests.unit.core.sample_records import failed, succeeded
 
 HOSTILE = "é\x00\x1b[31m\r\n\u202e\ud800\U0001f600" * 5000
 NESTED = "[" * MAX_INLINE_DEPTH + "]" * MAX_INLINE_DEPTH

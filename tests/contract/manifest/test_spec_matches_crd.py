@@ -11,12 +11,12 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from tests.contract.manifest.crd_schema import Field, fields, part, validator
 
 from kelery import manifest
 from kelery.errors import InvalidInput
 from kelery.model import Concurrency, Policy, Retry, RunSpec
 from kelery.phases import RETRYABLE_REASONS
+from tests.contract.manifest.crd_schema import Field, fields, part, validator
 
 SPEC = part("spec")
 FIELDS = {str(field): field for field in fields(SPEC)}

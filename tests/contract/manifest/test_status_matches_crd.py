@@ -7,13 +7,13 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.contract.manifest.crd_schema import fields, part, validator
-from tests.unit.core.sample_records import START, admitted, failed, running, succeeded, waiting
 
 from kelery import status
 from kelery.jsonlimits import INLINE_BYTES, compact
 from kelery.model import Attempt, Record
 from kelery.phases import Phase, Reason
+from tests.contract.manifest.crd_schema import fields, part, validator
+from tests.unit.core.sample_records import START, admitted, failed, running, succeeded, waiting
 
 STATUS = part("status")
 VALIDATOR = validator(STATUS)

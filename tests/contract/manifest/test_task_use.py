@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from tests.contract.manifest.taskruns_over_http import TaskRuns
-from tests.contract.manifest.until_in_force import poll_until
 
 from kelery_dev.cluster_access import ClusterAccess
+from tests.contract.manifest.taskruns_over_http import TaskRuns
+from tests.contract.manifest.until_in_force import poll_until
 
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
 _LABEL = "kelery.dev/require-task-use"

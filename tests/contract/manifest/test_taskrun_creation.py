@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from tests.contract.manifest.taskruns_over_http import Spec, TaskRuns
 
 from kelery_dev.control_plane import ControlPlane
+from tests.contract.manifest.taskruns_over_http import Spec, TaskRuns
 
 _FULL: dict[str, Any] = {
     "task": "demo.add",

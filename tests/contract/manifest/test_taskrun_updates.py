@@ -4,9 +4,9 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from tests.contract.manifest.taskruns_over_http import TaskRuns
 
 from kelery_dev.manifests import manifests
+from tests.contract.manifest.taskruns_over_http import TaskRuns
 
 _CHANGEABLE = {"cancel", "ttlSecondsAfterFinished"}
 _ABSENT = object()

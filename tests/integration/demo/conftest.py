@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from tests.integration.dev.conftest import Marked, marked
 
 from kelery_dev.binaries import Binaries
+from tests.integration.dev.conftest import Marked, marked
 
 __all__ = ["Marked", "marked"]
 

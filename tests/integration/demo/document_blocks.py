@@ -1,7 +1,7 @@
 """The fenced blocks of a Markdown file that carry a mark, an HTML comment in the line above the fence.
 
-`<!-- file: NAME -->`: the block is that file's content. `<!-- run -->`: commands after `$ ` and what they print,
-where `...` stands for anything. `<!-- run: in the background -->`: a command that stays.
+`<!-- file: NAME -->`: the block is that file's content. `<!-- run -->`: commands after `$ ` and what they
+print, where `...` stands for anything. `<!-- run: in the background -->`: a command that stays.
 """
 
 import re

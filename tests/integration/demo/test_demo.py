@@ -1,5 +1,7 @@
 """`make demo` as a process: every example ends as it says, a wrong one is named, nothing is left."""
 
+import datetime
+import json
 import signal
 import subprocess
 import sys
@@ -8,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.demo.conftest import ROOT, Marked
-from tests.polling import poll_until
 
 from kelery_dev.demo import EXAMPLES
 from kelery_dev.demo_examples import load_examples
+from tests.integration.demo.conftest import ROOT, Marked
+from tests.polling import poll_until
 
 RUN = """\
 apiVersion: kelery.dev/v1alpha1
@@ -94,6 +96,9 @@ def test_every_example_ends_as_it_says_and_nothing_is_left(
     assert "report/tenant-7  3 runs, limit 1, at most 1 at the same time" in demo.out
     assert "held by exclusive-1" in demo.out
     assert '$ kubectl patch taskrun cancel --type merge -p \'{"spec":{"cancel":"Graceful"}}\'' in demo.out
+    written = Path(json.loads(rows["write-timestamp"][2]))
+    assert datetime.datetime.fromisoformat(written.read_text().strip())
+    written.unlink()
     # For a narrow terminal, and for one that is none.
     assert max(map(len, demo.out.splitlines())) <= 100
     assert "\x1b" not in demo.out

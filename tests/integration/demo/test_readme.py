@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.demo.conftest import ROOT, Marked
-from tests.integration.demo.document_blocks import Block, Command, commands, marked_blocks, prints
-from tests.polling import poll_until
 
 from kelery_dev.binaries import Binaries
 from kelery_dev.ports import free_port
+from tests.integration.demo.conftest import ROOT, Marked
+from tests.integration.demo.document_blocks import Block, Command, commands, marked_blocks, prints
+from tests.polling import poll_until
 
 README = ROOT / "README.md"
 _SEPARATOR = "=== end of a command, status "

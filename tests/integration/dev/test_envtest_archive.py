@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.unit.dev.conftest import VERSIONS, program
 
 from kelery_dev.control_plane_cache import platform_name
 from kelery_dev.envtest_archive import choose_archive, fetch_into
 from kelery_dev.errors import DevError
+from tests.unit.dev.conftest import VERSIONS, program
 
 
 def packed(members: dict[str, bytes]) -> bytes:

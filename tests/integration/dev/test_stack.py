@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 import redis
-from tests.integration.dev.conftest import Marked, wait_until
-from tests.integration.dev.test_control_plane import RUN
 
 from kelery_dev.binaries import Binaries
 from kelery_dev.control_plane import ControlPlane
 from kelery_dev.ports import free_port
+from tests.integration.dev.conftest import Marked, wait_until
+from tests.integration.dev.test_control_plane import RUN
 
 PROGRAM = str(Path(__file__).with_name("stack_with_stand_ins.py"))
 UP = "the stack is up"

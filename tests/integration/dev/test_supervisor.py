@@ -10,13 +10,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.integration.dev.conftest import Marked
 
 from kelery_dev.child_process import Command
 from kelery_dev.console import Console
 from kelery_dev.errors import DevError
 from kelery_dev.part import Part, StopStep, terminate
 from kelery_dev.supervisor import Supervisor
+from tests.integration.dev.conftest import Marked
 
 STAND_IN = str(Path(__file__).with_name("stand_in.py"))
 _SEE_SECONDS = 20

@@ -13,9 +13,8 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tests.polling import poll_until
-
 from kelery_dev.cluster_access import Answer, ClusterAccess
+from tests.polling import poll_until
 
 API = "/apis/kelery.dev/v1alpha1"
 FINAL = ("Succeeded", "Failed", "Cancelled")

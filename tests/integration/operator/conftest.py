@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.operator.cluster import Cluster
-from tests.integration.operator.operator_process import OperatorProcess
-from tests.integration.operator.played_worker import PlayedWorker
 
 from kelery.ledger import sync
 from kelery_dev.control_plane import ControlPlane
+from tests.integration.operator.cluster import Cluster
+from tests.integration.operator.operator_process import OperatorProcess
+from tests.integration.operator.played_worker import PlayedWorker
 
 _numbers = itertools.count(1)
 

@@ -11,9 +11,8 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.polling import poll_until
-
 from kelery_dev.ports import free_port
+from tests.polling import poll_until
 
 
 class OperatorProcess:

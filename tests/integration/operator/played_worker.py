@@ -6,13 +6,12 @@ import json
 import threading
 from dataclasses import dataclass
 
-from tests.polling import poll_until
-
 from kelery import doorbell
 from kelery.ledger import calls, sync
 from kelery.ledger.messages import Claim, ClaimRefused, Outcome
 from kelery.model import Record
 from kelery.phases import Reason
+from tests.polling import poll_until
 
 NAME = "celery@played/boot-1"
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import statistics
 import time
 
+from kelery.ledger.messages import Claim
 from tests.integration.operator.cluster import Cluster
 from tests.integration.operator.conftest import StartOperator
 from tests.integration.operator.operator_process import OperatorProcess
 from tests.integration.operator.played_worker import BusyWorker, PlayedWorker
 from tests.polling import poll_until
-
-from kelery.ledger.messages import Claim
 
 
 def conditions(status: object) -> dict[str, str]:

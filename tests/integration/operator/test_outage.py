@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.operator.cluster import Cluster
-from tests.integration.operator.conftest import StartOperator
-from tests.integration.operator.played_worker import PlayedWorker
 
 from kelery.ledger import sync
 from kelery_dev.valkey import ValkeyServer
+from tests.integration.operator.cluster import Cluster
+from tests.integration.operator.conftest import StartOperator
+from tests.integration.operator.played_worker import PlayedWorker
 
 
 @pytest.fixture

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 
 import pytest
+
+from kelery.ledger import calls
+from kelery.phases import Phase
 from tests.integration.operator.cluster import Cluster
 from tests.integration.operator.conftest import StartOperator
 from tests.integration.operator.operator_process import OperatorProcess
 from tests.integration.operator.played_worker import PlayedWorker
 from tests.polling import poll_until
-
-from kelery.ledger import calls
-from kelery.phases import Phase
 
 MOMENTS = ("created", "admitted", "running", "settled", "final written")
 
@@ -135,6 +135,26 @@ def test_it_goes_on_when_the_ledger_is_emptied_under_it(
     cluster.wait_for("waiting", phase="Running")
     worker.succeed(claim)
     cluster.wait_for("waiting", phase="Succeeded")
+
+
+def test_two_operators_at_once_do_no_harm(
+    cluster: Cluster, worker: PlayedWorker, start_operator: StartOperator
+) -> None:
+    start_operator()
+    start_operator()
+    names = [f"shared-{number}" for number in range(10)]
+    for name in names:
+        cluster.create(name=name)
+    started = {}
+    for _ in names:
+        claim = worker.start_next()
+        started[claim.uid] = claim
+    for claim in started.values():
+        worker.succeed(claim)
+    for name in names:
+        cluster.wait_for(name, phase="Succeeded")
+    assert len(started) == len(names)
+    assert worker.messages_waiting() == 0
 
 
 def test_sigterm_writes_what_is_known_and_ends_in_time(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pytest
+
+from kelery.ledger import calls
+from kelery.phases import Phase
+from kelery_dev.control_plane import ControlPlane
 from tests.integration.operator.cluster import Cluster
 from tests.integration.operator.conftest import StartOperator
 from tests.integration.operator.operator_process import OperatorProcess
 from tests.integration.operator.played_worker import PlayedWorker
 from tests.polling import poll_until
-
-from kelery.ledger import calls
-from kelery.phases import Phase
-from kelery_dev.control_plane import ControlPlane
 
 
 def uid_of(body: object) -> str:

@@ -9,15 +9,15 @@ import urllib.request
 from pathlib import Path
 
 import yaml
+
+from kelery_dev.binaries import Binaries
+from kelery_dev.control_plane import ControlPlane
+from kelery_dev.manifests import apply_crds
 from tests.integration.operator.cluster import Cluster
 from tests.integration.operator.conftest import StartOperator
 from tests.integration.operator.operator_process import OperatorProcess
 from tests.integration.operator.played_worker import PlayedWorker
 from tests.polling import poll_until
-
-from kelery_dev.binaries import Binaries
-from kelery_dev.control_plane import ControlPlane
-from kelery_dev.manifests import apply_crds
 
 #: All that the operator may do in a namespace; what the chart gives it.
 RULES = [

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from kelery_dev.control_plane import ControlPlane
+from kelery_dev.valkey import ValkeyServer
 from tests.integration.operator.cluster import Cluster
 from tests.integration.operator.operator_process import OperatorProcess
 from tests.integration.worker.ledger_probe import LedgerProbe
 from tests.integration.worker.worker_process import WorkerProcess
-
-from kelery_dev.control_plane import ControlPlane
-from kelery_dev.valkey import ValkeyServer
 
 _numbers = itertools.count(1)
 

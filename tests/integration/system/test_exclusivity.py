@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.integration.operator.cluster import Cluster
 from tests.integration.system.conftest import System
 from tests.polling import poll_until

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from tests.integration.operator.cluster import Cluster
 from tests.integration.system.conftest import System
 

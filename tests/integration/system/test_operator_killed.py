@@ -1,4 +1,6 @@
-"""The operator dies at every moment of a run's life: no run is lost, none runs twice, and slots go on without it."""
+"""The operator dies at every moment of a run's life: no run is lost, none runs twice, and slots go on without
+it.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from kelery.phases import Phase
 from tests.integration.operator.cluster import FINAL, Cluster
 from tests.integration.system.conftest import System
 from tests.integration.worker.worker_process import WorkerProcess
 from tests.polling import poll_until
-
-from kelery.phases import Phase
 
 RUNS, KEYS, KILLS = 80, 4, 8
 

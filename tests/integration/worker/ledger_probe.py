@@ -10,14 +10,13 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from tests.polling import poll_until
-
 from kelery import doorbell
 from kelery.ledger import calls, sync
 from kelery.ledger.messages import Submission
 from kelery.ledger.observer import LeaseObserver
 from kelery.model import CancelMode, Concurrency, Record, RunSpec
 from kelery.phases import Phase, Reason
+from tests.polling import poll_until
 
 PREFIX = "kelery"
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.worker.ledger_probe import LedgerProbe
-from tests.integration.worker.worker_process import WorkerProcess
-from tests.polling import poll_until
 
 from kelery.model import Retry
 from kelery.phases import Phase, Reason
 from kelery_dev.valkey import ValkeyServer
+from tests.integration.worker.ledger_probe import LedgerProbe
+from tests.integration.worker.worker_process import WorkerProcess
+from tests.polling import poll_until
 
 #: Short, so that the tests are; the default is tried once, below.
 LEASE = 4.0
@@ -201,6 +201,17 @@ def test_a_doubled_message_starts_nothing(probe: LedgerProbe, start_worker: Any,
         assert probe.wait_for(uid).phase is Phase.SUCCEEDED
     assert file.read_text().count("begin") == 3
     assert {probe.record(uid).attempt for uid in uids} == {1}
+
+
+def test_a_claim_whose_body_has_begun_does_not_begin_again(
+    probe: LedgerProbe, worker: WorkerProcess, tmp_path: Path
+) -> None:
+    """The pool sends a job again when a child dies before it said that it took it: after the start, maybe."""
+    file = tmp_path / "notes"
+    record = probe.wait_for(probe.submit("users.begun_elsewhere", str(file), key="k"))
+    assert (record.phase, record.reason) == (Phase.FAILED, "WorkerLost")
+    assert not file.exists()
+    assert probe.wait_for(probe.submit("users.echo", 1, key="k")).phase is Phase.SUCCEEDED
 
 
 def test_a_lost_message_is_rung_again(probe: LedgerProbe, worker: WorkerProcess) -> None:

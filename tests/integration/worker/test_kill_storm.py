@@ -15,12 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from kelery.model import Record, Retry
+from kelery.phases import Phase, Reason
 from tests.integration.worker.ledger_probe import LedgerProbe
 from tests.integration.worker.worker_process import WorkerProcess
 from tests.polling import poll_until
-
-from kelery.model import Record, Retry
-from kelery.phases import Phase, Reason
 
 LEASE = 4.0
 RUNS, KEYS, STORM_SECONDS = 150, 6, 45.0

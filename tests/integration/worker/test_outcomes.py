@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 from celery import Celery
-from tests.integration.worker.ledger_probe import LedgerProbe
-from tests.integration.worker.worker_process import WorkerProcess
-from tests.polling import poll_until
 
 from kelery.model import Retry
 from kelery.phases import Phase, Reason
+from tests.integration.worker.ledger_probe import LedgerProbe
+from tests.integration.worker.worker_process import WorkerProcess
+from tests.polling import poll_until
 
 
 def test_results_arrive_as_they_were_returned(probe: LedgerProbe, worker: WorkerProcess) -> None:

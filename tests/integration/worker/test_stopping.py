@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.worker.ledger_probe import LedgerProbe
-from tests.integration.worker.worker_process import WorkerProcess
-from tests.polling import poll_until
 
 from kelery.model import CancelMode
 from kelery.phases import Phase
+from tests.integration.worker.ledger_probe import LedgerProbe
+from tests.integration.worker.worker_process import WorkerProcess
+from tests.polling import poll_until
 
 
 def wait_for_text(file: Path, text: str) -> None:

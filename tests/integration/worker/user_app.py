@@ -1,6 +1,4 @@
-"""A user's Celery app that knows nothing of Kelery; its tasks write down what they do, so that a test can
-prove it.
-"""
+"""A user's Celery app; its tasks write down what they do, so that a test can prove it."""
 
 from __future__ import annotations
 
@@ -12,8 +10,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from celery import Celery, Task
+from celery import Celery, Task, signals
 from celery.worker.request import Request
+
+from kelery.ledger import calls, sync
 
 app = Celery("users", broker=os.environ["USERS_BROKER"], backend=os.environ["USERS_BROKER"])
 # The settings that make plain Celery on Redis run a task twice; the plug-in must not mind.
@@ -177,6 +177,21 @@ def tells_state(self: Task[..., Any], gate: str) -> None:
     self.update_state(state="PROGRESS", meta={"current": 3, "total": 9})
     while not Path(gate).exists():
         time.sleep(0.02)
+
+
+@app.task(name="users.begun_elsewhere")
+def begun_elsewhere(file: str) -> None:
+    """Its claim has begun before, as far as the ledger knows; see `begin_first`."""
+    note(file, "begin")
+
+
+@signals.task_prerun.connect
+def begin_first(task: Any = None, **_: Any) -> None:
+    """Connected before the plug-in, so it is called before it."""
+    if task.name == "users.begun_elsewhere":
+        claim = vars(task.request)["kelery_claim"]
+        client = sync.connect(os.environ["USERS_BROKER"], timeout_seconds=5, client_name="test")
+        assert sync.Ledger(client, prefix="kelery").run(calls.start(claim["uid"], claim["fence"]))
 
 
 class OwnRequest(Request):

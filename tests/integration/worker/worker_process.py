@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import psutil
+
 from tests.polling import poll_until
 
 HERE = Path(__file__).parent

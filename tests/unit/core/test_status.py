@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.core.sample_records import SECOND, START, admitted, failed, running, succeeded, waiting
 
 from kelery import status
 from kelery.jsonlimits import INLINE_BYTES
 from kelery.model import Attempt, Record
 from kelery.phases import Phase, Reason
+from tests.unit.core.sample_records import SECOND, START, admitted, failed, running, succeeded, waiting
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 500_000, tzinfo=UTC)
 JUNK = st.recursive(

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from tests.unit.dev.conftest import MakePrograms
 
 from kelery_dev.control_plane_cache import Announce, cache_entry, cache_home
 from kelery_dev.control_plane_sources import SOURCES, find_control_plane
 from kelery_dev.errors import DevError
+from tests.unit.dev.conftest import MakePrograms
 
 
 class Sources:

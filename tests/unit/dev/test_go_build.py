@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from tests.unit.dev.conftest import program
 
 from kelery_dev.errors import DevError
 from kelery_dev.go_build import build_into, kubernetes_release
+from tests.unit.dev.conftest import program
 
 GO = """#!/bin/sh
 if [ "$1" = version ]; then echo "go version {version} linux/amd64"; exit; fi

@@ -10,9 +10,9 @@ from kelery_operator.actions import Urgency
 from kelery_operator.coalescer import Coalescer, Write
 
 
-def write(rev: int, urgency: Urgency = Urgency.PHASE, *, uid: str = "u", text: str = "") -> Write:
+def write(rev: int, urgency: Urgency = Urgency.PHASE, *, uid: str = "u", version: int = 0) -> Write:
     who = Identity(uid=uid, namespace="ns", name=uid)
-    return Write(who=who, status={"rev": rev, "text": text}, rev=rev, urgency=urgency)
+    return Write(who=who, status={"rev": rev}, rev=rev, urgency=urgency, version=version)
 
 
 def sent(coalescer: Coalescer, now: float) -> list[int]:
@@ -141,6 +141,18 @@ def test_what_is_on_its_way_already_is_not_sent_again() -> None:
     coalescer.offer(write(1), now=1.0)
     coalescer.written(write(1), now=1.1)
     assert sent(coalescer, 9.0) == []
+
+
+def test_a_status_that_the_server_keeps_in_other_words_is_not_written_for_ever() -> None:
+    coalescer = Coalescer()
+    coalescer.offer(write(1, version=10), now=0.0)
+    assert sent(coalescer, 1.0) == [1]
+    coalescer.written(write(1, version=10), now=1.0, version=11)
+    coalescer.offer(write(1, version=11), now=2.0)
+    assert sent(coalescer, 9.0) == []
+    # Somebody has touched the object since.
+    coalescer.offer(write(1, version=12), now=9.0)
+    assert sent(coalescer, 19.0) == [1]
 
 
 def test_a_run_that_is_gone_is_dropped_with_what_waits() -> None:

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.core import sample_records as records
-from tests.unit.operator.situations import NOW, gone, present, seen, showing
 
 from kelery import status
 from kelery.model import CancelMode, Record
@@ -25,6 +23,8 @@ from kelery_operator.actions import (
     WriteStatus,
 )
 from kelery_operator.decide import Presence, Situation, decide
+from tests.unit.core import sample_records as records
+from tests.unit.operator.situations import NOW, gone, present, seen, showing
 
 DAY = 86400.0
 HOUR = 3600.0

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from tests.unit.operator.situations import body
 
 from kelery.manifest import Identity
 from kelery_operator.actions import Urgency, WriteStatus
@@ -19,6 +18,7 @@ from kelery_operator.looks import Looks
 from kelery_operator.metrics import Metrics
 from kelery_operator.workqueue import WorkQueue
 from kelery_operator.writer import StatusWriter
+from tests.unit.operator.situations import body
 
 WHO = Identity(uid="uid-1", namespace="default", name="run")
 

@@ -113,6 +113,15 @@ def test_a_status_that_the_server_does_not_take_is_cut_down_to_its_outcome() -> 
     assert transport.sent == [{"phase": "Succeeded", "result": {"value": 1}}, {"phase": "Succeeded"}]
 
 
+def test_what_was_refused_is_not_offered_over_and_over() -> None:
+    refused = Answer(status=422, body={"details": {"causes": [{"field": "status.progress"}]}})
+    transport = Transport(refused)
+    action = WriteStatus(status={"phase": "Running", "progress": {}}, rev=2, urgency=Urgency.PHASE)
+    _, writer = play(transport, lambda w: w.offer(WHO, action), until=lambda h: bool(h.written))
+    writer.offer(WHO, action)
+    assert (writer.unsent(), len(transport.sent)) == (0, 2)
+
+
 def test_many_runs_share_few_connections() -> None:
     transport = Transport()
 

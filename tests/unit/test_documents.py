@@ -1,0 +1,195 @@
+"""The documents say what is: links lead somewhere, names exist, manifests are valid, figures agree."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from kelery.phases import Reason
+from kelery.settings import Lease
+from kelery_dev.demo_examples import load_examples
+from tests.integration.demo.document_blocks import commands, marked_blocks, prints
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+CRD = ROOT / "charts" / "kelery" / "files" / "crds" / "taskruns.kelery.dev.yaml"
+PLANTED = ROOT / "tests" / "contract" / "ledger" / "test_planted_faults.py"
+
+_LINK = re.compile(r"\]\((?!https?://)([^)#]+)")
+_TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+_PATH = re.compile(r"`((?:core|worker|operator|dev|tests|charts|docs|examples)/[\w./-]*)`")
+_VARIABLE = re.compile(r"\bKELERY_[A-Z_]+\b")
+_SHELL = re.compile(r"^```(?:sh|console)\n(.*?)^```$", re.M | re.S)
+#: Set inside of the programs, not by a person.
+_INTERNAL = {"KELERY_RUN", "KELERY_CONFLICT", "KELERY_OUTDATED", "KELERY_READY_SECONDS"}
+
+
+def ids(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=ids)
+def test_links_lead_to_files(document: Path) -> None:
+    missing = [link for link in _LINK.findall(document.read_text()) if not (document.parent / link).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=ids)
+def test_paths_and_tests_that_are_named_exist(document: Path) -> None:
+    text = document.read_text()
+    assert [path for path in _PATH.findall(text) if not (ROOT / path).exists()] == []
+    named = _TEST.findall(text)
+    assert [name for file, name in named if f"def {name}(" not in (ROOT / file).read_text()] == []
+
+
+def test_every_guarantee_names_tests() -> None:
+    sections = re.split(r"^## ", (ROOT / "docs" / "guarantees.md").read_text(), flags=re.M)[1:]
+    assert [section[:2] for section in sections] == [f"A{number}" for number in range(1, 9)]
+    assert [section[:2] for section in sections if not _TEST.search(section)] == []
+
+
+def test_the_readme_names_every_guarantee() -> None:
+    assert re.findall(r"^- \*\*(A\d)\*\*", README.read_text(), flags=re.M) == [f"A{n}" for n in range(1, 9)]
+
+
+@pytest.mark.parametrize("document", DECISIONS, ids=ids)
+def test_a_decision_record_has_its_four_parts_and_fits_on_a_page(document: Path) -> None:
+    text = document.read_text()
+    parts = re.findall(r"^## (.+)$", text, flags=re.M)
+    assert parts == ["Context", "Decision", "Alternatives", "Consequences"]
+    assert len(text.splitlines()) <= 45
+    assert text.startswith(f"# {int(document.name[:4])}. ")
+
+
+def test_decision_records_are_numbered_without_a_gap() -> None:
+    assert [int(document.name[:4]) for document in DECISIONS] == list(range(1, len(DECISIONS) + 1))
+
+
+def test_environment_variables_are_documented_and_exist() -> None:
+    sources = [
+        path for folder in ("core", "worker", "operator", "dev") for path in (ROOT / folder).rglob("*.py")
+    ]
+    in_code = {name for path in sources for name in _VARIABLE.findall(path.read_text())} - _INTERNAL
+    in_documents = {name for path in DOCUMENTS for name in _VARIABLE.findall(path.read_text())} - _INTERNAL
+    assert in_code == in_documents
+
+
+def test_every_metric_is_documented_and_exists() -> None:
+    source = (ROOT / "operator" / "kelery_operator" / "metrics.py").read_text()
+    short = re.findall(r'self\._(?:counter|gauge)\(\s*"(\w+)"', source)
+    whole = re.findall(r'"(kelery_operator_\w+)"', source)
+    documented = set(
+        re.findall(r"^\| `(kelery_operator_\w+)`", (ROOT / "docs" / "operator.md").read_text(), re.M)
+    )
+    assert documented == {f"kelery_operator_{name}" for name in short} | set(whole)
+
+
+def test_the_clockwork_in_the_documents_is_the_codes() -> None:
+    lease, text = Lease(), (ROOT / "docs" / "worker.md").read_text()
+    for row, seconds in (
+        ("| L / 6 |", lease.renew_every),
+        ("since the last good one was sent |", lease.self_fence),
+        ("| 0.9 L |", lease.stand_still),
+    ):
+        assert f"{row} {seconds:g} s |" in text
+
+
+def test_reasons_that_the_documents_name_exist() -> None:
+    known = {reason.value for reason in Reason}
+    for document in DOCUMENTS:
+        for phase, reason in re.findall(r"(Failed|Cancelled|Admitted)/`?([A-Z]\w+)`?", document.read_text()):
+            assert reason in known, f"{document.name}: {phase}/{reason}"
+
+
+def test_make_targets_that_the_documents_name_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for document in DOCUMENTS:
+        for target in re.findall(
+            r"^(?:\$ )?make (\w+)", "\n".join(_SHELL.findall(document.read_text())), re.M
+        ):
+            assert re.search(rf"^{target}:", makefile, re.M), f"{document.name}: make {target}"
+
+
+def test_every_shell_command_of_the_readme_is_typed_by_a_test_or_listed_here() -> None:
+    typed = {block.text for block in marked_blocks(README) if block.mark.startswith("run")}
+    others = [block for block in _SHELL.findall(README.read_text()) if block not in typed]
+    lines = [line.partition("#")[0].strip() for block in others for line in block.splitlines()]
+    # The demo has a test of its own, this is the suite, and the plug-in's tests start workers in this way.
+    assert lines == ["make demo", "make test", "celery -A proj worker -I kelery_worker"]
+
+
+def test_the_table_of_planted_faults_is_the_tests() -> None:
+    table = (ROOT / "CONTRIBUTING.md").read_text().partition("<!-- planted faults")[2]
+    rows = re.findall(r"^\| (.+) \|$", table, flags=re.M)[1:]
+    planted = PLANTED.read_text().partition("FAULTS = [")[2].partition("\n]\n")[0]
+    assert rows
+    assert rows == re.findall(r'what="([^"]+)"', planted)
+
+
+def manifests() -> Iterator[Any]:
+    """Every TaskRun that a person may copy: the examples, and those in the README."""
+    for file in EXAMPLES:
+        for document in yaml.safe_load_all(file.read_text()):
+            yield pytest.param(document, id=f"{file.name}-{document['metadata']['name']}")
+    for block in marked_blocks(README):
+        if block.language == "yaml":
+            document = yaml.safe_load(block.text)
+            yield pytest.param(document, id=f"README-{document['metadata']['name']}")
+
+
+@pytest.mark.parametrize("manifest", list(manifests()))
+def test_a_manifest_is_one_that_the_crd_takes(manifest: dict[str, Any]) -> None:
+    [version] = yaml.safe_load(CRD.read_text())["spec"]["versions"]
+    assert manifest["apiVersion"] == "kelery.dev/v1alpha1"
+    assert manifest["kind"] == "TaskRun"
+    jsonschema.validate(manifest, closed(version["schema"]["openAPIV3Schema"]))
+
+
+def test_every_yaml_block_of_the_readme_is_marked() -> None:
+    marked = [block for block in marked_blocks(README) if block.language == "yaml"]
+    assert len(marked) == README.read_text().count("```yaml")
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=ids)
+def test_an_example_tells_a_reader_how_it_ends(file: Path) -> None:
+    [example] = load_examples([file])
+    comments = "\n".join(line for line in file.read_text().splitlines() if line.startswith("#"))
+    for run in example.runs:
+        assert run.phase.value in comments
+        assert run.reason in comments
+        if run.cancel:
+            patch = f'{{"spec":{{"cancel":"{run.cancel.value}"}}}}'
+            assert f"kubectl patch taskrun {run.name} --type merge -p '{patch}'" in comments
+
+
+def test_a_marked_block_is_read_as_it_is_written(tmp_path: Path) -> None:
+    document = tmp_path / "some.md"
+    document.write_text("Text\n\n<!-- run -->\n```console\n$ one\nx  1s\ny\n$ two\n```\n\n```sh\nno\n```\n")
+    [block] = marked_blocks(document)
+    one, two = commands(block)
+    assert (one.line, one.output, two.line, two.output) == ("one", "x  1s\ny", "two", "")
+    assert prints("x ...\ny", actual="x 2s\ny")
+    assert not prints("x ...\ny", actual="x 2s\nz")
+    assert not prints("", actual="something")
+
+
+def closed(schema: dict[str, Any]) -> dict[str, Any]:
+    """The CRD's schema with unknown fields refused, as kubectl refuses them."""
+    result = {key: value for key, value in schema.items() if not key.startswith("x-") and key != "nullable"}
+    if schema.get("x-kubernetes-preserve-unknown-fields"):
+        return {}
+    if "properties" in schema:
+        result["properties"] = {name: closed(child) for name, child in schema["properties"].items()}
+        result["additionalProperties"] = False
+    elif schema.get("type") == "object":
+        result.pop("additionalProperties", None)
+    if "items" in schema:
+        result["items"] = closed(schema["items"])
+    return result
