@@ -23,6 +23,7 @@ _ADVICE = {
     Reason.WAITING_FOR_KEY: "waits until its concurrency key has room",
     Reason.WAITING_FOR_WORKER: "waits for a worker of queue {queue}; if none runs, start one",
     Reason.RETRY_BACKOFF: "the attempt failed; the next one follows after a pause and its slot is kept",
+    Reason.RETRIED: "the task asked for another attempt",
     Reason.STARTED: "a worker runs it",
     Reason.COMPLETED: "the task returned",
     Reason.TASK_ERROR: "the task raised an exception; see status.error",

@@ -275,7 +275,10 @@ def _parse_retry(value: Any) -> Retry | None:
         problem = f"is {longest}, less than backoffSeconds; give at least {backoff}"
         raise InvalidInput("spec.retry.maxBackoffSeconds", problem)
     return Retry(
-        max_attempts=attempts, backoff_seconds=backoff, max_backoff_seconds=longest, on=_parse_reasons(fields)
+        max_attempts=attempts,
+        backoff_seconds=backoff,
+        max_backoff_seconds=longest,
+        reasons=_parse_reasons(fields),
     )
 
 
@@ -301,7 +304,7 @@ def _render_retry(retry: Retry | None) -> dict[str, Any] | None:
         "maxAttempts": retry.max_attempts,
         "backoffSeconds": retry.backoff_seconds,
         "maxBackoffSeconds": retry.max_backoff_seconds,
-        "reasons": [reason.value for reason in retry.on],
+        "reasons": [reason.value for reason in retry.reasons],
     }
 
 

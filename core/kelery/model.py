@@ -51,7 +51,7 @@ class Retry:
     max_attempts: int = 1
     backoff_seconds: int = 5
     max_backoff_seconds: int = 300
-    on: tuple[Reason, ...] = RETRYABLE_REASONS
+    reasons: tuple[Reason, ...] = RETRYABLE_REASONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

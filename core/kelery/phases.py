@@ -58,6 +58,8 @@ class Reason(str, Enum):
     RETRY_BACKOFF = "RetryBackoff"
     #: Running: a worker claimed it.
     STARTED = "Started"
+    #: An ended attempt: the task asked Celery for a retry.
+    RETRIED = "Retried"
     #: Succeeded: the task returned.
     COMPLETED = "Completed"
 
@@ -100,5 +102,5 @@ class Reason(str, Enum):
     LEDGER_UNAVAILABLE = "LedgerUnavailable"
 
 
-#: The reasons that `spec.retry.on` may name.
+#: The reasons that `spec.retry.reasons` may name.
 RETRYABLE_REASONS = (Reason.TASK_ERROR, Reason.TIMEOUT, Reason.WORKER_LOST)

@@ -39,6 +39,9 @@ class Looks:
         self._wanted: dict[str, Identity] = {}
         self._looks = WorkQueue()
 
+    def __len__(self) -> int:
+        return len(self._wanted)
+
     def add(self, who: Identity) -> None:
         """Find out whether this run's TaskRun is there, and have it dealt with."""
         self._wanted[who.uid] = who

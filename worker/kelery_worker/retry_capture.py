@@ -49,11 +49,12 @@ class _KeptRetry(Signature):
             args=tuple(self.args or ()),
             kwargs=dict(self.kwargs or {}),
             retries=int(options.get("retries") or 0),
-            delay_seconds=_delay(options.get("countdown"), options.get("eta")),
+            delay_seconds=delay(options.get("countdown"), options.get("eta")),
         )
 
 
-def _delay(countdown: float | None, eta: datetime.datetime | None) -> float:
+def delay(countdown: float | None, eta: datetime.datetime | None) -> float:
+    """Seconds until the retry that a task asked for is due; 0 if it is already."""
     if countdown is not None:
         return max(0.0, float(countdown))
     if eta is None:

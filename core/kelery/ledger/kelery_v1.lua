@@ -24,6 +24,8 @@ Keys, all under <prefix>
   :timers              ZSET    "<kind>|<uid>" -> due, microseconds; kinds: queue, retry, redispatch, purge
   :live:<cluster>      SET     uids born in that cluster that are not final
   :final:<cluster>     SET     uids born in that cluster, final, whose last status is not yet acknowledged by its operator
+  :ttl:<cluster>       ZSET    "<uid>|<namespace>|<name>" of finished TaskRuns -> when they are to be deleted, seconds; the operator's
+                               own, without a function
   :events              STREAM  one entry a change: uid, rev, phase, reason, cluster, key. A hint, trimmed; the record is the truth
 Channel <prefix>:nudge:<worker>: a cancel for one of that worker's runs.
 

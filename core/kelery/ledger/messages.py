@@ -61,7 +61,7 @@ class Submission:
             "max_attempts": retry.max_attempts,
             "backoff_ms": retry.backoff_seconds * 1000,
             "max_backoff_ms": retry.max_backoff_seconds * 1000,
-            "retry_on": ",".join(reason.value for reason in retry.on),
+            "retry_on": ",".join(reason.value for reason in retry.reasons),
             "timeout_ms": _milliseconds(self.spec.timeout_seconds),
             "grace_ms": self.spec.cancel_grace_period_seconds * 1000,
             "retain_ms": _milliseconds(self.retain_seconds),

@@ -37,7 +37,7 @@ SPECS = st.builds(
         max_attempts=st.integers(1, 3),
         backoff_seconds=st.sampled_from([0, 3600]),
         max_backoff_seconds=st.sampled_from([5000, 9000]),
-        on=st.sampled_from([RETRYABLE_REASONS, (Reason.TASK_ERROR,), (Reason.WORKER_LOST,)]),
+        reasons=st.sampled_from([RETRYABLE_REASONS, (Reason.TASK_ERROR,), (Reason.WORKER_LOST,)]),
     ),
 )
 #: Wants a key for itself alone.

@@ -324,10 +324,10 @@ class LedgerModel:
             self._remember(run, run.cancel_reason)
             self._end(run, Phase.CANCELLED, run.cancel_reason)
         elif outcome.kind == "retry":
-            self._remember(run, "Retried")
+            self._remember(run, Reason.RETRIED.value)
             run.doorbell = outcome.doorbell or run.doorbell
             self._back_off(run, outcome.delay_seconds)
-        elif run.retries_used + 1 < run.retry.max_attempts and outcome.reason in run.retry.on:
+        elif run.retries_used + 1 < run.retry.max_attempts and outcome.reason in run.retry.reasons:
             self._remember(run, reason)
             self._retry_by_spec(run, outcome.reason)
         else:

@@ -39,7 +39,7 @@ def test_a_failed_attempt_is_followed_by_another_that_keeps_the_slot(bench: Benc
 
 
 def test_a_reason_that_the_spec_does_not_name_is_final(bench: Bench) -> None:
-    retry = Retry(max_attempts=5, backoff_seconds=0, on=(Reason.WORKER_LOST,))
+    retry = Retry(max_attempts=5, backoff_seconds=0, reasons=(Reason.WORKER_LOST,))
     assert bench.settle("a", bench.start("a", retry=retry), failed()).phase is Phase.FAILED
 
 

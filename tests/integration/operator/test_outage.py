@@ -12,6 +12,7 @@ from kelery_dev.valkey import ValkeyServer
 from tests.integration.operator.cluster import Cluster
 from tests.integration.operator.conftest import StartOperator
 from tests.integration.operator.played_worker import PlayedWorker
+from tests.polling import poll_until
 
 
 @pytest.fixture
@@ -21,16 +22,17 @@ def own_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
         yield server
 
 
-def played(server: ValkeyServer) -> tuple[PlayedWorker, sync.Ledger]:
+def played(server: ValkeyServer) -> PlayedWorker:
+    """A worker on that server."""
     client = sync.connect(server.url, timeout_seconds=5, client_name="test")
-    return PlayedWorker(sync.Ledger(client, prefix="kelery")), sync.Ledger(client, prefix="kelery")
+    return PlayedWorker(sync.Ledger(client, prefix="kelery"))
 
 
 def test_while_redis_is_away_new_runs_say_so_once_and_then_go_on(
     cluster: Cluster, own_valkey: ValkeyServer, start_operator: StartOperator
 ) -> None:
     operator = start_operator(KELERY_REDIS_URL=own_valkey.url)
-    worker, ledger = played(own_valkey)
+    worker = played(own_valkey)
     cluster.create(name="before")
     claim = worker.start_next()
     cluster.wait_for("before", phase="Running")
@@ -41,8 +43,6 @@ def test_while_redis_is_away_new_runs_say_so_once_and_then_go_on(
         def admitted() -> object:
             conditions = cluster.status("during").get("conditions", [])
             return [c["reason"] for c in conditions if c["type"] == "Admitted" and c["status"] == "False"]
-
-        from tests.polling import poll_until
 
         reasons = poll_until(admitted, seconds=15, what="LedgerUnavailable", state=operator.told)
         assert reasons == ["LedgerUnavailable"]
@@ -59,14 +59,12 @@ def test_while_redis_is_away_new_runs_say_so_once_and_then_go_on(
         cluster.wait_for("during", phase="Succeeded")
         told = [change for change in watcher.changes("during") if "phase" not in change["status"]]
         assert len(told) == 1
-    ledger.client.close()
+    worker.ledger.client.close()
 
 
 def test_it_starts_while_redis_is_away(
     cluster: Cluster, own_valkey: ValkeyServer, start_operator: StartOperator
 ) -> None:
-    from tests.polling import poll_until
-
     own_valkey.kill()
     cluster.create(name="early")
     operator = start_operator(ready=False, KELERY_REDIS_URL=own_valkey.url)
@@ -80,7 +78,7 @@ def test_it_starts_while_redis_is_away(
     )
     assert operator.status("/livez") == 200
     own_valkey.start()
-    worker, ledger = played(own_valkey)
+    worker = played(own_valkey)
     worker.succeed(worker.start_next())
     cluster.wait_for("early", phase="Succeeded")
-    ledger.client.close()
+    worker.ledger.client.close()

@@ -165,7 +165,8 @@ def test_sigterm_writes_what_is_known_and_ends_in_time(
     cluster.wait_for("last-words", phase="Running")
     worker.progress(claim, 1, 2)
     # Progress waits for its turn; the end of the process does not wait with it.
-    time.sleep(0.2)
+    unsent = "kelery_operator_status_writes_unsent"
+    poll_until(lambda: operator.metric(unsent) == 1, seconds=5, what="the progress to be noted")
     began = time.monotonic()
     assert operator.terminate() == 0
     assert time.monotonic() - began < 8

@@ -57,7 +57,9 @@ def test_a_child_that_dies_is_retried_if_the_spec_says_so(
 
 
 def test_a_retry_for_errors_only_does_not_follow_a_death(probe: LedgerProbe, worker: WorkerProcess) -> None:
-    uid = probe.submit("users.dies", retry=Retry(max_attempts=3, backoff_seconds=0, on=(Reason.TASK_ERROR,)))
+    uid = probe.submit(
+        "users.dies", retry=Retry(max_attempts=3, backoff_seconds=0, reasons=(Reason.TASK_ERROR,))
+    )
     record = probe.wait_for(uid)
     assert (record.reason, record.attempt) == ("WorkerLost", 1)
 

@@ -15,7 +15,9 @@ from celery.worker.request import Request
 
 from kelery.ledger import calls, sync
 
-app = Celery("users", broker=os.environ["USERS_BROKER"], backend=os.environ["USERS_BROKER"])
+_BROKER = os.environ["USERS_BROKER"]
+
+app = Celery("users", broker=_BROKER, backend=os.environ.get("USERS_BACKEND", _BROKER))
 # The settings that make plain Celery on Redis run a task twice; the plug-in must not mind.
 app.conf.update(
     task_acks_late=True,

@@ -37,7 +37,7 @@ RETRIES = st.integers(0, 86400).flatmap(
         max_attempts=st.integers(1, 100),
         backoff_seconds=st.just(backoff),
         max_backoff_seconds=st.integers(backoff, 86400),
-        on=st.lists(st.sampled_from(RETRYABLE_REASONS), min_size=1, unique=True).map(tuple),
+        reasons=st.lists(st.sampled_from(RETRYABLE_REASONS), min_size=1, unique=True).map(tuple),
     )
 )
 SPECS = st.builds(
@@ -74,7 +74,7 @@ def test_a_spec_with_nothing_but_a_task_has_the_documented_defaults() -> None:
     keyed = manifest.parse_spec({"task": "t", "concurrency": {"key": "k"}, "retry": {"maxAttempts": 2}})
     assert keyed.concurrency == Concurrency(key="k", limit=1, policy=Policy.QUEUE, max_queue_seconds=None)
     assert keyed.retry == Retry(
-        max_attempts=2, backoff_seconds=5, max_backoff_seconds=300, on=RETRYABLE_REASONS
+        max_attempts=2, backoff_seconds=5, max_backoff_seconds=300, reasons=RETRYABLE_REASONS
     )
 
 

@@ -1,0 +1,132 @@
+"""The comparison of ledger and cluster, without a watch that would see the same: what it finds by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import pytest
+
+from kelery import manifest
+from kelery.ledger import aio, calls, sync
+from kelery.settings import LedgerSettings
+from kelery_dev.control_plane import ControlPlane
+from kelery_operator.cache import Cache
+from kelery_operator.credentials import Credentials, from_kubeconfig
+from kelery_operator.decide import Presence
+from kelery_operator.kube import KubeApi
+from kelery_operator.looks import Looks
+from kelery_operator.metrics import Metrics
+from kelery_operator.resync import Resync
+from kelery_operator.workqueue import WorkQueue
+from tests.integration.operator.cluster import Body, Cluster
+
+CLUSTER = "this-cluster"
+
+
+@pytest.fixture
+def load(control_plane: ControlPlane) -> Callable[[], Credentials]:
+    """The administrator's credentials."""
+    return partial(from_kubeconfig, [control_plane.kubeconfig])
+
+
+def submit(ledger: sync.Ledger, body: Body) -> str:
+    """Make the run known to the ledger, as an operator did once."""
+    run = manifest.parse_task_run(body)
+    ledger.run(calls.submit(manifest.submission(run, cluster=CLUSTER, settings=LedgerSettings(redis_url=""))))
+    return run.uid
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What one comparison has brought up."""
+
+    #: How many runs were to be looked at alone.
+    looks: int
+    #: What is to be dealt with after these looks.
+    queued: list[str]
+
+
+def compare(cache: Cache, *, namespace: str, load: Callable[[], Credentials], url: str, expect: int) -> Found:
+    """One comparison, and the looks that follow from it until `expect` runs are to be dealt with."""
+
+    async def play() -> Found:
+        api, client = KubeApi(load), aio.connect(url, timeout_seconds=5, client_name="test")
+        queue, metrics = WorkQueue(), Metrics()
+        looks = Looks(api, cache=cache, queue=queue, metrics=metrics)
+        resync = Resync(
+            api=api,
+            ledger=aio.Ledger(client, prefix="kelery"),
+            cluster=CLUSTER,
+            namespaces=[namespace],
+            every_seconds=60,
+            cache=cache,
+            queue=queue,
+            looks=looks,
+            metrics=metrics,
+        )
+        await resync.first()
+        looks_wanted, queued = len(looks), list[str]()
+        looking = asyncio.create_task(looks.run())
+        async with asyncio.timeout(10):
+            while len(queued) < expect:
+                queued += await queue.take()
+        looking.cancel()
+        await api.close()
+        await client.aclose()
+        return Found(looks=looks_wanted, queued=queued)
+
+    return asyncio.run(play())
+
+
+def test_a_run_that_vanished_behind_the_watchs_back_is_found(
+    cluster: Cluster, valkey_url: str, load: Callable[[], Credentials]
+) -> None:
+    body = cluster.create(name="vanished")
+    cache = Cache()
+    cache.put(body)
+    cluster.delete("vanished")
+    uid = body["metadata"]["uid"]
+    found = compare(cache, namespace=cluster.namespace, load=load, url=valkey_url, expect=1)
+    assert found == Found(looks=1, queued=[uid])
+    assert cache.presence(uid) is Presence.GONE
+
+
+def test_a_run_of_the_ledger_without_a_taskrun_is_found(
+    cluster: Cluster, valkey_url: str, ledger: sync.Ledger, load: Callable[[], Credentials]
+) -> None:
+    body = cluster.create(name="deleted")
+    uid = submit(ledger, body)
+    cluster.delete("deleted")
+    cluster.create(name="deleted")
+    cache = Cache()
+    found = compare(cache, namespace=cluster.namespace, load=load, url=valkey_url, expect=2)
+    assert found.looks == 1
+    assert cache.presence(uid) is Presence.GONE
+
+
+def test_a_run_of_another_namespace_is_another_operators(
+    cluster: Cluster, valkey_url: str, ledger: sync.Ledger, load: Callable[[], Credentials]
+) -> None:
+    foreign = cluster.create(name="foreign")
+    uid = submit(ledger, {**foreign, "metadata": {**foreign["metadata"], "namespace": "elsewhere"}})
+    cluster.delete("foreign")
+    own = cluster.create(name="own")
+    cache = Cache()
+    found = compare(cache, namespace=cluster.namespace, load=load, url=valkey_url, expect=1)
+    assert found == Found(looks=0, queued=[own["metadata"]["uid"]])
+    assert cache.presence(uid) is Presence.UNKNOWN
+
+
+def test_an_unfinished_run_that_nobody_announced_is_found(
+    cluster: Cluster, valkey_url: str, load: Callable[[], Credentials]
+) -> None:
+    body = cluster.create(name="unseen")
+    finished = cluster.create(name="finished")
+    assert cluster.break_status("finished", {"phase": "Succeeded"}).status == 200
+    cache = Cache()
+    found = compare(cache, namespace=cluster.namespace, load=load, url=valkey_url, expect=1)
+    assert found == Found(looks=0, queued=[body["metadata"]["uid"]])
+    assert cache.presence(finished["metadata"]["uid"]) is Presence.UNKNOWN
