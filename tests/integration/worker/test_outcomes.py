@@ -116,6 +116,19 @@ def test_a_task_with_a_request_class_of_its_own_runs_behind_the_gate(
     assert probe.result(uid) == 7
 
 
+def test_task_code_can_show_its_fence_and_a_later_run_has_a_higher_one(
+    probe: LedgerProbe, worker: WorkerProcess, valkey_url: str
+) -> None:
+    fences = []
+    for _ in range(3):
+        uid = probe.submit("users.fence", key="k")
+        assert probe.wait_for(uid).fence == probe.result(uid)
+        fences.append(probe.result(uid))
+    assert fences == sorted(set(fences))
+    with Celery("client", broker=valkey_url, backend=valkey_url) as client:
+        assert client.send_task("users.fence").get(timeout=10) is None
+
+
 def test_progress_told_in_plain_celerys_way_is_shown(
     probe: LedgerProbe, worker: WorkerProcess, tmp_path: Path
 ) -> None:

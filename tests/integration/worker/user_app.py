@@ -13,6 +13,7 @@ from typing import Any
 from celery import Celery, Task, signals
 from celery.worker.request import Request
 
+import kelery_worker
 from kelery.ledger import calls, sync
 
 _BROKER = os.environ["USERS_BROKER"]
@@ -179,6 +180,12 @@ def tells_state(self: Task[..., Any], gate: str) -> None:
     self.update_state(state="PROGRESS", meta={"current": 3, "total": 9})
     while not Path(gate).exists():
         time.sleep(0.02)
+
+
+@app.task(name="users.fence")
+def fence() -> int | None:
+    """The number to show to what it writes to."""
+    return kelery_worker.fence()
 
 
 @app.task(name="users.begun_elsewhere")
