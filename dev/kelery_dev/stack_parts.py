@@ -21,8 +21,9 @@ from kelery_dev.valkey import ValkeySettings, valkey_answers, valkey_command
 # Loading the append-only file of a long session takes a while.
 _VALKEY_READY_SECONDS = 60.0
 _KELERY_READY_SECONDS = 60.0
+#: Within this a running task may still end; then the worker kills it and settles it.
+_DRAIN_SECONDS = 3
 _WORKER_STOP = (
-    # Warm: what runs may end, what has not started is handed back.
     StopStep(signal=signal.SIGTERM, seconds=5.0),
     StopStep(signal=signal.SIGQUIT, seconds=1.0),
 )
@@ -85,6 +86,7 @@ def worker_part(programs: Programs, *, app: str, concurrency: int, redis_url: st
                 "KELERY_REDIS_URL": redis_url,
                 "CELERY_BROKER_URL": redis_url,
                 "CELERY_RESULT_BACKEND": redis_url,
+                "KELERY_DRAIN_SECONDS": str(_DRAIN_SECONDS),
             },
         ),
         ready_line=" ready.",

@@ -1,8 +1,8 @@
 """Everything real at once: API server, operator, Valkey and a worker that runs a user's unmodified Celery
 app.
 
-The parts are started once for all tests that leave them alone; each test has a namespace of its own. A test
-that kills parts brings its own.
+The parts are started once for a module's tests that leave them alone; each test has a namespace of its own. A
+test that kills parts brings its own.
 """
 
 from __future__ import annotations
@@ -68,9 +68,13 @@ def bare_system(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFa
         yield System(plane=control_plane, valkey=valkey, folder=tmp_path_factory.mktemp("system"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def system(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """All parts, shared by the tests that leave them alone."""
+    """All parts, shared by a module's tests that leave them alone.
+
+    Not by the session's: an operator with a ledger of its own would take every TaskRun of the cluster, those
+    of tests that bring their own included, and each would run twice.
+    """
     with ValkeyServer() as valkey:
         parts = System(plane=control_plane, valkey=valkey, folder=tmp_path_factory.mktemp("shared-system"))
         worker = parts.start_worker()
@@ -80,7 +84,18 @@ def system(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
         worker.close()
 
 
-NewCluster = Callable[[], Cluster]
+@pytest.fixture
+def start_operator(bare_system: System) -> Iterator[Callable[[], OperatorProcess]]:
+    """Start operators on the bare system; all are gone after the test."""
+    started: list[OperatorProcess] = []
+
+    def start() -> OperatorProcess:
+        started.append(bare_system.start_operator())
+        return started[-1]
+
+    yield start
+    for operator in started:
+        operator.kill()
 
 
 @pytest.fixture

@@ -7,16 +7,19 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from kelery.phases import Phase
 from tests.integration.operator.cluster import FINAL, Cluster
+from tests.integration.operator.operator_process import OperatorProcess
 from tests.integration.system.conftest import System
 from tests.integration.worker.worker_process import WorkerProcess
 from tests.polling import poll_until
+
+StartOperator = Callable[[], OperatorProcess]
 
 RUNS, KEYS, KILLS = 80, 4, 8
 
@@ -30,14 +33,18 @@ def worker(bare_system: System) -> Iterator[WorkerProcess]:
 
 
 def test_runs_survive_an_operator_that_keeps_dying(
-    bare_system: System, worker: WorkerProcess, cluster: Cluster, tmp_path: Path
+    bare_system: System,
+    start_operator: StartOperator,
+    worker: WorkerProcess,
+    cluster: Cluster,
+    tmp_path: Path,
 ) -> None:
     """Runs are created throughout, so that each kill meets runs that are being submitted, run and written."""
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     dice = random.Random(seed)
     starts = tmp_path / "starts"
-    operator = bare_system.start_operator()
+    operator = start_operator()
     names = [f"run-{number}" for number in range(RUNS)]
     kill_before = set(dice.sample(range(5, RUNS), KILLS))
     for number, name in enumerate(names):
@@ -47,7 +54,7 @@ def test_runs_survive_an_operator_that_keeps_dying(
             if dice.random() < 0.5:
                 # Some are created while there is none.
                 cluster.create(name=f"{name}-while-down", task="users.echo", args=[1])
-            operator = bare_system.start_operator()
+            operator = start_operator()
         concurrency = {"key": f"k{number % KEYS}"}
         cluster.create(name=name, task="users.nap", args=[0.05, str(starts)], concurrency=concurrency)
         time.sleep(dice.uniform(0, 0.02))
@@ -63,13 +70,12 @@ def test_runs_survive_an_operator_that_keeps_dying(
     assert {cluster.status(name)["attempt"] for name in names} == {1}
     assert starts.read_text().count("begin") == RUNS
     assert bare_system.probe().nothing_is_held()
-    operator.kill()
 
 
 def test_a_finished_run_hands_its_slot_on_while_there_is_no_operator(
-    bare_system: System, worker: WorkerProcess, cluster: Cluster
+    bare_system: System, start_operator: StartOperator, worker: WorkerProcess, cluster: Cluster
 ) -> None:
-    operator = bare_system.start_operator()
+    operator = start_operator()
     uids = []
     for number in range(3):
         made = cluster.create(
@@ -82,16 +88,15 @@ def test_a_finished_run_hands_its_slot_on_while_there_is_no_operator(
     for uid in uids:
         assert probe.wait_for(uid).phase is Phase.SUCCEEDED
     assert cluster.status("run-2")["phase"] == "Waiting"
-    again = bare_system.start_operator()
+    start_operator()
     for number in range(3):
         cluster.wait_for(f"run-{number}", phase="Succeeded")
-    again.kill()
 
 
 def test_what_was_asked_while_there_was_no_operator_is_done_when_it_is_back(
-    bare_system: System, worker: WorkerProcess, cluster: Cluster
+    bare_system: System, start_operator: StartOperator, worker: WorkerProcess, cluster: Cluster
 ) -> None:
-    operator = bare_system.start_operator()
+    operator = start_operator()
     probe = bare_system.probe()
     uids = {}
     for name in ("deleted", "cancelled"):
@@ -100,16 +105,20 @@ def test_what_was_asked_while_there_was_no_operator_is_done_when_it_is_back(
     operator.kill()
     cluster.delete("deleted")
     cluster.patch("cancelled", cancel="Graceful")
-    again = bare_system.start_operator()
+    start_operator()
     assert probe.wait_for(uids["deleted"]).reason == "Deleted"
     assert cluster.wait_for("cancelled", seconds=20, phase="Cancelled")["reason"] == "CancelledByUser"
-    again.kill()
 
 
 def test_two_operators_at_once_do_no_harm(
-    bare_system: System, worker: WorkerProcess, cluster: Cluster, tmp_path: Path
+    bare_system: System,
+    start_operator: StartOperator,
+    worker: WorkerProcess,
+    cluster: Cluster,
+    tmp_path: Path,
 ) -> None:
-    operators = [bare_system.start_operator(), bare_system.start_operator()]
+    start_operator()
+    start_operator()
     starts = tmp_path / "starts"
     for number in range(20):
         cluster.create(
@@ -118,5 +127,3 @@ def test_two_operators_at_once_do_no_harm(
     for number in range(20):
         cluster.wait_for(f"run-{number}", seconds=30, phase="Succeeded")
     assert starts.read_text().count("begin") == 20
-    for operator in operators:
-        operator.kill()
