@@ -32,6 +32,7 @@ _ADVICE = {
     Reason.QUEUE_TIMEOUT: "no worker took it within maxQueueSeconds; add workers of queue {queue}",
     Reason.CONCURRENCY_REJECTED: "its key had no room and its policy is Reject; try later or use Queue",
     Reason.TASK_NOT_REGISTERED: "no worker of queue {queue} knows this task; check spec.task or its imports",
+    Reason.MESSAGE_REFUSED: "the worker's app does not take JSON; add it to accept_content",
     Reason.RESULT_NOT_SERIALIZABLE: "the task must return what JSON can say: text, numbers, lists or dicts",
     Reason.RESULT_TOO_LARGE: "the result is larger than 16 MiB; store it elsewhere and return a reference",
     Reason.SPEC_TOO_LARGE: "the spec is too large or nested too deeply; see status.error",

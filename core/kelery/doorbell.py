@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 #: Marks a message as Kelery's; the value is the run's uid. Custom headers reach `self.request`.
 HEADER = "x-kelery"
+#: The name of the task to run. The message itself names one that no worker has: a worker of the queue without
+#: the plug-in, which
+#: would run it without a claim, rejects it instead, and the ledger rings again.
+TASK_HEADER = "x-kelery-task"
+STAND_IN_TASK = "kelery.run (start this worker with -I kelery_worker)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,14 +39,25 @@ class Tag:
 
 
 def make(
-    *, uid: str, task: str, args: Sequence[Any], kwargs: Mapping[str, Any], queue: str, retries: int = 0
+    *,
+    uid: str,
+    task: str,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    queue: str,
+    retries: int = 0,
+    dumps: Callable[[Any], str] = json.dumps,
 ) -> Doorbell:
-    """The message that starts `task` as run `uid`; the task id is the uid, so `AsyncResult(uid)` works."""
+    """The message that starts `task` as run `uid`; the task id is the uid, so `AsyncResult(uid)` works.
+
+    `dumps` writes the arguments: those of Celery's own retries may hold what only Celery's JSON can say.
+    """
     embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
-    body = json.dumps([list(args), dict(kwargs), embed]).encode()
+    body = dumps([list(args), dict(kwargs), embed]).encode()
     headers = {
         "lang": "py",
-        "task": task,
+        "task": STAND_IN_TASK,
+        TASK_HEADER: task,
         "id": uid,
         "root_id": uid,
         "parent_id": None,

@@ -75,6 +75,8 @@ class Reason(str, Enum):
     CONCURRENCY_REJECTED = "ConcurrencyRejected"
     #: Failed: no worker of the queue knows a task of this name.
     TASK_NOT_REGISTERED = "TaskNotRegistered"
+    #: Failed: the worker's app does not take messages in JSON, or could not read this one.
+    MESSAGE_REFUSED = "MessageRefused"
     #: Failed: the task returned something that JSON cannot say.
     RESULT_NOT_SERIALIZABLE = "ResultNotSerializable"
     #: Failed: the result is larger than the ledger keeps.

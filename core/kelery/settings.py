@@ -65,11 +65,32 @@ def for_control_plane(environ: Mapping[str, str]) -> LedgerSettings:
     return _ledger(environ, _redis_url(environ, ("KELERY_REDIS_URL", "REDIS_URL"), broker_url=None))
 
 
-def for_worker(environ: Mapping[str, str], *, broker_url: str | None) -> LedgerSettings:
+def for_worker(environ: Mapping[str, str], *, broker_url: object) -> LedgerSettings:
     """For a worker: KELERY_REDIS_URL, else the broker of its Celery app (the ledger pushes to the broker's
     own lists).
     """
-    return _ledger(environ, _redis_url(environ, ("KELERY_REDIS_URL",), broker_url=broker_url))
+    own = environ.get("KELERY_REDIS_URL", "").strip()
+    return _ledger(
+        environ,
+        _redis_url(environ, ("KELERY_REDIS_URL",), broker_url=None if own else _one_broker(broker_url)),
+    )
+
+
+def _one_broker(broker_url: object) -> str | None:
+    """The app's broker as redis-py takes it; what Celery would take and we cannot is refused with the way
+    out.
+    """
+    if broker_url is None:
+        return None
+    if not isinstance(broker_url, str) or ";" in broker_url or broker_url.startswith("sentinel:"):
+        raise SettingsError(
+            "the Celery app's broker URL names several servers: set KELERY_REDIS_URL to the one that is "
+            "ledger and broker at once (redis://, rediss:// or unix://)"
+        )
+    for kombus_name in ("redis+socket://", "valkey+socket://"):
+        if broker_url.startswith(kombus_name):
+            return "unix://" + broker_url[len(kombus_name) :]
+    return broker_url
 
 
 def number(environ: Mapping[str, str], name: str, *, default: float, least: float, most: float) -> float:

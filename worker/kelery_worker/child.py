@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from celery import current_app, signals, states
+from kombu.utils import json as celery_json
 
 from kelery import doorbell, settings
 from kelery.errors import LedgerError, LedgerUnavailable
@@ -100,11 +101,13 @@ def install(task_class: Any) -> None:
         meta = kwargs.get("meta", args[2] if len(args) > 2 else None)
         if isinstance(meta, dict) and isinstance(meta.get("current"), (int, float)):
             total, message = meta.get("total"), meta.get("message")
-            progress(
-                meta["current"],
-                total if isinstance(total, (int, float)) else None,
-                message if isinstance(message, str) else None,
-            )
+            # The task did not ask for our view of it: what cannot be shown is not shown.
+            with suppress(ValueError):
+                progress(
+                    meta["current"],
+                    total if isinstance(total, (int, float)) else None,
+                    message if isinstance(message, str) else None,
+                )
         return answer
 
     task_class.update_state = update_state
@@ -119,13 +122,18 @@ def _settle_in(**_: Any) -> None:
 
 def _before(task_id: str, task: Any, **_: Any) -> None:
     global _current
-    _current = None
     claim = vars(task.request).get(CLAIM_FIELD)
     if claim is None:
+        # A plain task, maybe one that the body of a run applies in place.
+        _refuse_unclaimed(task_id, task)
         return
+    _current = None
     try:
         ledger = _connected(task.app)
         may_start = _may_start(ledger, claim)
+    except LedgerUnavailable:
+        logger.warning("run %s: cannot ask whether it may start; handing it back", claim["uid"])
+        may_start = False
     except Exception:
         logger.exception("run %s: cannot ask whether it may start", claim["uid"])
         may_start = False
@@ -146,6 +154,15 @@ def _before(task_id: str, task: Any, **_: Any) -> None:
     os.environ[processes.MARKER] = f"{claim['worker_nonce']}:{claim['uid']}:{claim['fence']}"
 
 
+def _refuse_unclaimed(task_id: str, task: Any) -> None:
+    """A run that came past the gate (its task's Request class cannot be wrapped) must not execute."""
+    if vars(task.request).get(doorbell.HEADER) == task_id and not task.request.is_eager:
+        logger.error(
+            "run %s: came here without a claim; task %s has a Request of its own", task_id, task.name
+        )
+        raise SystemExit(0)
+
+
 def _may_start(ledger: sync.Ledger, claim: dict[str, Any]) -> bool:
     """Whether this claim may begin here and now: Celery's pool sends a job again when a child dies before it
     said that it took it.
@@ -153,7 +170,7 @@ def _may_start(ledger: sync.Ledger, claim: dict[str, Any]) -> bool:
     until = time.monotonic() + START_SECONDS
     while True:
         try:
-            allowed = ledger.run(calls.start(claim["uid"], claim["fence"]))
+            allowed = ledger.run(calls.start(claim["uid"], claim["fence"], pid=os.getpid()))
         except LedgerUnavailable:
             if time.monotonic() > until:
                 raise
@@ -164,17 +181,17 @@ def _may_start(ledger: sync.Ledger, claim: dict[str, Any]) -> bool:
         return allowed
 
 
-def _failed(exception: BaseException | None = None, einfo: Any = None, **_: Any) -> None:
-    if _current is not None:
+def _failed(task_id: str = "", exception: BaseException | None = None, einfo: Any = None, **_: Any) -> None:
+    if _current is not None and _current.uid == task_id:
         _current.error = exception
         _current.traceback = str(getattr(einfo, "traceback", "") or "")
 
 
-def _after(state: str | None = None, retval: Any = None, **_: Any) -> None:
+def _after(task_id: str = "", state: str | None = None, retval: Any = None, **_: Any) -> None:
     global _current
-    run, _current = _current, None
-    if run is None:
+    if _current is None or _current.uid != task_id:
         return
+    run, _current = _current, None
     try:
         if run.pending_progress is not None:
             _send_progress(run, run.pending_progress)
@@ -187,6 +204,14 @@ def _after(state: str | None = None, retval: Any = None, **_: Any) -> None:
 
 def _outcome(run: CurrentRun, state: str | None, retval: Any) -> Outcome | None:
     """None: the body did not end by itself (SystemExit, a killed thread), so there is nothing to say."""
+    try:
+        return _outcome_of_body(run, state, retval)
+    except Exception as error:
+        # Celery would only log it, and the run would look lost.
+        return outcomes.of_error(error)
+
+
+def _outcome_of_body(run: CurrentRun, state: str | None, retval: Any) -> Outcome | None:
     captured = retry_capture.take()
     if state == states.SUCCESS:
         return outcomes.of_return(retval)
@@ -198,6 +223,7 @@ def _outcome(run: CurrentRun, state: str | None, retval: Any) -> Outcome | None:
             kwargs=captured.kwargs,
             queue=run.queue,
             retries=captured.retries,
+            dumps=celery_json.dumps,
         )
         cause = getattr(retval, "exc", None)
         return Outcome(

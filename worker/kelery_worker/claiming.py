@@ -50,7 +50,8 @@ class Claiming:
                 logger.warning("run %s: cannot claim it: %s", tag.uid, error)
                 continue
             if isinstance(answer, ClaimRefused):
-                logger.debug("run %s: nothing to start (%s)", tag.uid, answer.why)
+                level = logging.WARNING if answer.why == "gone" else logging.DEBUG
+                logger.log(level, "run %s: nothing to start (%s)", tag.uid, answer.why)
                 return None
             return answer
         return None
@@ -62,12 +63,14 @@ class Claiming:
 
     def refuse(self, tag: Tag, reason: Reason, message: str) -> None:
         """End a run that this worker cannot run at all."""
-        claim = self.ask(tag)
-        if claim is not None:
-            outcome = outcomes.failed(reason, type_name=reason.value, message=message)
-            with suppress(LedgerError):
-                self._ledger.run(calls.settle(claim.uid, claim.fence, outcome))
-        self.answered(tag.uid)
+        try:
+            claim = self.ask(tag)
+            if claim is not None:
+                outcome = outcomes.failed(reason, type_name=reason.value, message=message)
+                with suppress(LedgerError):
+                    self._ledger.run(calls.settle(claim.uid, claim.fence, outcome))
+        finally:
+            self.answered(tag.uid)
 
     def hand_back(self, uid: str, fence: int) -> None:
         """Give a claim back that did not start; what Redis does not take now is an orphan later."""

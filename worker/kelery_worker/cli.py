@@ -12,9 +12,8 @@ import click
 @click.option(
     "-A",
     "--app",
-    default="kelery_worker.demo",
-    show_default=True,
-    help="The Celery app: a module, or module:name.",
+    required=True,
+    help="The Celery app: a module, or module:name. The demo's is kelery_worker.demo.",
 )
 @click.option(
     "-c", "--concurrency", type=click.IntRange(min=1), help="Pool processes; by default one a core."
@@ -33,9 +32,16 @@ def worker(
 ) -> None:
     """Run a Celery worker that takes Kelery's runs (and plain Celery tasks).
 
+    Broker and ledger are KELERY_REDIS_URL, else the app's own broker; Celery's CELERY_BROKER_URL overrides
+    that.
+
     CELERY_ARGS are handed on to `celery worker`. The prefork pool is required: no other can stop a task for
     certain.
     """
+    if any(word.startswith(("-P", "--pool")) for word in celery_args):
+        raise click.UsageError(
+            "leave -P/--pool out: prefork is used, no other pool can stop a run for certain"
+        )
     command = [
         "-A",
         app,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -43,6 +44,8 @@ def _addresses(url: str) -> set[Any]:
 
 def _peer(fd: int) -> Any:
     try:
+        if not stat.S_ISSOCK(os.fstat(fd).st_mode):
+            return None
         copy = socket.socket(fileno=os.dup(fd))
     except OSError:
         return None

@@ -1,14 +1,9 @@
-"""The keeper: a thread of the worker's main process that answers for the runs it has claimed.
+"""The keeper: answers to the ledger for the runs that this worker has claimed.
 
-It renews their leases, stops those that must stop, notices when their process is gone, and settles them once
-their body no longer executes. Task code never runs in this process, so nothing it does can keep the keeper
-from its clock.
+Its thread renews their leases and settles them once the watcher has found them ended; it may have to wait for
+Redis, so it stops nothing itself. Task code never runs in this process.
 
-Invariants
-  - a run is signalled only under the lock and only while its child has not given it back, so a child that has
-    taken the next job is never hit;
-  - a run that was stopped is settled only after its process, and whatever that started, is dead (A2, A7);
-  - a run is renewed from its claim until it is settled, and no longer.
+Invariant: a run is renewed from its claim until it is settled, and no longer.
 """
 
 from __future__ import annotations
@@ -23,33 +18,35 @@ from typing import Any
 from kelery.doorbell import Tag
 from kelery.errors import KeleryError, LedgerError
 from kelery.ledger import calls, sync
-from kelery.ledger.messages import Claim
 from kelery.ledger.observer import LeaseObserver
 from kelery.phases import Reason
 from kelery.settings import Lease
-from kelery_worker import processes
+from kelery_worker import ended_run, processes
 from kelery_worker.claiming import Claiming
 from kelery_worker.guard_process import GuardProcess
 from kelery_worker.live_run import LiveRun, Step, Stop
 from kelery_worker.nudges import NudgeListener
-from kelery_worker.pool_kill import can_kill, send_signal
-from kelery_worker.stopped_run import StoppedRun
+from kelery_worker.outage_log import OutageLog
+from kelery_worker.pool_kill import can_kill
+from kelery_worker.run_table import RunTable
 from kelery_worker.wakeup import Wakeup
+from kelery_worker.watcher import Watcher, let_go, take_pid
 
 logger = logging.getLogger("kelery.worker")
 
 #: Also how often timers act and leases are observed; a hand-over does not wait for it.
 TICK_SECONDS = 0.5
-#: How soon a look at a dying process tree, or a settle that Redis did not take, is repeated.
-AGAIN_SECONDS = 0.05
 UNAVAILABLE_AGAIN_SECONDS = 0.5
 SHUTDOWN_SECONDS = 8.0
 COLD_GRACE_SECONDS = 5.0
+#: Each is a round trip, and renewals wait meanwhile; the rest is taken at the next tick.
+_RECLAIMS_A_TICK = 20
 
 
 class Keeper:
-    """See the module. Methods named after what Celery reports are called from the main thread and never block
-    on Redis, but for `claim`."""
+    """See the module. What Celery reports is called from the main thread and never waits for Redis, but for
+    `claim`.
+    """
 
     def __init__(
         self, *, ledger: sync.Ledger, lease: Lease, hostname: str, pool: Any, drain_seconds: float
@@ -61,26 +58,29 @@ class Keeper:
         self.nonce = secrets.token_hex(4)
         #: Who we are in the ledger; a restarted worker of the same name is another one.
         self.identity = f"{hostname}/{self.nonce}"
-        self._lock = threading.RLock()
-        self._runs: dict[str, LiveRun] = {}
-        self._stopped: dict[str, StoppedRun] = {}
+        self._table = RunTable()
         self._claiming = Claiming(ledger, identity=self.identity)
         self._observer = LeaseObserver(stand_still=lease.stand_still)
+        self._outage = OutageLog()
         self._wakeup = Wakeup()
-        self._nudges = NudgeListener(
-            ledger, channel=f"{ledger.prefix}:nudge:{self.identity}", heard=self._nudged
+        self._watcher = Watcher(
+            self._table, pool=pool, lease=lease, worker_nonce=self.nonce, on_ended=self._wakeup.ring
         )
+        channel = f"{ledger.prefix}:nudge:{self.identity}"
+        self._nudges = NudgeListener(ledger, channel=channel, heard=self._nudged)
+        self._guard = GuardProcess(nonce=self.nonce)
         self._thread = threading.Thread(target=self._run, name="kelery-keeper", daemon=True)
         self._next_tick = self._next_renewal = 0.0
+        self._settle_after = 0.0
         self._drain_at: float | None = None
         self._draining = self._finishing = False
-        self._guard = GuardProcess(nonce=self.nonce)
 
-    # What the worker's main thread tells us
+    # What the worker's main thread says
 
     def start(self) -> None:
-        """Start watching; the ledger need not be there yet."""
+        """Start renewing and watching; the ledger need not be there yet."""
         self._guard.start()
+        self._watcher.start()
         self._nudges.start()
         self._thread.start()
 
@@ -89,17 +89,14 @@ class Keeper:
         """Whether no new run may start here."""
         return self._draining
 
-    def claim(self, request: Any, *, tag: Tag | None) -> Claim | None:
+    def claim(self, request: Any, *, tag: Tag | None) -> LiveRun | None:
         """Claim the run that `request`'s message rings for; None if there is nothing to start."""
         if tag is None or tag.uid != request.id:
             logger.warning("run %s: a message that the ledger did not write was dropped", request.id)
             return None
         if not can_kill(self._pool):
-            self.refuse(
-                tag,
-                Reason.POOL_NOT_SUPPORTED,
-                "Kelery's runs need the prefork pool: start the worker with -P prefork",
-            )
+            message = "Kelery's runs need the prefork pool: start the worker with -P prefork"
+            self.refuse(tag, Reason.POOL_NOT_SUPPORTED, message)
             return None
         try:
             asked_at = time.monotonic()
@@ -110,9 +107,9 @@ class Keeper:
                 self._claiming.hand_back(claim.uid, claim.fence)
                 return None
             run = LiveRun(claim=claim, request=request, claimed_at=asked_at, renewed_at=asked_at)
-            with self._lock:
-                self._runs[tag.uid] = run
-            return claim
+            self._table.add(run)
+            self._watcher.ring()
+            return run
         finally:
             self._claiming.answered(tag.uid)
 
@@ -120,51 +117,42 @@ class Keeper:
         """End a run that this worker cannot run at all."""
         self._claiming.refuse(tag, reason, message)
 
-    def accepted(self, uid: str, pid: int) -> None:
+    def accepted(self, run: LiveRun, pid: int) -> None:
         """Pool child `pid` has the run."""
-        self._update(
-            uid,
-            pid=pid,
-            pidfd=processes.open_pidfd(pid),
-            accepted_at=time.monotonic(),
-            accepted_ticks=processes.ticks_now(),
-        )
+        take_pid(self._table, run, pid)
+        self._watcher.ring()
 
-    def returned(self, uid: str, error: BaseException | None) -> None:
-        """The child gave the run back and is free for another job; waits for a signal that is being sent to
-        it.
-        """
-        self._update(uid, returned=True, error=error, returned_ticks=processes.ticks_now())
+    def returned(self, run: LiveRun, error: BaseException | None) -> None:
+        """The child gave the run back and is free for another; waits for a signal on its way to it."""
+        self._table.update(run, returned=True, error=error, returned_ticks=processes.ticks_now())
+        self._watcher.ring()
 
-    def dying(self, uid: str) -> None:
-        """The child of the run is ending or gone, says Celery; we go by its process."""
-        self._wakeup.ring()
-
-    def timed_out(self, uid: str, seconds: float) -> None:
+    def timed_out(self, run: LiveRun, seconds: float) -> None:
         """Celery is about to kill the run for a limit of its own."""
-        with self._lock:
-            run = self._runs.get(uid)
-            if run is not None:
-                run.celery_limit = seconds
-                run.ask_to_stop(Stop.TIMEOUT, now=time.monotonic(), grace=0)
-        self._wakeup.ring()
+        with self._table.lock:
+            run.celery_limit = seconds
+            run.ask_to_stop(Stop.TIMEOUT, now=time.monotonic(), grace=0)
+        self._watcher.ring()
 
-    def not_dispatched(self, uid: str) -> None:
+    def not_dispatched(self, run: LiveRun) -> None:
         """The pool did not take the run: it never started."""
-        self._update(uid, undispatched=True)
+        self._table.update(run, undispatched=True)
+        self._watcher.ring()
+
+    def untaken(self) -> list[LiveRun]:
+        """The runs that are with the pool, and that no child has said it took."""
+        return [run for run in self._table.all() if run.pid is None and run.job is not None]
 
     def on_shutting_down(self, **_: Any) -> None:
         """A shutdown begins: nothing new; what runs may end, within the drain's time if one is set."""
         self._draining = True
         if self._drain_seconds:
             self._drain_at = time.monotonic() + self._drain_seconds
-        self._wakeup.ring()
 
     def stop_running(self) -> None:
         """A cold shutdown: SIGTERM for what runs, and SIGKILL soon after."""
         self._draining = True
         self._stop_all(COLD_GRACE_SECONDS)
-        self._wakeup.ring()
 
     def on_shutdown(self, **_: Any) -> None:
         """Celery is done: settle what is left."""
@@ -174,23 +162,21 @@ class Keeper:
         """Kill what runs, settle it, and stop; bounded in time. What is not settled then is reclaimed by
         others.
         """
-        self._draining = True
+        self._draining = self._finishing = True
         self._stop_all(0)
-        self._finishing = True
         self._wakeup.ring()
         if self._thread.is_alive():
             self._thread.join(SHUTDOWN_SECONDS)
+        self._watcher.stop()
         self._nudges.stop()
         self._guard.stop()
 
-    def _update(self, uid: str, **changes: Any) -> None:
-        with self._lock:
-            # Also one that is being handed back: that may be refused.
-            run = self._runs.get(uid) or (self._stopped[uid].run if uid in self._stopped else None)
-            if run is not None:
-                for field, value in changes.items():
-                    setattr(run, field, value)
-        self._wakeup.ring()
+    def _stop_all(self, grace: float) -> None:
+        running = self._table.all()
+        if running:
+            logger.warning("%d runs have not ended at the worker's shutdown; stopping them", len(running))
+        self._table.ask_all_to_stop(Stop.DRAIN, now=time.monotonic(), grace=grace)
+        self._watcher.ring()
 
     def _nudged(self) -> None:
         self._next_renewal = 0.0
@@ -199,17 +185,16 @@ class Keeper:
     # The thread
 
     def _run(self) -> None:
-        while True:
+        while not (self._finishing and not self._table.all()):
             try:
-                if self._round():
-                    return
+                self._round()
+                self._sleep()
             except Exception:
                 # Whatever it was, the leases of all the other runs depend on this thread.
                 logger.exception("the keeper stumbled; going on")
-                time.sleep(AGAIN_SECONDS)
+                time.sleep(UNAVAILABLE_AGAIN_SECONDS)
 
-    def _round(self) -> bool:
-        """One round; True when it was the last."""
+    def _round(self) -> None:
         now = time.monotonic()
         if self._drain_at is not None and now >= self._drain_at:
             self._drain_at = None
@@ -217,67 +202,43 @@ class Keeper:
         if now >= self._next_renewal:
             self._next_renewal = now + self._lease.renew_every
             self._renew(now)
-        if now >= self._next_tick and not self._finishing:
+        if now >= self._next_tick:
             self._next_tick = now + TICK_SECONDS
             self._tick(now)
-        busy = self._attend_all()
-        if self._finishing and not self._runs and not self._stopped:
-            return True
-        self._sleep(busy)
-        return False
+        if now >= self._settle_after:
+            self._settle_ended()
 
-    def _sleep(self, busy: float | None) -> None:
-        with self._lock:
-            dues = [due for run in self._runs.values() if (due := run.due(lease=self._lease)) is not None]
-            watched = {
-                run.pidfd: uid for uid, run in self._runs.items() if run.pidfd is not None and not run.dead
-            }
-        until = min([self._next_tick, self._next_renewal, *dues])
-        timeout = max(0.0, until - time.monotonic())
-        if busy is not None:
-            timeout = min(timeout, busy)
+    def _sleep(self) -> None:
+        until = min(self._next_tick, self._next_renewal)
         poll = select.poll()
         poll.register(self._wakeup.fileno(), select.POLLIN)
-        for fd in watched:
-            poll.register(fd, select.POLLIN)
-        ready = {fd for fd, _ in poll.poll(timeout * 1000 + 1)}
+        poll.poll(max(0.0, until - time.monotonic()) * 1000 + 1)
         self._wakeup.clear()
-        for fd in ready & watched.keys():
-            self._update(watched[fd], dead=True)
-
-    def _stop_all(self, grace: float) -> None:
-        now = time.monotonic()
-        with self._lock:
-            for uid, run in self._runs.items():
-                logger.warning("run %s: not finished at the worker's shutdown; stopping it", uid)
-                run.ask_to_stop(Stop.DRAIN, now=now, grace=min(grace, run.claim.grace_seconds))
 
     def _renew(self, now: float) -> None:
-        with self._lock:
-            held = [(run.claim.uid, run.claim.fence) for run in self._runs.values()]
-            held += [(stopped.run.claim.uid, stopped.run.claim.fence) for stopped in self._stopped.values()]
+        held = [run.key for run in self._table.all()]
         try:
             answer = self._ledger.run(calls.renew(self.identity, held))
         except KeleryError as error:
-            logger.warning("cannot renew %d runs: %s", len(held), error)
+            self._outage.failed(error)
             self._next_renewal = time.monotonic() + UNAVAILABLE_AGAIN_SECONDS
             return
-        with self._lock:
-            for uid, fence in held:
-                run = self._runs.get(uid)
-                if run is not None and run.claim.fence == fence:
-                    self._take_renewal(run, answer.statuses[uid, fence], sent_at=now)
-            ours = self._runs.keys() | self._stopped.keys()
+        with self._table.lock:
+            for run in self._table.all():
+                if run.key in answer.statuses:
+                    self._take_renewal(run, answer.statuses[run.key], sent_at=now)
+        self._look_after_adopted()
+        self._watcher.ring()
+        ours = {run.claim.uid for run in self._table.all()}
         self._claiming.take_orphans(set(answer.orphans), ours=ours)
 
     def _take_renewal(self, run: LiveRun, status: str, *, sent_at: float) -> None:
         if status == "fenced":
-            if run.stop is not Stop.FENCED and not run.returned:
+            if run.stop is not Stop.FENCED and run.ended is None:
                 logger.warning(
                     "run %s: no longer ours (fence %d); killing it", run.claim.uid, run.claim.fence
                 )
-            run.stop = Stop.FENCED
-            run.ask_to_stop(Stop.FENCED, now=sent_at, grace=0)
+            run.fence_off(now=sent_at)
             return
         run.renewed_at = sent_at
         if status == "graceful" and run.stop is None:
@@ -288,78 +249,54 @@ class Keeper:
     def _tick(self, now: float) -> None:
         try:
             leases = self._ledger.run(calls.tick(leases=True)).leases
-            for uid, lease in self._observer.observe(leases, now):
+            self._outage.answered()
+            for uid, lease in self._observer.observe(leases, now)[:_RECLAIMS_A_TICK]:
                 if self._ledger.run(calls.reclaim(uid, lease)):
                     logger.warning("run %s: its worker stopped renewing; reclaimed", uid)
         except KeleryError as error:
             self._observer.forget()
-            logger.warning("cannot reach the ledger: %s", error)
+            self._outage.failed(error)
 
-    def _attend_all(self) -> float | None:
-        """Look after each run; the seconds after which to look again at those that could not be finished
-        with.
-        """
-        now = time.monotonic()
-        for uid in list(self._runs):
-            with self._lock:
-                self._attend(uid, self._runs[uid], now)
-        again: list[float] = []
-        for uid, stopped in list(self._stopped.items()):
-            wait = self._finish(stopped)
-            if wait is None:
-                stopped.close()
-                del self._stopped[uid]
+    def _settle_ended(self) -> None:
+        for run in self._table.all():
+            if run.ended is None:
                 continue
-            again.append(wait)
-            if wait == UNAVAILABLE_AGAIN_SECONDS:
-                # Each further try would cost its own time-out, and the clocks of the other runs go on.
-                break
-        return min(again, default=None)
+            try:
+                self._finish(run)
+            except LedgerError as error:
+                logger.warning("run %s: cannot settle it yet: %s", run.claim.uid, error)
+                # Each further try would cost its own time-out, and the renewals of the others wait.
+                self._settle_after = time.monotonic() + UNAVAILABLE_AGAIN_SECONDS
+                return
 
-    def _attend(self, uid: str, run: LiveRun, now: float) -> None:
-        if run.pid is not None and run.pidfd is None and not processes.is_alive(run.pid):
-            run.dead = True
-        run.look(now=now, lease=self._lease)
-        step = run.next_step(now=now)
-        if step in (Step.TERMINATE, Step.KILL):
-            self._signal(run, kill=step is Step.KILL)
-        elif step in (Step.SETTLE, Step.HAND_BACK):
-            self._stopped[uid] = StoppedRun(run=self._runs.pop(uid), nonce=self.nonce, step=step)
+    def _finish(self, run: LiveRun) -> None:
+        uid, fence = run.key
+        if run.stop is not Stop.FENCED and run.ended is Step.HAND_BACK:
+            if not self._ledger.run(calls.handback(uid, fence)) and self._adopt(run):
+                return
+        elif run.stop is not Stop.FENCED:
+            self._ledger.run(calls.settle(uid, fence, ended_run.outcome(run)))
+        self._table.remove(run)
+        let_go(run.pidfd)
 
-    def _signal(self, run: LiveRun, *, kill: bool) -> None:
-        assert run.pid is not None
-        if run.stop is Stop.TIMEOUT:
-            run.request.timed_out_after = run.time_limit
-        # Seen while the child lives; once it is dead, its children are somebody else's.
-        run.descendants |= processes.below(run.pid)
-        send_signal(self._pool, run.pid, kill=kill)
-        run.terminated, run.killed = True, run.killed or kill
-        logger.info("run %s: sent %s (%s)", run.claim.uid, "SIGKILL" if kill else "SIGTERM", run.stop)
-
-    def _finish(self, stopped: StoppedRun) -> float | None:
-        """Settle a run whose body no longer executes; None when there is nothing left to do about it."""
-        run = stopped.run
-        left = stopped.remaining()
-        if left:
-            processes.kill_all(left)
-            return AGAIN_SECONDS
-        if run.stop is Stop.FENCED:
-            return None
-        try:
-            if stopped.step is Step.HAND_BACK:
-                if not self._ledger.run(calls.handback(run.claim.uid, run.claim.fence)):
-                    self._keep(run)
-            else:
-                self._ledger.run(calls.settle(run.claim.uid, run.claim.fence, stopped.outcome()))
-        except LedgerError as error:
-            logger.warning("run %s: cannot settle it yet: %s", run.claim.uid, error)
-            return UNAVAILABLE_AGAIN_SECONDS
-        return None
-
-    def _keep(self, run: LiveRun) -> None:
-        """It could not be handed back: a child has begun with it after all, or it is no longer ours (a
-        renewal will tell).
+    def _adopt(self, run: LiveRun) -> bool:
+        """A child has begun with a run that the pool seemed to have lost: watch that child; False if there is
+        none.
         """
-        with self._lock:
-            run.undispatched, run.claimed_at = False, time.monotonic()
-            self._runs[run.claim.uid] = run
+        begun = self._ledger.run(calls.begun(*run.key))
+        if begun is None:
+            return False
+        logger.warning(
+            "run %s: the pool has lost sight of it; watching its process %d", run.claim.uid, begun.pid
+        )
+        self._table.update(run, ended=None, undispatched=False, adopted=True, returned=begun.is_staged)
+        take_pid(self._table, run, begun.pid)
+        return True
+
+    def _look_after_adopted(self) -> None:
+        """Their end shows only in what they stage, or in the death of their process."""
+        for run in self._table.all():
+            if run.adopted and run.ended is None:
+                begun = self._ledger.run(calls.begun(*run.key))
+                if begun is not None and begun.is_staged:
+                    self._table.update(run, returned=True)

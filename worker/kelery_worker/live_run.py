@@ -1,4 +1,4 @@
-"""One claimed run as the keeper sees it, and what is to be done about it: pure, without a clock of its own.
+"""One claimed run as its worker sees it, and what is to be done about it: pure, without a clock of its own.
 
 All times are seconds on the main process's monotonic clock.
 """
@@ -14,10 +14,12 @@ from kelery.settings import Lease
 
 #: A pool takes a job within milliseconds; one that it has not taken for this long may be lost in it.
 UNTAKEN_SECONDS = 10.0
+#: A process that SIGKILL has not ended yet gets it again.
+KILL_AGAIN_SECONDS = 1.0
 
 
 class Step(Enum):
-    """What the keeper does next about a run."""
+    """What comes next for a run."""
 
     WAIT = "wait"
     TERMINATE = "terminate"
@@ -29,7 +31,9 @@ class Step(Enum):
 
 
 class Stop(Enum):
-    """Why a run is being stopped; the first cause stays, only the force grows."""
+    """Why a run is being stopped. The first cause stays, but for FENCED: then nothing about it is ours to
+    say.
+    """
 
     CANCEL = "cancel"
     TIMEOUT = "timeout"
@@ -40,15 +44,17 @@ class Stop(Enum):
     DRAIN = "drain"
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class LiveRun:
-    """A run between its claim and its settling; changed only under the keeper's lock."""
+    """A run between its claim and its settling; changed only under the table's lock."""
 
     claim: Claim
     request: Any
     claimed_at: float
     #: When the last renewal that succeeded was sent; the claim counts as one.
     renewed_at: float
+    #: The pool's job, once there is one.
+    job: Any = None
     pid: int | None = None
     pidfd: int | None = None
     accepted_at: float | None = None
@@ -69,9 +75,18 @@ class LiveRun:
     #: When SIGTERM turns into SIGKILL.
     kill_at: float | None = None
     terminated: bool = False
-    killed: bool = False
+    killed_at: float | None = None
     #: Celery's own hard limit, if that is what stopped it.
     celery_limit: float | None = None
+    #: The pool has lost sight of it while a child executes it: nobody will report its end.
+    adopted: bool = False
+    #: SETTLE or HAND_BACK, once nothing of it executes any more: the keeper's turn.
+    ended: Step | None = None
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """The claim, as the ledger knows it."""
+        return self.claim.uid, self.claim.fence
 
     @property
     def time_limit(self) -> float | None:
@@ -84,6 +99,11 @@ class LiveRun:
             self.stop = why
         deadline = now + grace
         self.kill_at = deadline if self.kill_at is None else min(self.kill_at, deadline)
+
+    def fence_off(self, *, now: float) -> None:
+        """It is no longer ours: its body has to end, and nobody asks how it ended."""
+        self.stop = Stop.FENCED
+        self.ask_to_stop(Stop.FENCED, now=now, grace=0)
 
     def look(self, *, now: float, lease: Lease) -> None:
         """Notice by the clock alone that it has to stop."""
@@ -98,23 +118,27 @@ class LiveRun:
         if self.returned or self.dead:
             return Step.SETTLE
         if self.pid is None:
-            # Should a child begin with it all the same, the ledger says no.
-            if self.stop is Stop.FENCED:
-                return Step.SETTLE
-            is_untaken = self.undispatched or now >= self.claimed_at + UNTAKEN_SECONDS
-            return Step.HAND_BACK if is_untaken else Step.WAIT
+            return self._next_step_untaken(now)
         if self.stop is None:
             return Step.WAIT
         if self.kill_at is not None and now >= self.kill_at:
-            return Step.WAIT if self.killed else Step.KILL
+            is_due = self.killed_at is None or now >= self.killed_at + KILL_AGAIN_SECONDS
+            return Step.KILL if is_due else Step.WAIT
         return Step.WAIT if self.terminated else Step.TERMINATE
+
+    def _next_step_untaken(self, now: float) -> Step:
+        """Should a child begin with it all the same, the ledger says no."""
+        if self.stop is Stop.FENCED:
+            return Step.SETTLE
+        is_untaken = self.undispatched or self.stop is Stop.DRAIN or now >= self.claimed_at + UNTAKEN_SECONDS
+        return Step.HAND_BACK if is_untaken else Step.WAIT
 
     def due(self, *, lease: Lease) -> float | None:
         """When to look again, if nothing happens before."""
         if self.pid is None:
             return self.claimed_at + UNTAKEN_SECONDS
-        if self.killed:
-            return None
+        if self.killed_at is not None:
+            return self.killed_at + KILL_AGAIN_SECONDS
         times = [self.kill_at] if self.kill_at is not None else []
         if self.claim.keyed:
             times.append(self.renewed_at + lease.self_fence)

@@ -14,6 +14,7 @@ import traceback
 import uuid
 from typing import Any
 
+from celery.exceptions import Ignore, Reject
 from kombu.exceptions import EncodeError
 
 from kelery.ledger.messages import Outcome
@@ -52,6 +53,12 @@ def of_error(error: BaseException, traceback_text: str = "") -> Outcome:
         return failed(
             Reason.RESULT_NOT_SERIALIZABLE, type_name="ResultNotSerializable", message=_one_line(error)
         )
+    if isinstance(error, (Ignore, Reject)):
+        message = (
+            f"the task raised {type(error).__name__} (self.replace does too): a run has to return or to "
+            "raise an error; what replaced it is a plain Celery task"
+        )
+        return failed(Reason.TASK_ERROR, type_name=type(error).__name__, message=message)
     text = traceback_text or "".join(traceback.format_exception(type(error), error, error.__traceback__))
     return failed(
         Reason.TASK_ERROR, type_name=type(error).__name__, message=_one_line(error), traceback_text=text

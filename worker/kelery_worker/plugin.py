@@ -15,7 +15,14 @@ from celery.utils.imports import symbol_by_name
 from celery.worker.consumer import Consumer
 from celery.worker.request import Request
 
-from kelery_worker import child, cold_shutdown, log_filter, retry_capture, unknown_task
+from kelery_worker import (
+    broken_connection,
+    child,
+    cold_shutdown,
+    log_filter,
+    refused_messages,
+    retry_capture,
+)
 from kelery_worker.request import RunRequest
 
 logger = logging.getLogger("kelery.worker")
@@ -33,23 +40,34 @@ def install() -> None:
     task_class.Request = RunRequest
     retry_capture.install(task_class)
     child.install(task_class)
-    unknown_task.install(Consumer)
-    cold_shutdown.install(Consumer)
+    for module in (refused_messages, broken_connection, cold_shutdown):
+        module.install(Consumer)
     log_filter.install()
     # The last public moment before the worker's steps are put together, and after -I was imported.
     signals.worker_init.connect(_prepare_worker, weak=False)
 
 
 def _prepare_worker(sender: Any, **_: Any) -> None:
+    worker = sender
+    if not _is_asked_for(worker):
+        # Task code imports this package for `progress`; that alone makes no worker Kelery's.
+        return
     from kelery_worker.bootstep import KeeperStep
 
-    worker = sender
     worker.app.steps["worker"].add(KeeperStep)
     # A message in a worker's own buffer waits behind what runs there, although another worker may be idle.
     worker.app.conf.worker_disable_prefetch = True
     worker.prefetch_multiplier = 1
+    # Any other sends a child its next job before it has given back the one before: a kill might hit the wrong
+    # one.
+    worker.optimization = "fair"
     for task in worker.app.tasks.values():
         _wrap_custom_request(task)
+
+
+def _is_asked_for(worker: Any) -> bool:
+    """By `-I kelery_worker`, or by the app's own `include`."""
+    return "kelery_worker" in {*(worker.include or ()), *(worker.app.conf.include or ())}
 
 
 def _wrap_custom_request(task: Any) -> None:

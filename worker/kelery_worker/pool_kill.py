@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+from contextlib import suppress
 from typing import Any
 
+from billiard.common import TERM_SIGNAL
 from celery.concurrency.prefork import TaskPool
 
 
@@ -13,6 +15,13 @@ def can_kill(pool: Any) -> bool:
     return isinstance(pool, TaskPool)
 
 
-def send_signal(pool: Any, pid: int, *, kill: bool) -> None:
-    """SIGTERM, or SIGKILL, to the child `pid`; the pool then replaces it without calling it an accident."""
-    pool.terminate_job(pid, signal.SIGKILL if kill else signal.SIGTERM)
+def send_signal(pool: Any, pid: int, *, pidfd: int | None, kill: bool) -> None:
+    """Ask the child `pid` to end, or kill it; the pool then replaces it without calling it an accident.
+
+    The signal that asks is Celery's own (SIGQUIT where REMAP_SIGTERM says so): its children ignore the other.
+    """
+    pool.terminate_job(pid, signal.SIGKILL if kill else TERM_SIGNAL)
+    if kill and pidfd is not None:
+        # The pool may be changing its list of children at this moment, and miss it.
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)

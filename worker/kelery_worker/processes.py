@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -72,11 +73,15 @@ def descendants(of: int, among: Iterable[Process]) -> set[int]:
     return found
 
 
-def below(child: int) -> set[tuple[int, int]]:
-    """The living processes (pid, started) below pool child `child`."""
+def below(child: int, *, since: int | None) -> set[tuple[int, int]]:
+    """The living processes (pid, started) below pool child `child` that its current run can have started."""
     living = [process for process in table() if not process.is_zombie]
     pids = descendants(child, living)
-    return {(process.pid, process.started) for process in living if process.pid in pids}
+    return {
+        (process.pid, process.started)
+        for process in living
+        if process.pid in pids and since is not None and process.started >= since
+    }
 
 
 def belonging(
@@ -95,9 +100,13 @@ def belonging(
         if process.is_zombie or process.pid in (child, os.getpid()):
             continue
         environment = _environment(process.pid)
-        if own in environment or (process.pid, process.started) in remembered:
+        if own in environment:
             found.add(process.pid)
-        elif process.group == child and any_run not in environment:
+        elif any_run in environment:
+            continue
+        elif (process.pid, process.started) in remembered:
+            found.add(process.pid)
+        elif process.group == child:
             began_within = since is not None and process.started >= since
             if began_within and (until is None or process.started < until):
                 found.add(process.pid)
@@ -114,9 +123,8 @@ def kill_all(pids: Iterable[int]) -> None:
 
 
 def ticks_now() -> int:
-    """Now, as `Process.started` counts it."""
-    with open(f"{_PROC}/uptime", encoding="ascii") as uptime:
-        return int(float(uptime.read().split()[0]) * os.sysconf("SC_CLK_TCK"))
+    """Now, as `Process.started` counts it; /proc/uptime may count from a container's start instead."""
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
 
 
 def _read(pid: int) -> Process | None:

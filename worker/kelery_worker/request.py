@@ -5,8 +5,7 @@ class that Celery derives from a task's Request shadows `execute_using_pool` and
 are wrapped when it is made.
 
 Invariant: a Kelery request reaches the pool only with a good claim, and its message is acknowledged by then:
-the ledger, not the broker, brings a run back. Celery's own `revoke` has no say over a run that has not
-started; `cancel` has.
+the ledger, not the broker, brings a run back. Celery's own `revoke` has no say over a run; `cancel` has.
 """
 
 from __future__ import annotations
@@ -22,15 +21,17 @@ from celery.worker import state as worker_state
 
 from kelery import doorbell
 from kelery_worker import keeper_access
+from kelery_worker.live_run import LiveRun
 
 logger = logging.getLogger("kelery.worker")
 
 #: In the request dict that goes to the child: {"uid", "fence", "attempt", "worker_nonce"}.
 CLAIM_FIELD = "kelery_claim"
 
-#: What Celery reports while the process is still ending, or for one that is gone.
+#: What Celery reports itself, while the process is still ending or for one that is gone.
 _DYING = (SystemExit, KeyboardInterrupt, WorkerLostError, Terminated, TimeLimitExceeded)
-
+#: What a child reports of itself before it ends.
+_LEAVING = (SystemExit, KeyboardInterrupt)
 
 # The published types of Celery's Request lack what is overridden here, and say otherwise of a pid.
 _Request: Any = celery_request.Request
@@ -39,8 +40,9 @@ _Request: Any = celery_request.Request
 class RunRequest(_Request):  # type: ignore[misc]
     """Celery's Request, with the gate; plain messages take Celery's own way through it."""
 
-    #: Set by the keeper when it stops the run for its time.
+    #: Set by the watcher when it stops the run for its time.
     timed_out_after: float | None = None
+    _run: LiveRun | None = None
     _kelery_passed: bool | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -52,15 +54,22 @@ class RunRequest(_Request):  # type: ignore[misc]
 
     @property
     def is_run(self) -> bool:
-        """Whether this is a Kelery run and not a plain Celery task."""
-        return doorbell.HEADER in self._request_dict
+        """Whether this is a Kelery run and not a plain Celery task, even one that was sent with a run's
+        headers.
+        """
+        return bool(self._request_dict.get(doorbell.HEADER) == self.id)
 
     def revoked(self) -> bool:
         """Celery's question "may it start?"; True keeps it from starting."""
         if not self.is_run:
             return bool(super().revoked())
         if self._kelery_passed is None:
-            self._kelery_passed = self._gate()
+            try:
+                self._kelery_passed = self._gate()
+            except Exception:
+                # Celery expects none here, and would lose a place of its pool. The ledger rings again.
+                logger.exception("run %s: cannot be claimed", self.id)
+                self._drop()
         return not self._kelery_passed
 
     def _gate(self) -> bool:
@@ -69,11 +78,12 @@ class RunRequest(_Request):  # type: ignore[misc]
             # Not acknowledged: the broker gives the message back when this worker's connection closes.
             worker_state.task_ready(self)
             return False
-        claim = keeper.claim(self, tag=doorbell.read_tag(str(self._message.delivery_tag)))
-        self.acknowledge()
-        if claim is None:
-            worker_state.task_ready(self)
+        self._run = keeper.claim(self, tag=doorbell.read_tag(str(self._message.delivery_tag)))
+        if self._run is None:
+            self._drop()
             return False
+        self.acknowledge()
+        claim = self._run.claim
         self._request_dict[CLAIM_FIELD] = {
             "uid": claim.uid,
             "fence": claim.fence,
@@ -81,6 +91,18 @@ class RunRequest(_Request):  # type: ignore[misc]
             "worker_nonce": keeper.nonce,
         }
         return True
+
+    def _drop(self) -> None:
+        self._kelery_passed = False
+        self.acknowledge()
+        worker_state.task_ready(self)
+
+    def terminate(self, pool: Any, signal: Any = None) -> None:
+        """Celery's `revoke(terminate=True)`."""
+        if not self.is_run:
+            super().terminate(pool, signal)
+            return
+        logger.warning("run %s: Celery's revoke does not stop a run; set spec.cancel", self.id)
 
     def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
         """Celery stops its tasks at a cold shutdown, and on request when a connection breaks; runs have their
@@ -92,30 +114,28 @@ class RunRequest(_Request):  # type: ignore[misc]
     def on_accepted(self, pid: int, time_accepted: float) -> None:
         """A pool child has taken the request."""
         keeper = keeper_access.get()
-        if self.is_run and keeper is not None:
-            keeper.accepted(self.id, pid)
+        if self._run is not None and keeper is not None:
+            keeper.accepted(self._run, pid)
         super().on_accepted(pid, time_accepted)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
         """Celery's own time limit, from the task's decorator; it says so before the process is dead."""
         keeper = keeper_access.get()
-        if self.is_run and not soft and keeper is not None:
-            keeper.timed_out(self.id, timeout)
+        if self._run is not None and not soft and keeper is not None:
+            keeper.timed_out(self._run, timeout)
         super().on_timeout(soft, timeout)
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
-        """The body raised, or its process is gone."""
+        """The body raised (`return_ok`: the child has given it back, which was told then), or its process is
+        gone.
+        """
         keeper = keeper_access.get()
-        if not self.is_run or keeper is None:
-            super().on_failure(exc_info, send_failed_event, return_ok)
-            return
-        error = _bare(exc_info.exception)
-        if isinstance(error, _DYING):
-            keeper.dying(self.id)
-            if self.timed_out_after is not None and isinstance(error, Terminated):
+        if self._run is not None and keeper is not None and not return_ok:
+            error = _bare(exc_info.exception)
+            if not isinstance(error, _DYING):
+                keeper.returned(self._run, error)
+            elif self.timed_out_after is not None and isinstance(error, Terminated):
                 self._show_timeout(self.timed_out_after)
-        else:
-            keeper.returned(self.id, error)
         super().on_failure(exc_info, send_failed_event, return_ok)
 
     def _show_timeout(self, seconds: float) -> None:
@@ -133,28 +153,32 @@ def _bare(error: Any) -> BaseException:
 
 def _watching_dispatch(dispatch: Callable[..., Any]) -> Callable[..., Any]:
     def execute_using_pool(self: RunRequest, pool: Any, **kwargs: Any) -> Any:
-        if not self.is_run:
-            return dispatch(self, pool, **kwargs)
-        result = None
+        job = None
         try:
-            result = dispatch(self, pool, **kwargs)
+            job = dispatch(self, pool, **kwargs)
         finally:
             keeper = keeper_access.get()
-            # A pool that is closing takes nothing, and says so only by returning nothing.
-            if result is None and self._kelery_passed and keeper is not None:
-                keeper.not_dispatched(self.id)
-        return result
+            if self._run is not None and keeper is not None:
+                # A pool that is closing takes nothing, and says so only by returning nothing.
+                if job is None:
+                    keeper.not_dispatched(self._run)
+                else:
+                    self._run.job = job
+        return job
 
     return execute_using_pool
 
 
 def _telling_return(on_success: Callable[..., Any]) -> Callable[..., Any]:
+    """What comes this way was given back by the child, whatever it raised; but for its own end."""
+
     def told(self: RunRequest, failed_retval_runtime: Any, **kwargs: Any) -> Any:
         keeper = keeper_access.get()
-        if self.is_run and keeper is not None:
+        if self._run is not None and keeper is not None:
             failed, retval, _ = failed_retval_runtime
-            if not (failed and isinstance(_bare(retval.exception), _DYING)):
-                keeper.returned(self.id, _bare(retval.exception) if failed else None)
+            error = _bare(retval.exception) if failed else None
+            if not isinstance(error, _LEAVING):
+                keeper.returned(self._run, error)
         return on_success(self, failed_retval_runtime, **kwargs)
 
     return told

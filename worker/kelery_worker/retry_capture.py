@@ -2,8 +2,9 @@
 instead.
 
 Celery would put an ETA message on the queue, to wait in some worker's memory while the slot is free for
-others. The ledger keeps the slot and rings again when it is due. `max_retries` stays Celery's business; it
-decides whether `retry` is reached at all.
+others. The ledger keeps the slot and rings again when it is due, on the run's own queue: a queue or a
+priority given to `retry` has no effect. `max_retries` stays Celery's business; it decides whether `retry` is
+reached at all.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import datetime
 from dataclasses import dataclass
 from typing import Any
 
+from celery import current_app
 from celery.canvas import Signature
 
 from kelery import doorbell
@@ -59,8 +61,9 @@ def delay(countdown: float | None, eta: datetime.datetime | None) -> float:
         return max(0.0, float(countdown))
     if eta is None:
         return 0.0
-    now = datetime.datetime.now(eta.tzinfo or datetime.timezone.utc)
-    return max(0.0, (eta.replace(tzinfo=eta.tzinfo or datetime.timezone.utc) - now).total_seconds())
+    # Without a zone it is in the app's, as Celery takes it.
+    zone = eta.tzinfo or current_app.timezone
+    return max(0.0, (eta.replace(tzinfo=zone) - datetime.datetime.now(zone)).total_seconds())
 
 
 def install(task_class: Any) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from kelery.ledger import records
 from kelery.ledger.library import REVISION
 from kelery.ledger.messages import (
+    Begun,
     Cancelled,
     Claim,
     ClaimRefused,
@@ -94,9 +95,22 @@ def renew(worker: str, claims: Sequence[tuple[str, int]]) -> Call[Renewals]:
     return _function("renew", worker, *flat, parse=parse)
 
 
-def start(uid: str, fence: int) -> Call[bool]:
-    """Ask, in the child and just before the task body, whether it may begin; True once per claim at most."""
-    return _function("start", uid, fence, parse=lambda reply: reply == "ok")
+def start(uid: str, fence: int, *, pid: int) -> Call[bool]:
+    """Ask, in child `pid` and just before the task body, whether it may begin; True at most once a claim."""
+    return _function("start", uid, fence, pid, parse=lambda reply: reply == "ok")
+
+
+def begun(uid: str, fence: int) -> Call[Begun | None]:
+    """Where the body of this claim has begun; None if it has not, or if the run has moved on."""
+
+    def parse(reply: Any) -> Begun | None:
+        begun_fence, pid, staged_fence = reply
+        if begun_fence != str(fence) or not pid:
+            return None
+        return Begun(pid=int(pid), is_staged=staged_fence == begun_fence)
+
+    fields = ("begun_fence", "begun_pid", "staged_fence")
+    return Call(lambda prefix: ("HMGET", f"{prefix}:run:{uid}", *fields), parse)
 
 
 def stage(uid: str, fence: int, outcome: Outcome) -> Call[bool]:

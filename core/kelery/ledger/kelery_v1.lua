@@ -38,7 +38,7 @@ Functions                                                                       
   renew <worker> <uid> <fence> ...                              {{"ok"|"graceful"|"force"|"fenced", ...}, {orphan uid, fence, ...}}
   stage <uid> <fence> <outcome...>                              keep an outcome until settle "ok" | "fenced"
   settle <uid> <fence> <outcome...>              a staged one wins, unless it timed out       {"ok"|"already"|"fenced", phase, reason}
-  start <uid> <fence>                           once per claim, just before the task body    "ok" | "fenced" | "begun" | "cancelled"
+  start <uid> <fence> <pid>                     once per claim, just before the task body    "ok" | "fenced" | "begun" | "cancelled"
   handback <uid> <fence>                                        claimed, never started       "ok" | "fenced" | "begun"
   progress <uid> <fence> <json>                                                              "ok" | "fenced"
   cancel <uid> <graceful|force> <reason>                                                     {"ok"|"unchanged", phase, reason} | {"gone"}
@@ -305,9 +305,12 @@ local function renew(a)
   end
   local orphans = {}
   for _, uid in ipairs(redis.call('SMEMBERS', P .. ':claims:' .. worker)) do
-    if not named[uid] then
+    local owner = redis.call('HMGET', run_key(uid), 'worker', 'fence')
+    if owner[1] ~= worker then
+      redis.call('SREM', P .. ':claims:' .. worker, uid)
+    elseif not named[uid] then
       orphans[#orphans + 1] = uid
-      orphans[#orphans + 1] = redis.call('HGET', run_key(uid), 'fence')
+      orphans[#orphans + 1] = owner[2]
     end
   end
   return { statuses, orphans }
@@ -319,7 +322,7 @@ local function start(a)
   if not run then return 'fenced' end
   if run.begun_fence == run.fence then return 'begun' end
   if run.phase == 'Cancelling' then return 'cancelled' end
-  change(run, { begun_fence = run.fence })
+  change(run, { begun_fence = run.fence, begun_pid = a[4] })
   return 'ok'
 end
 
@@ -543,7 +546,7 @@ end
 -- What frees or keeps a slot must work when memory is full; only new work is refused then.
 local ALWAYS = { 'allow-oom' }
 register('submit', submit, {})
-register('stage', stage, {})
+register('stage', stage, ALWAYS)
 register('progress', progress, {})
 register('claim', claim, ALWAYS)
 register('renew', renew, ALWAYS)

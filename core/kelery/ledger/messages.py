@@ -107,6 +107,15 @@ class ClaimRefused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """Where a task body has begun, and whether it has ended since: it stages its outcome last."""
+
+    #: On the worker's machine.
+    pid: int
+    is_staged: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Renewals:
     """The answer to one renewal of a worker's claims."""
 

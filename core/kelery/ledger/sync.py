@@ -100,6 +100,10 @@ class Ledger:
     def _send(self, words: tuple[Word, ...]) -> Any:
         try:
             return self.client.execute_command(*words)
+        except redis_exceptions.ReadOnlyError as error:
+            # After a failover these connections lead to what is now a replica.
+            self.client.connection_pool.disconnect()
+            raise faults.translate(error) from error
         except redis_exceptions.RedisError as error:
             raise faults.translate(error) from error
 

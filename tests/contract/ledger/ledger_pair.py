@@ -128,7 +128,9 @@ class LedgerPair:
 
     def start(self, uid: str, fence: int) -> None:
         expected = self.model.start(uid, fence)
-        promise_equal(self._call(calls.start(uid, fence)), expected, f"A4: start of {uid} with fence {fence}")
+        promise_equal(
+            self._call(calls.start(uid, fence, pid=1)), expected, f"A4: start of {uid} with fence {fence}"
+        )
 
     def handback(self, uid: str, fence: int) -> None:
         expected = self.model.handback(uid, fence)

@@ -134,7 +134,7 @@ FAULTS = [
     ),
     Fault(
         what="one claim may start twice",
-        original="change(run, { begun_fence = run.fence })",
+        original="change(run, { begun_fence = run.fence, begun_pid = a[4] })",
         planted="",
     ),
     Fault(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import datetime
 import fcntl
 import os
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
+from billiard.exceptions import Terminated, TimeLimitExceeded, WorkerLostError
 from celery import Celery, Task, signals
+from celery.exceptions import Ignore
 from celery.worker.request import Request
 
 import kelery_worker
@@ -27,7 +31,22 @@ app.conf.update(
     worker_prefetch_multiplier=4,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
+    accept_content=[os.environ.get("USERS_ACCEPTS", "json")],
 )
+
+
+_getaddrinfo = socket.getaddrinfo
+
+
+def _slow_names(*args: Any, **kwargs: Any) -> Any:
+    """A name service that hangs as long as a file says so."""
+    hangs = os.environ.get("USERS_NAMES_HANG")
+    while hangs and Path(hangs).exists():
+        time.sleep(0.05)
+    return _getaddrinfo(*args, **kwargs)
+
+
+socket.getaddrinfo = _slow_names
 
 
 def note(file: str, text: str) -> None:
@@ -182,6 +201,45 @@ def tells_state(self: Task[..., Any], gate: str) -> None:
         time.sleep(0.02)
 
 
+@app.task(name="users.raises")
+def raises(what: str) -> None:
+    """Errors that Celery also raises by itself."""
+    raise {
+        "lost": WorkerLostError("of another task"),
+        "limit": TimeLimitExceeded(1),
+        "terminated": Terminated(15),
+        "ignore": Ignore(),
+    }[what]
+
+
+@app.task(name="users.applies")
+def applies(file: str) -> str:
+    """Runs another task in its own process."""
+    note(file, "begin")
+    return f"applied {echo.apply(args=(1,)).result}"
+
+
+@app.task(name="users.retries_with_a_date", bind=True, max_retries=1)
+def retries_with_a_date(self: Task[..., Any], when: Any = None) -> str:
+    """Celery's JSON can say more than plain JSON."""
+    if when is None:
+        raise self.retry(args=(datetime.datetime(2026, 1, 2, 3, 4),), countdown=0)
+    return type(when).__name__
+
+
+@app.task(name="users.leaves_behind")
+def leaves_behind(file: str) -> None:
+    """Returns, and something of it runs on, as it means to."""
+    subprocess.Popen(["sh", "-c", f"while true; do echo tick >> '{file}'; sleep 0.02; done"])
+
+
+@app.task(name="users.tells_nonsense", bind=True)
+def tells_nonsense(self: Task[..., Any]) -> str:
+    """A progress that cannot be shown."""
+    self.update_state(state="PROGRESS", meta={"current": float("nan"), "total": 3})
+    return "went on"
+
+
 @app.task(name="users.fence")
 def fence() -> int | None:
     """The number to show to what it writes to."""
@@ -200,7 +258,9 @@ def begin_first(task: Any = None, **_: Any) -> None:
     if task.name == "users.begun_elsewhere":
         claim = vars(task.request)["kelery_claim"]
         client = sync.connect(os.environ["USERS_BROKER"], timeout_seconds=5, client_name="test")
-        assert sync.Ledger(client, prefix="kelery").run(calls.start(claim["uid"], claim["fence"]))
+        assert sync.Ledger(client, prefix="kelery").run(
+            calls.start(claim["uid"], claim["fence"], pid=os.getpid())
+        )
 
 
 class OwnRequest(Request):

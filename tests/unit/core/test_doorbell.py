@@ -22,10 +22,13 @@ def channel() -> Iterator[Any]:
         yield connection.channel()
 
 
+STAND_IN = doorbell.STAND_IN_TASK
+
+
 def test_kombu_and_celery_decode_it(channel: Any) -> None:
     message = _message(channel, tag="uid-1:1:1")
     assert message.headers["id"] == message.properties["correlation_id"] == "uid-1"
-    assert message.headers["task"] == "demo.add"
+    assert (message.headers["task"], message.headers[doorbell.TASK_HEADER]) == (STAND_IN, "demo.add")
     assert message.headers[doorbell.HEADER] == "uid-1"
     assert message.delivery_info["routing_key"] == "batch"
     args, kwargs, _ = message.decode()
@@ -41,7 +44,8 @@ def test_celery_makes_a_request_of_it(channel: Any) -> None:
 
     # Only Celery knows what its request needs of a message.
     request: Any = Request(_message(channel, tag="uid-1:2:7"), app=app, task=add)
-    assert (request.id, request.name) == ("uid-1", "demo.add")
+    # Until the plug-in puts the real name back, nobody takes it for a task of theirs.
+    assert (request.id, request.name) == ("uid-1", STAND_IN)
     assert request.delivery_info["routing_key"] == "batch"
     assert request.request_dict["retries"] == 3
     assert request.request_dict[doorbell.HEADER] == "uid-1"

@@ -45,9 +45,11 @@ def test_a_cancel_is_sigterm_then_sigkill_after_the_grace() -> None:
     assert step(run, 129) is Step.WAIT
     assert run.due(lease=LEASE) == 130
     assert step(run, 130) is Step.KILL
-    run.killed = True
-    assert step(run, 131) is Step.WAIT
-    assert run.due(lease=LEASE) is None
+    run.killed_at = 130
+    assert step(run, 130.5) is Step.WAIT
+    assert run.due(lease=LEASE) == 131
+    # A process that SIGKILL has not ended, for whatever reason, gets it again.
+    assert step(run, 131) is Step.KILL
 
 
 def test_force_shortens_the_grace_and_nothing_lengthens_it() -> None:
@@ -110,7 +112,7 @@ def test_a_run_that_is_no_longer_ours_and_was_never_taken_is_dropped() -> None:
 def test_whatever_happened_a_body_that_ended_is_settled(
     end: str, stop: Stop | None, now: float, killed: bool, taken: bool
 ) -> None:
-    run = live_run(taken=taken, killed=killed)
+    run = live_run(taken=taken, killed_at=100.0 if killed else None)
     if stop is not None:
         run.ask_to_stop(stop, now=100, grace=5)
     setattr(run, end, True)
@@ -120,8 +122,8 @@ def test_whatever_happened_a_body_that_ended_is_settled(
 @given(now=st.floats(100, 300), grace=st.floats(0, 60), keyed=st.booleans(), killed=st.booleans())
 def test_the_keeper_never_sleeps_past_a_deadline(now: float, grace: float, keyed: bool, killed: bool) -> None:
     """If nothing is to be done now and a deadline is set, it is ahead: no spinning, no oversleeping."""
-    run = live_run(keyed=keyed, timeout=50, terminated=True, killed=killed)
-    run.ask_to_stop(Stop.CANCEL, now=100, grace=grace)
+    run = live_run(keyed=keyed, timeout=50, terminated=True, killed_at=100.0 if killed else None)
+    run.ask_to_stop(Stop.CANCEL, now=100, grace=0 if killed else grace)
     if step(run, now) is Step.WAIT:
         due = run.due(lease=LEASE)
         assert due is None or due > now

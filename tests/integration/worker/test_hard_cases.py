@@ -1,0 +1,256 @@
+"""What task code, users' settings and Celery's own machinery do that must not break a promise."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import Celery
+
+from kelery.ledger import calls
+from kelery.model import CancelMode, Retry
+from kelery.phases import Phase
+from tests.integration.worker.ledger_probe import LedgerProbe
+from tests.integration.worker.worker_process import HERE, WorkerProcess
+from tests.polling import poll_until
+
+LEASE = 4.0
+
+
+def lines(file: Path) -> list[str]:
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def wait_for_line(file: Path) -> None:
+    poll_until(lambda: lines(file), seconds=10, what=f"a line in {file.name}")
+
+
+def is_silent(file: Path) -> bool:
+    before = lines(file)
+    time.sleep(0.2)
+    return lines(file) == before
+
+
+@pytest.mark.parametrize("what", ["lost", "limit", "terminated", "ignore"])
+def test_errors_that_celery_raises_too_are_a_tasks_own_when_it_raises_them(
+    what: str, probe: LedgerProbe, worker: WorkerProcess
+) -> None:
+    uid = probe.submit("users.raises", what, key="k")
+    innocent = probe.submit("users.nap", 1, key="k")
+    record = probe.wait_for(uid)
+    assert (record.phase, record.reason) == (Phase.FAILED, "TaskError"), probe.error(uid)
+    assert probe.wait_for(innocent).phase is Phase.SUCCEEDED
+
+
+def test_a_task_applied_inside_a_run_does_not_hide_the_runs_result(
+    probe: LedgerProbe, worker: WorkerProcess, tmp_path: Path
+) -> None:
+    file = tmp_path / "notes"
+    uid = probe.submit("users.applies", str(file), retry=Retry(max_attempts=3, backoff_seconds=0))
+    assert probe.wait_for(uid).phase is Phase.SUCCEEDED
+    assert probe.result(uid) == "applied 1"
+    assert lines(file) == ["begin"]
+
+
+def test_celerys_retry_may_bring_what_only_celerys_json_can_say(
+    probe: LedgerProbe, worker: WorkerProcess
+) -> None:
+    uid = probe.submit("users.retries_with_a_date")
+    assert probe.wait_for(uid).phase is Phase.SUCCEEDED, probe.error(uid)
+    assert probe.result(uid) == "datetime"
+
+
+def test_a_progress_that_cannot_be_shown_does_not_fail_the_task(
+    probe: LedgerProbe, worker: WorkerProcess
+) -> None:
+    uid = probe.submit("users.tells_nonsense")
+    assert probe.wait_for(uid).phase is Phase.SUCCEEDED
+    assert probe.result(uid) == "went on"
+
+
+def test_a_claim_taken_away_while_its_body_executes_does_not_disturb_the_next(
+    probe: LedgerProbe, start_worker: Any, tmp_path: Path
+) -> None:
+    """The same worker may claim the run again before it hears that the first claim is gone."""
+    start_worker(concurrency=2)
+    file = tmp_path / "ticks"
+    retry = Retry(max_attempts=2, backoff_seconds=0)
+    uid = probe.submit("users.ticks", str(file), 3, key="k", retry=retry)
+    wait_for_line(file)
+    lease = probe.ledger.run(calls.tick(leases=True)).leases[uid]
+    while not probe.ledger.run(calls.reclaim(uid, lease)):
+        lease = probe.ledger.run(calls.tick(leases=True)).leases[uid]
+    record = probe.wait_for(uid)
+    assert (record.phase, record.attempt) == (Phase.SUCCEEDED, 2)
+    assert [attempt.reason for attempt in record.attempts] == ["Completed", "WorkerLost"]
+
+
+def test_a_run_that_the_pool_forgot_with_its_connection_ends_all_the_same(
+    probe: LedgerProbe, start_worker: Any, tmp_path: Path
+) -> None:
+    """A child that is not scheduled for a moment, just while the connections break."""
+    worker = start_worker(concurrency=1)
+    assert probe.wait_for(probe.submit("users.echo", 1)).phase is Phase.SUCCEEDED
+    [child] = worker.children()
+    os.kill(child, signal.SIGSTOP)
+    file = tmp_path / "notes"
+    uid = probe.submit("users.nap", 1, str(file), key="k")
+    probe.wait_for(uid, Phase.RUNNING)
+    time.sleep(0.3)
+    probe.client.client_kill_filter(_type="normal", skipme=True)
+    time.sleep(2)
+    os.kill(child, signal.SIGCONT)
+    record = probe.wait_for(uid, seconds=30)
+    assert record.phase is Phase.SUCCEEDED, worker.output()
+    assert sum("begin" in line for line in lines(file)) == 1
+    assert probe.wait_for(probe.submit("users.echo", 1, key="k")).phase is Phase.SUCCEEDED
+
+
+def test_a_name_service_that_hangs_does_not_keep_a_lost_lease_from_being_noticed(
+    probe: LedgerProbe, start_worker: Any, tmp_path: Path, valkey_url: str
+) -> None:
+    hangs = tmp_path / "hangs"
+    url = valkey_url.replace("127.0.0.1", "localhost")
+    worker = start_worker(url=url, lease=LEASE, env={"USERS_NAMES_HANG": str(hangs)})
+    file = tmp_path / "ticks"
+    probe.submit("users.ticks", str(file), 60, key="k")
+    wait_for_line(file)
+    hangs.touch()
+    cut_at = time.monotonic()
+    probe.client.client_kill_filter(_type="normal", skipme=True)
+    probe.client.client_kill_filter(_type="pubsub", skipme=True)
+    poll_until(lambda: is_silent(file), seconds=LEASE, what="the end of the body", state=worker.output)
+    assert time.monotonic() - cut_at < LEASE * 0.9 + 0.5
+    hangs.unlink()
+
+
+def test_a_worker_without_the_plug_in_does_not_run_a_run(
+    probe: LedgerProbe, start_worker: Any, valkey_url: str, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "celery", "-A", "user_app", "worker", "-c", "1", "-n", "plain@test"]
+    environment = os.environ | {"USERS_BROKER": valkey_url, "PYTHONPATH": str(HERE)}
+    log = (tmp_path / "plain.log").open("wb")
+    plain = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT, cwd=tmp_path)
+    try:
+        with Celery("client", broker=valkey_url, backend=valkey_url) as client:
+            assert client.send_task("users.echo", args=[1]).get(timeout=30) == 1
+        file = tmp_path / "notes"
+        uid = probe.submit("users.nap", 0, str(file))
+        poll_until(lambda: probe.client.llen("celery") == 0, seconds=10, what="the plain worker to take it")
+        time.sleep(0.5)
+        assert not file.exists()
+        assert probe.record(uid).phase is Phase.ADMITTED
+    finally:
+        plain.kill()
+        plain.wait()
+        log.close()
+    start_worker()
+    assert probe.wait_for(uid, seconds=30).phase is Phase.SUCCEEDED
+    assert sum("begin" in line for line in lines(file)) == 1
+
+
+def test_importing_the_package_alone_does_not_make_a_worker_ours(
+    probe: LedgerProbe, valkey_url: str, tmp_path: Path
+) -> None:
+    """`user_app` imports it for `fence`; without -I such a worker is a plain one. See the test above for what
+    follows.
+    """
+    script = "import user_app; from celery.worker import WorkController as W; w = W(app=user_app.app); print(w.app.steps)"
+    environment = os.environ | {"USERS_BROKER": valkey_url, "PYTHONPATH": str(HERE)}
+    shown = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    assert "KeeperStep" not in shown.stdout
+
+
+def test_where_sigterm_means_sigquit_a_cancelled_task_still_cleans_up(
+    probe: LedgerProbe, start_worker: Any, tmp_path: Path
+) -> None:
+    start_worker(env={"REMAP_SIGTERM": "SIGQUIT"})
+    file = tmp_path / "notes"
+    uid = probe.submit("users.nap", 60, str(file), cancel_grace_period_seconds=30)
+    wait_for_line(file)
+    asked = time.monotonic()
+    probe.cancel(uid)
+    assert probe.wait_for(uid).phase is Phase.CANCELLED
+    assert time.monotonic() - asked < 15
+    assert "finally" in lines(file)
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_cancel_leaves_alone_what_earlier_tasks_of_the_child_left_behind(
+    plain: bool, probe: LedgerProbe, start_worker: Any, valkey_url: str, tmp_path: Path
+) -> None:
+    start_worker(concurrency=1)
+    left = tmp_path / "left"
+    if plain:
+        with Celery("client", broker=valkey_url, backend=valkey_url) as client:
+            client.send_task("users.leaves_behind", args=[str(left)]).get(timeout=10)
+    else:
+        probe.wait_for(probe.submit("users.leaves_behind", str(left)))
+    time.sleep(0.1)
+    file = tmp_path / "notes"
+    uid = probe.submit("users.nap", 60, str(file))
+    wait_for_line(file)
+    probe.cancel(uid, CancelMode.FORCE)
+    assert probe.wait_for(uid).phase is Phase.CANCELLED
+    assert not is_silent(left)
+    subprocess.run(["pkill", "-f", f"echo tick >> '{left}'"], check=False)
+
+
+def test_a_task_that_ends_while_redis_is_full_has_succeeded(
+    probe: LedgerProbe, worker: WorkerProcess
+) -> None:
+    uid = probe.submit("users.nap", 1, key="k")
+    probe.wait_for(uid, Phase.RUNNING)
+    probe.client.config_set("maxmemory", "1")
+    try:
+        assert probe.wait_for(uid).phase is Phase.SUCCEEDED
+    finally:
+        probe.client.config_set("maxmemory", "0")
+
+
+def test_an_app_that_does_not_take_json_is_named_and_the_args_are_not_logged(
+    probe: LedgerProbe, start_worker: Any
+) -> None:
+    worker = start_worker(env={"USERS_ACCEPTS": "yaml"})
+    uid = probe.submit("users.echo", "a-secret-argument")
+    record = probe.wait_for(uid)
+    assert (record.phase, record.reason) == (Phase.FAILED, "MessageRefused")
+    assert "accept_content" in probe.error(uid)["message"]
+    assert "a-secret-argument" not in worker.output()
+
+
+def test_celerys_revoke_has_no_say_over_a_run(
+    probe: LedgerProbe, worker: WorkerProcess, valkey_url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "notes"
+    uid = probe.submit("users.nap", 2, str(file))
+    wait_for_line(file)
+    with Celery("client", broker=valkey_url, backend=valkey_url) as client:
+        client.control.revoke(uid, terminate=True)
+    assert probe.wait_for(uid).phase is Phase.SUCCEEDED
+
+
+def test_a_claim_of_a_record_that_is_gone_does_not_stop_the_renewals(
+    probe: LedgerProbe, start_worker: Any, tmp_path: Path
+) -> None:
+    start_worker(lease=LEASE)
+    file = tmp_path / "ticks"
+    uid = probe.submit("users.ticks", str(file), 60, key="k")
+    wait_for_line(file)
+    probe.client.sadd(f"kelery:claims:{probe.record(uid).worker}", "ghost")
+    time.sleep(LEASE * 1.5)
+    assert probe.record(uid).phase is Phase.RUNNING
+    assert not is_silent(file)

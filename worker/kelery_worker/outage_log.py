@@ -1,0 +1,34 @@
+"""Says once that the ledger is away, now and then that it still is, and once that it is back."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+logger = logging.getLogger("kelery.worker")
+
+_AGAIN_SECONDS = 30.0
+
+
+class OutageLog:
+    """Told of every failure and every success; used by one thread."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._said_at = 0.0
+
+    def failed(self, error: Exception) -> None:
+        """The ledger did not answer."""
+        now = time.monotonic()
+        if self._since is None:
+            self._since = now
+        elif now - self._said_at < _AGAIN_SECONDS:
+            return
+        self._said_at = now
+        logger.warning("the ledger is away: %s", error)
+
+    def answered(self) -> None:
+        """It did."""
+        if self._since is not None:
+            logger.warning("the ledger is back after %.0f s", time.monotonic() - self._since)
+            self._since = None
