@@ -83,6 +83,7 @@ def imports_of_extra(extra: str) -> set[str]:
 
 
 @click.group(cls=Roles, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="kelery %(version)s")
 def kelery() -> None:
     """Celery tasks as Kubernetes resources: exclusive where asked, cancellable for certain."""
 

@@ -7,6 +7,7 @@ child yet is handed back.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from kelery_worker import keeper_access
@@ -16,6 +17,7 @@ def install(consumer_class: Any) -> None:
     """Around what Celery does when the connection closes."""
     original = consumer_class.on_close
 
+    @functools.wraps(original)
     def on_close(self: Any) -> Any:
         keeper = keeper_access.get()
         if keeper is None:

@@ -31,6 +31,12 @@ def wait_for_line(file: Path) -> None:
     poll_until(lambda: lines(file), seconds=10, what=f"a line in {file.name}")
 
 
+def cut_connections(probe: LedgerProbe) -> None:
+    """All of them but the test's own."""
+    for kind in ("pubsub", "normal"):
+        probe.client.client_kill_filter(_type=kind, skipme=True)
+
+
 def is_silent(file: Path) -> bool:
     before = lines(file)
     time.sleep(0.2)
@@ -91,11 +97,15 @@ def test_a_claim_taken_away_while_its_body_executes_does_not_disturb_the_next(
     assert [attempt.reason for attempt in record.attempts] == ["Completed", "WorkerLost"]
 
 
-def test_a_run_that_the_pool_forgot_with_its_connection_ends_all_the_same(
-    probe: LedgerProbe, start_worker: Any, tmp_path: Path
+@pytest.mark.parametrize("pool_forgets", ["", "yes"])
+def test_a_run_whose_connection_breaks_before_its_child_has_answered_ends_all_the_same(
+    pool_forgets: str, probe: LedgerProbe, start_worker: Any, tmp_path: Path
 ) -> None:
-    """A child that is not scheduled for a moment, just while the connections break."""
-    worker = start_worker(concurrency=1)
+    """A child that is not scheduled for a moment, just while the connections break.
+
+    Celery's pool would forget the job; should we fail to keep it from that, the run is watched to its end.
+    """
+    worker = start_worker(concurrency=1, env={"USERS_POOL_FORGETS": pool_forgets})
     assert probe.wait_for(probe.submit("users.echo", 1)).phase is Phase.SUCCEEDED
     [child] = worker.children()
     os.kill(child, signal.SIGSTOP)
@@ -103,11 +113,12 @@ def test_a_run_that_the_pool_forgot_with_its_connection_ends_all_the_same(
     uid = probe.submit("users.nap", 1, str(file), key="k")
     probe.wait_for(uid, Phase.RUNNING)
     time.sleep(0.3)
-    probe.client.client_kill_filter(_type="normal", skipme=True)
+    cut_connections(probe)
     time.sleep(2)
     os.kill(child, signal.SIGCONT)
     record = probe.wait_for(uid, seconds=30)
     assert record.phase is Phase.SUCCEEDED, worker.output()
+    assert ("lost sight of it" in worker.output()) is bool(pool_forgets)
     assert sum("begin" in line for line in lines(file)) == 1
     assert probe.wait_for(probe.submit("users.echo", 1, key="k")).phase is Phase.SUCCEEDED
 
@@ -123,8 +134,7 @@ def test_a_name_service_that_hangs_does_not_keep_a_lost_lease_from_being_noticed
     wait_for_line(file)
     hangs.touch()
     cut_at = time.monotonic()
-    probe.client.client_kill_filter(_type="normal", skipme=True)
-    probe.client.client_kill_filter(_type="pubsub", skipme=True)
+    cut_connections(probe)
     poll_until(lambda: is_silent(file), seconds=LEASE, what="the end of the body", state=worker.output)
     assert time.monotonic() - cut_at < LEASE * 0.9 + 0.5
     hangs.unlink()
@@ -158,10 +168,11 @@ def test_a_worker_without_the_plug_in_does_not_run_a_run(
 def test_importing_the_package_alone_does_not_make_a_worker_ours(
     probe: LedgerProbe, valkey_url: str, tmp_path: Path
 ) -> None:
-    """`user_app` imports it for `fence`; without -I such a worker is a plain one. See the test above for what
-    follows.
-    """
-    script = "import user_app; from celery.worker import WorkController as W; w = W(app=user_app.app); print(w.app.steps)"
+    """`user_app` imports it for `fence`; without -I such a worker is a plain one, as in the test above."""
+    script = (
+        "import user_app; from celery.worker import WorkController; "
+        "print(WorkController(app=user_app.app).app.steps)"
+    )
     environment = os.environ | {"USERS_BROKER": valkey_url, "PYTHONPATH": str(HERE)}
     shown = subprocess.run(
         [sys.executable, "-c", script],

@@ -15,6 +15,7 @@ from typing import Any
 from billiard.exceptions import Terminated, TimeLimitExceeded, WorkerLostError
 from celery import Celery, Task, signals
 from celery.exceptions import Ignore
+from celery.worker.consumer import Consumer
 from celery.worker.request import Request
 
 import kelery_worker
@@ -34,6 +35,10 @@ app.conf.update(
     accept_content=[os.environ.get("USERS_ACCEPTS", "json")],
 )
 
+
+if os.environ.get("USERS_POOL_FORGETS"):
+    # Celery's own, as if the plug-in had not seen to it.
+    Consumer.on_close = Consumer.on_close.__wrapped__  # type: ignore[attr-defined,method-assign]
 
 _getaddrinfo = socket.getaddrinfo
 
