@@ -28,7 +28,7 @@ _ADVICE = {
     Reason.COMPLETED: "the task returned",
     Reason.TASK_ERROR: "the task raised an exception; see status.error",
     Reason.TIMEOUT: "an attempt took longer than timeoutSeconds; allow more time or shorten the task",
-    Reason.WORKER_LOST: "the worker or its process died; see the worker's log and memory, or set spec.retry",
+    Reason.WORKER_LOST: "the worker or its process died or was shut down; see status.error or set spec.retry",
     Reason.QUEUE_TIMEOUT: "no worker took it within maxQueueSeconds; add workers of queue {queue}",
     Reason.CONCURRENCY_REJECTED: "its key had no room and its policy is Reject; try later or use Queue",
     Reason.TASK_NOT_REGISTERED: "no worker of queue {queue} knows this task; check spec.task or its imports",

@@ -124,4 +124,4 @@ def _read(raw: str) -> Message:
     content = json.loads(raw)
     tag = doorbell.read_tag(content["properties"]["delivery_tag"])
     assert tag is not None, content["properties"]
-    return Message(uid=tag.uid, attempt=tag.attempt, task=content["headers"]["task"])
+    return Message(uid=tag.uid, attempt=tag.attempt, task=content["headers"][doorbell.TASK_HEADER])

@@ -168,9 +168,9 @@ def test_a_worker_without_the_plug_in_does_not_run_a_run(
 def test_importing_the_package_alone_does_not_make_a_worker_ours(
     probe: LedgerProbe, valkey_url: str, tmp_path: Path
 ) -> None:
-    """`user_app` imports it for `fence`; without -I such a worker is a plain one, as in the test above."""
+    """Apps do, for `progress`; without -I their worker is a plain one, as in the test above."""
     script = (
-        "import user_app; from celery.worker import WorkController; "
+        "import user_app, kelery_worker; from celery.worker import WorkController; "
         "print(WorkController(app=user_app.app).app.steps)"
     )
     environment = os.environ | {"USERS_BROKER": valkey_url, "PYTHONPATH": str(HERE)}
@@ -220,11 +220,13 @@ def test_a_cancel_leaves_alone_what_earlier_tasks_of_the_child_left_behind(
     subprocess.run(["pkill", "-f", f"echo tick >> '{left}'"], check=False)
 
 
-def test_a_task_that_ends_while_redis_is_full_has_succeeded(
-    probe: LedgerProbe, worker: WorkerProcess
+def test_a_task_that_ends_while_redis_is_full_succeeds(
+    probe: LedgerProbe, worker: WorkerProcess, tmp_path: Path
 ) -> None:
-    uid = probe.submit("users.nap", 1, key="k")
-    probe.wait_for(uid, Phase.RUNNING)
+    file = tmp_path / "notes"
+    uid = probe.submit("users.nap", 1, str(file), key="k")
+    # Not before: Celery itself notes the start in its result backend, which is this Redis too.
+    wait_for_line(file)
     probe.client.config_set("maxmemory", "1")
     try:
         assert probe.wait_for(uid).phase is Phase.SUCCEEDED

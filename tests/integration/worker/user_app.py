@@ -18,7 +18,6 @@ from celery.exceptions import Ignore
 from celery.worker.consumer import Consumer
 from celery.worker.request import Request
 
-import kelery_worker
 from kelery.ledger import calls, sync
 
 _BROKER = os.environ["USERS_BROKER"]
@@ -38,6 +37,8 @@ app.conf.update(
 
 if os.environ.get("USERS_POOL_FORGETS"):
     # Celery's own, as if the plug-in had not seen to it.
+    import kelery_worker  # noqa: F401
+
     Consumer.on_close = Consumer.on_close.__wrapped__  # type: ignore[attr-defined,method-assign]
 
 _getaddrinfo = socket.getaddrinfo
@@ -248,7 +249,10 @@ def tells_nonsense(self: Task[..., Any]) -> str:
 @app.task(name="users.fence")
 def fence() -> int | None:
     """The number to show to what it writes to."""
-    return kelery_worker.fence()
+    # Not above: the plug-in would be there before `begin_first`.
+    from kelery_worker import fence as current_fence
+
+    return current_fence()
 
 
 @app.task(name="users.begun_elsewhere")
