@@ -11,6 +11,8 @@ help: ## Show what there is to do
 setup: .venv/.ready ## Make .venv from the lock file, with .venv/bin/kelery
 
 .venv/.ready: requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "cannot run '$(PYTHON)'; Kelery needs Python 3.11 or newer. Try: make PYTHON=python3.12 setup" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Kelery needs Python 3.11 or newer; '$(PYTHON)' is older. Try: make PYTHON=python3.12 setup" >&2; exit 1; }
 	@echo "Setting up .venv from requirements.lock ..."

@@ -14,7 +14,7 @@ from kelery_dev.stack import DEFAULT_CONCURRENCY, DEMO_APP, Stack, StackOptions
     type=click.IntRange(1, 65535),
     default=8000,
     show_default=True,
-    help="Port kept for the gateway, which this version does not have yet.",
+    help="Port of 127.0.0.1 that is kept for the REST gateway, which this version does not have yet.",
 )
 @click.option(
     "--state-dir",
@@ -25,10 +25,16 @@ from kelery_dev.stack import DEFAULT_CONCURRENCY, DEMO_APP, Stack, StackOptions
 )
 @click.option(
     "--app",
-    metavar="MODULE",
+    metavar="MODULE[:NAME]",
     default=DEMO_APP,
     show_default=True,
-    help="The Celery app that the worker runs.",
+    help="The Celery app that the worker runs: module or module:name, as in proj or proj.celery:app.",
+)
+@click.option(
+    "-Q",
+    "--queues",
+    metavar="NAMES",
+    help="Celery queues that the worker takes, separated by commas; by default the app's own.",
 )
 @click.option(
     "--concurrency",
@@ -37,19 +43,30 @@ from kelery_dev.stack import DEFAULT_CONCURRENCY, DEMO_APP, Stack, StackOptions
     show_default=True,
     help="How many tasks the worker runs at a time.",
 )
-@click.option("--reload", is_flag=True, help="Start the worker again when its code changes.")
+@click.option(
+    "--reload", is_flag=True, help="Start the worker again when its code changes; runs get 10 s to end."
+)
 @click.option(
     "--kubeconfig",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Use this cluster instead of a control plane of our own; only the CRD is applied to it.",
+    help="Use this cluster instead of a control plane of our own; only the CRD is applied to it. No other"
+    " operator of Kelery may watch it: each run would run twice.",
 )
 def dev(
-    *, port: int, state_dir: Path, app: str, concurrency: int, reload: bool, kubeconfig: Path | None
+    *,
+    port: int,
+    state_dir: Path,
+    app: str,
+    queues: str | None,
+    concurrency: int,
+    reload: bool,
+    kubeconfig: Path | None,
 ) -> None:
     """Run the whole stack on this machine until Ctrl-C: Valkey, API server, worker and operator."""
     options = StackOptions(
         state_dir=state_dir,
         app=app,
+        queues=queues,
         concurrency=concurrency,
         port=port,
         reload=reload,

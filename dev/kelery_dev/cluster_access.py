@@ -75,6 +75,21 @@ class ClusterAccess:
 
 def cluster_access(kubeconfig: Path) -> ClusterAccess:
     """The access that the current context of a kubeconfig gives."""
+    try:
+        return _access(kubeconfig)
+    except KeyError as error:
+        raise DevError(f"{kubeconfig} is not a usable kubeconfig: it lacks {error.args[0]!r}") from error
+    except OSError as error:
+        # A file that it names, or a certificate in it; neither error quotes what is in there.
+        raise DevError(f"{kubeconfig} is not a usable kubeconfig: {error}") from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise DevError(
+            f"{kubeconfig} is not a usable kubeconfig ({type(error).__name__});"
+            " kubectl config view --kubeconfig FILE shows what is wrong with it"
+        ) from error
+
+
+def _access(kubeconfig: Path) -> ClusterAccess:
     content = _load(kubeconfig)
     context = _named(content, list_name="contexts", name=content.get("current-context"), file=kubeconfig)[
         "context"
@@ -94,8 +109,12 @@ def cluster_access(kubeconfig: Path) -> ClusterAccess:
 def _load(kubeconfig: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(kubeconfig.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise DevError(f"cannot read the kubeconfig {kubeconfig}: {error}") from error
+    except OSError as error:
+        raise DevError(f"cannot read the kubeconfig {kubeconfig}: {error.strerror}") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise DevError(f"cannot read the kubeconfig {kubeconfig}: it is not YAML{where}") from error
     if not isinstance(content, dict):
         raise DevError(f"{kubeconfig} is not a kubeconfig")
     return content

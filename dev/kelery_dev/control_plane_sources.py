@@ -70,6 +70,9 @@ def _make(
             except DevError as error:
                 failures[name] = str(error)
                 announce(f"control plane: no {name}: {error}")
+            except KeyboardInterrupt:
+                announce(f"control plane: {name} interrupted; nothing half-made is kept")
+                raise
     raise DevError(_nothing_left(entry, failures=failures))
 
 

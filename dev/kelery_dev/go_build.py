@@ -35,6 +35,10 @@ def build_into(folder: Path, *, environment: Mapping[str, str], announce: Announ
     release = kubernetes_release()
     announce(f"control plane: building Kubernetes {release} with Go; the first time takes 5 to 10 minutes")
     found = _etcd_on_path(environment)
+    # Go leaves its temporary folder behind when it is killed; this one goes with ours.
+    temporary = folder / "build.tmp"
+    temporary.mkdir()
+    environment = {**environment, "GOTMPDIR": str(temporary)}
     for position, (program, package) in enumerate(_PACKAGES.items(), start=1):
         if program == "etcd" and found:
             announce(f"control plane: taking {found}")
@@ -53,6 +57,7 @@ def build_into(folder: Path, *, environment: Mapping[str, str], announce: Announ
         ]
         _run(argv, step=step, log=folder / "build.log", environment=environment, announce=announce)
     (folder / "build.log").unlink(missing_ok=True)
+    shutil.rmtree(temporary, ignore_errors=True)
 
 
 def kubernetes_release() -> str:

@@ -27,6 +27,8 @@ class Part:
     command: Command
     ready_seconds: float
     stop_steps: tuple[StopStep, ...]
+    #: How it is stopped to be started again at once; none means like any stop.
+    reload_steps: tuple[StopStep, ...] = ()
     is_ready: Callable[[], bool] | None = None
     ready_line: str = ""
     essential: bool = False

@@ -14,6 +14,9 @@ from kelery_dev.part_process import PartProcess
 
 _READY_POLL_SECONDS = 0.1
 _TAIL_LINES = 20
+#: Of a part whose lines are not on the screen, so much is shown when it dies.
+_LAST_LINES = 3
+_LAST_SECONDS = 10.0
 
 
 class PartKeeper:
@@ -23,7 +26,8 @@ class PartKeeper:
         self.part = part
         self._console = console
         self._log = PartLog(logs / f"{part.name}.log")
-        self._recent: deque[str] = deque(maxlen=_TAIL_LINES)
+        #: When each came, and what it says.
+        self._recent: deque[tuple[float, str]] = deque(maxlen=_TAIL_LINES)
         self._process: PartProcess | None = None
         self._backoff = Backoff()
         self._ready = asyncio.Event()
@@ -61,15 +65,16 @@ class PartKeeper:
         ended = self._first_life_over.is_set()
         trouble = "ended at its start" if ended else f"was not ready after {part.ready_seconds:g} s"
         if part.essential:
-            tail = "\n".join(f"  | {line}" for line in self._recent)
+            tail = "\n".join(f"  | {line}" for _, line in self._recent)
             raise DevError(f"{part.name} {trouble}:\n{tail}")
         self._console.say(f"{part.name} {trouble}; going on without it until it comes up")
 
     async def reload(self) -> None:
-        """End the present life in the part's own gentle way; the next begins at once."""
+        """End the present life in the part's own gentle way; the next begins at once, and a new series."""
+        self._backoff = Backoff()
         if self._process:
             self._reloading = True
-            await self._process.stop(self.part.stop_steps)
+            await self._process.stop(self.part.reload_steps or self.part.stop_steps)
         else:
             self._wake.set()
 
@@ -124,11 +129,17 @@ class PartKeeper:
         self._backoff = self._backoff.after_death(lived=lived)
         delay = self._backoff.delay
         self._console.say(f"{part.name} died ({describe_exit(code)}); starting it again in {delay:g} s")
-        if not part.talkative:
-            self._console.say("\n".join(f"  {line}" for line in self._recent))
+        self._console.say("\n".join([*self._last_words(), f"  its log: {self._log.file}"]))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), timeout=delay)
         self._wake.clear()
+
+    def _last_words(self) -> list[str]:
+        """What it wrote just before it died, unless that is on the screen already."""
+        if self.part.talkative:
+            return []
+        since = time.monotonic() - _LAST_SECONDS
+        return [f"  | {line}" for came, line in self._recent if came >= since][-_LAST_LINES:]
 
     async def _poll_readiness(self) -> None:
         """Ask the part until it says that it is ready; without a question, `_on_line` listens."""
@@ -143,7 +154,7 @@ class PartKeeper:
 
     def _on_line(self, line: str) -> None:
         part = self.part
-        self._recent.append(line)
+        self._recent.append((time.monotonic(), line))
         self._log.write(line)
         if part.talkative:
             self._console.log(part.name, line=line)

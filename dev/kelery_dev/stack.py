@@ -6,12 +6,14 @@ order; `run` does that and stays until a signal. `kelery dev` and the demo are b
 
 import asyncio
 import contextlib
+import os
 import shutil
 import signal
 from dataclasses import dataclass
 from pathlib import Path
 
 from kelery_dev import api_server, manifests, ports
+from kelery_dev.app_check import AppQueues, app_queues
 from kelery_dev.binaries import Binaries
 from kelery_dev.cluster_access import cluster_access
 from kelery_dev.console import Console
@@ -20,12 +22,15 @@ from kelery_dev.control_plane_sources import find_control_plane
 from kelery_dev.errors import DevError
 from kelery_dev.reload import watch_code, watched_folders
 from kelery_dev.stack_parts import (
+    DRAIN_SECONDS,
+    RELOAD_DRAIN_SECONDS,
     Programs,
     api_server_part,
     etcd_part,
     operator_part,
     valkey_part,
     worker_part,
+    worker_variables,
 )
 from kelery_dev.state_dir import ReservedPort, StateDir
 from kelery_dev.supervisor import Supervisor
@@ -43,6 +48,7 @@ class StackOptions:
     state_dir: Path = Path(".kelery")
     app: str = DEMO_APP
     concurrency: int = DEFAULT_CONCURRENCY
+    queues: str | None = None
     port: int = 8000
     reload: bool = False
     kubeconfig: Path | None = None
@@ -60,6 +66,8 @@ class Stack:
         self._held = contextlib.ExitStack()
         self._state: StateDir | None = None
         self._binaries: Binaries | None = None
+        self._ports: dict[str, int] = {}
+        self._queues = AppQueues()
         self._valkey: ValkeySettings | None = None
         self._supervisor: Supervisor | None = None
         self._watcher: asyncio.Task[None] | None = None
@@ -89,10 +97,18 @@ class Stack:
         return self._supervisor.pid(part) if self._supervisor else None
 
     def prepare(self) -> None:
-        """Take the state directory and the port, and find the programs; blocking, and interruptible."""
+        """Take the state directory and the port, look at the app, find the programs.
+
+        Blocking, and interruptible.
+        """
         try:
-            self._state = StateDir(self.options.state_dir)
-            self._held.callback(self._state.release)
+            self._state = state = StateDir(self.options.state_dir)
+            self._held.callback(state.release)
+            self._ports = ports.remembered_ports(
+                state.folder / "ports.json", names=("valkey", "operator-health")
+            )
+            self._valkey = ValkeySettings(port=self._ports["valkey"], folder=state.folder / "valkey")
+            self._look_at_app()
             self._held.callback(ReservedPort(self.options.port).release)
             if self.options.kubeconfig:
                 cluster_access(self.kubeconfig)
@@ -107,10 +123,8 @@ class Stack:
         if not self._state:
             self.prepare()
         state = self._prepared_state()
-        chosen = ports.remembered_ports(state.folder / "ports.json", names=("valkey", "operator-health"))
-        folder = state.folder / "valkey"
-        folder.mkdir(exist_ok=True)
-        self._valkey = ValkeySettings(port=chosen["valkey"], folder=folder)
+        assert self._valkey is not None
+        self._valkey.folder.mkdir(exist_ok=True)
         self._supervisor = Supervisor(console=self.console, logs=state.logs)
         await self._supervisor.start(valkey_part(self._valkey))
         await self._start_cluster(state)
@@ -122,12 +136,15 @@ class Stack:
                 app=options.app,
                 concurrency=options.concurrency,
                 redis_url=self.redis_url,
+                queues=options.queues,
+                reload=options.reload,
             ),
             operator_part(
                 self._programs,
                 kubeconfig=self.kubeconfig,
                 redis_url=self.redis_url,
-                health_port=chosen["operator-health"],
+                health_port=self._ports["operator-health"],
+                variables=self._queues.operator_variables(os.environ),
             ),
         )
         if options.reload:
@@ -181,6 +198,24 @@ class Stack:
         faults = [self._supervisor.failure(), *([self._watcher] if self._watcher else [])]
         await asyncio.gather(*faults)
 
+    def _look_at_app(self) -> None:
+        """Learn the app's queues; one that cannot be loaded is refused, or with --reload waited for."""
+        options = self.options
+        try:
+            self._queues = app_queues(options.app, variables=worker_variables(self.redis_url))
+        except DevError as error:
+            if not options.reload:
+                raise
+            self.console.say(f"{error}\n--reload: going on; the worker starts again when that is mended.")
+            # The operator gets it at its start; a queue that the app names later would stay unknown to it.
+            self.console.say(
+                "If the app has a task_default_queue, start kelery dev anew then, or set KELERY_DEFAULT_QUEUE"
+            )
+            return
+        warning = self._queues.warning(chosen=options.queues, environ=os.environ)
+        if warning:
+            self.console.say(warning)
+
     async def _start_cluster(self, state: StateDir) -> None:
         """Our own control plane with CRD and policy; into a cluster of the person's goes the CRD alone."""
         assert self._supervisor is not None
@@ -212,8 +247,8 @@ class Stack:
     def _show_usage(self) -> None:
         env = self._prepared_state().folder / "env"
         self.console.say(f"the stack is up; in another terminal copy these lines, or type: . {env}")
-        for name, value in self._variables().items():
-            self.console.plain(f"export {name}={value}")
+        for line in env.read_text().splitlines():
+            self.console.plain(line)
 
     async def _reload_on_change(self) -> None:
         assert self._supervisor is not None
@@ -222,7 +257,10 @@ class Stack:
             self.console.say(f"--reload: no folder found for {self.options.app}; nothing is watched")
         async with contextlib.aclosing(watch_code(folders)) as changes:
             async for changed in changes:
-                self.console.say(f"{changed.name} changed; the worker ends what it has and starts again")
+                self.console.say(
+                    f"{changed.name} changed; the worker starts again,"
+                    f" runs get {RELOAD_DRAIN_SECONDS} s to end before they are killed"
+                )
                 await self._supervisor.reload("worker")
 
     def _on_signal(self) -> None:
@@ -232,7 +270,10 @@ class Stack:
                 self._supervisor.kill()
             return
         self._signalled.set()
-        self.console.say("stopping; press Ctrl-C again to kill at once")
+        self.console.say(
+            f"stopping; runs get {DRAIN_SECONDS} s to end before they are killed;"
+            " press Ctrl-C again to kill at once"
+        )
 
     def _prepared_state(self) -> StateDir:
         if not self._state:

@@ -22,9 +22,20 @@ from kelery_dev.valkey import ValkeySettings, valkey_answers, valkey_command
 _VALKEY_READY_SECONDS = 60.0
 _KELERY_READY_SECONDS = 60.0
 #: Within this a running task may still end; then the worker kills it and settles it.
-_DRAIN_SECONDS = 3
+DRAIN_SECONDS = 3
+#: The same where the worker alone is stopped, to start again with new code.
+RELOAD_DRAIN_SECONDS = 10
 _WORKER_STOP = (
     StopStep(signal=signal.SIGTERM, seconds=5.0),
+    StopStep(signal=signal.SIGQUIT, seconds=1.0),
+)
+# The worker has the longer drain then: SIGQUIT, which kills what runs and settles it, ends it in time.
+_RELOADING_WORKER_STOP = (
+    StopStep(signal=signal.SIGTERM, seconds=float(DRAIN_SECONDS)),
+    StopStep(signal=signal.SIGQUIT, seconds=3.0),
+)
+_WORKER_RELOAD = (
+    StopStep(signal=signal.SIGTERM, seconds=RELOAD_DRAIN_SECONDS + 2.0),
     StopStep(signal=signal.SIGQUIT, seconds=1.0),
 )
 _OPERATOR_STOP = terminate(3.0)
@@ -75,29 +86,54 @@ def api_server_part(settings: ApiServerSettings) -> Part:
     )
 
 
-def worker_part(programs: Programs, *, app: str, concurrency: int, redis_url: str) -> Part:
-    """A Celery worker with the user's app or the demo's."""
+def worker_variables(redis_url: str) -> dict[str, str]:
+    """What leads an app to the stack's Redis, whatever its code and the person's shell say."""
+    return {
+        "KELERY_REDIS_URL": redis_url,
+        "CELERY_BROKER_URL": redis_url,
+        "CELERY_RESULT_BACKEND": redis_url,
+    }
+
+
+def worker_part(
+    programs: Programs,
+    *,
+    app: str,
+    concurrency: int,
+    redis_url: str,
+    queues: str | None = None,
+    reload: bool = False,
+) -> Part:
+    """A Celery worker with the user's app or the demo's; `reload` gives runs more time when it is stopped."""
+    drain = RELOAD_DRAIN_SECONDS if reload else DRAIN_SECONDS
+    chosen = ("-Q", queues) if queues else ()
     return Part(
         command=Command(
             name="worker",
-            argv=(*programs.worker, "-A", app, "-c", str(concurrency)),
+            argv=(*programs.worker, "-A", app, "-c", str(concurrency), *chosen),
             env={
                 **_python_environment(),
-                "KELERY_REDIS_URL": redis_url,
-                "CELERY_BROKER_URL": redis_url,
-                "CELERY_RESULT_BACKEND": redis_url,
-                "KELERY_DRAIN_SECONDS": str(_DRAIN_SECONDS),
+                **worker_variables(redis_url),
+                "KELERY_DRAIN_SECONDS": str(drain),
             },
         ),
         ready_line=" ready.",
         ready_seconds=_KELERY_READY_SECONDS,
-        stop_steps=_WORKER_STOP,
+        stop_steps=_RELOADING_WORKER_STOP if reload else _WORKER_STOP,
+        reload_steps=_WORKER_RELOAD,
         talkative=True,
         where=f"app {app}, {concurrency} at a time",
     )
 
 
-def operator_part(programs: Programs, *, kubeconfig: Path, redis_url: str, health_port: int) -> Part:
+def operator_part(
+    programs: Programs,
+    *,
+    kubeconfig: Path,
+    redis_url: str,
+    health_port: int,
+    variables: Mapping[str, str] | None = None,
+) -> Part:
     """The operator, with its health address on loopback."""
     address = f"{LOOPBACK}:{health_port}"
     return Part(
@@ -112,6 +148,7 @@ def operator_part(programs: Programs, *, kubeconfig: Path, redis_url: str, healt
                 "KELERY_REDIS_URL": redis_url,
                 "KELERY_OPERATOR_HEALTH_ADDR": address,
                 "KELERY_LOG_FORMAT": "text",
+                **(variables or {}),
             },
         ),
         is_ready=lambda: http_answers(f"http://{address}/readyz"),

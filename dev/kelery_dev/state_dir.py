@@ -84,8 +84,8 @@ class ReservedPort:
         except OSError as error:
             self._socket.close()
             raise DevError(
-                f"port {port} is in use ({error.strerror}), perhaps by another kelery dev;"
-                " stop that or choose another --port"
+                f"port {port} is in use ({error.strerror}); kelery dev keeps it for its REST gateway:"
+                " choose another with --port"
             ) from error
 
     def release(self) -> None:

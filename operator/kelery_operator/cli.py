@@ -19,9 +19,11 @@ logger = logging.getLogger(__name__)
 def operator() -> None:
     """Run the operator: TaskRuns become runs, and their progress becomes status.
 
-    The environment sets everything: KELERY_REDIS_URL (or REDIS_URL), KUBECONFIG outside of a cluster,
-    KELERY_NAMESPACES, KELERY_CLUSTER_ID, KELERY_DEFAULT_TTL_SECONDS, KELERY_OPERATOR_HEALTH_ADDR,
+    The environment sets everything: KELERY_REDIS_URL (or REDIS_URL), KELERY_NAMESPACES, KELERY_CLUSTER_ID,
+    KELERY_DEFAULT_QUEUE (for runs that name none), KELERY_DEFAULT_TTL_SECONDS, KELERY_OPERATOR_HEALTH_ADDR,
     KELERY_LOG_FORMAT (json or text).
+
+    The cluster is that of KUBECONFIG; without it that of the pod it runs in, else of ~/.kube/config.
     """
     # Imported late: `kelery --help` must not pay for kopf.
     import uvloop

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from kelery_dev.errors import DevError
-from kelery_dev.stack import Stack, StackOptions
+from kelery_dev.stack import DEMO_APP, Stack, StackOptions
 from kelery_dev.stack_parts import Programs
 
 STAND_IN = str(Path(__file__).with_name("stand_in.py"))
@@ -21,12 +21,20 @@ def main() -> None:
     parser.add_argument("state_dir", type=Path)
     parser.add_argument("port", type=int)
     parser.add_argument("--kubeconfig", type=Path)
+    parser.add_argument("--app", default=DEMO_APP)
+    parser.add_argument("--reload", action="store_true")
     options, rest = parser.parse_known_args()
     programs = Programs(
         worker=(sys.executable, STAND_IN, "worker", *rest), operator=(sys.executable, STAND_IN, "operator")
     )
     stack = Stack(
-        StackOptions(state_dir=options.state_dir, port=options.port, kubeconfig=options.kubeconfig),
+        StackOptions(
+            state_dir=options.state_dir,
+            port=options.port,
+            kubeconfig=options.kubeconfig,
+            app=options.app,
+            reload=options.reload,
+        ),
         programs=programs,
     )
     try:

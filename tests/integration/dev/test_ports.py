@@ -14,7 +14,9 @@ from kelery_dev.state_dir import ReservedPort
 def test_a_port_in_use_is_refused_by_number() -> None:
     reserved = ReservedPort(ports.free_port())
     number = reserved._socket.getsockname()[1]
-    with pytest.raises(DevError, match=f"port {number} is in use .* --port"):
+    with pytest.raises(
+        DevError, match=f"port {number} is in use .* REST gateway: choose another with --port"
+    ):
         ReservedPort(number)
     reserved.release()
     ReservedPort(number).release()

@@ -70,8 +70,10 @@ def start_stack(tmp_path: Path, marked: Marked, control_plane_binaries: Binaries
     own = str(control_plane_binaries.folder)
     started: list[RunningStack] = []
 
-    def start(*flags: str, folder: str = "state", port: int = 0, assets: str = own) -> RunningStack:
-        environment = {**marked.environment, "KUBEBUILDER_ASSETS": assets}
+    def start(
+        *flags: str, folder: str = "state", port: int = 0, assets: str = own, **variables: str
+    ) -> RunningStack:
+        environment = {**marked.environment, "KUBEBUILDER_ASSETS": assets, **variables}
         stack = RunningStack(
             tmp_path / folder, port=port or free_port(), flags=flags, environment=environment
         )
@@ -177,6 +179,38 @@ def test_a_second_one_on_the_same_directory_or_port_is_refused(
     assert same_port.process.wait(timeout=20) == 1
     assert f"refused: port {first.port} is in use" in same_port.text()
     first.wait_for(UP)
+
+
+def test_what_it_prints_to_be_copied_is_what_its_env_file_holds(
+    start_stack: StartStack, control_plane_binaries: Binaries, tmp_path: Path
+) -> None:
+    stack = start_stack(PATH=str(tmp_path))
+    stack.wait_for("export PATH=")
+    lines = [line for line in stack.text().splitlines() if line.startswith("export ")]
+    assert lines == (stack.folder / "env").read_text().splitlines()
+    assert [line.partition("=")[0] for line in lines] == [
+        "export KUBECONFIG",
+        "export REDIS_URL",
+        "export PATH",
+    ]
+    assert str(control_plane_binaries.folder) in lines[-1]
+
+
+def test_an_app_that_cannot_be_loaded_is_refused_before_anything_starts(
+    start_stack: StartStack, marked: Marked
+) -> None:
+    stack = start_stack("--app=nowhere")
+    assert stack.process.wait(timeout=20) == 1
+    assert stack.text().startswith("refused: --app nowhere: there is no module 'nowhere'")
+    assert "valkey is up" not in stack.text()
+    assert marked.names() == []
+
+
+def test_with_reload_an_app_that_cannot_be_loaded_is_waited_for(start_stack: StartStack) -> None:
+    stack = start_stack("--app=nowhere", "--reload")
+    stack.wait_for("--app nowhere: there is no module 'nowhere'")
+    stack.wait_for("valkey is up")
+    assert "--reload: going on" in stack.text()
 
 
 def test_a_server_of_the_stack_that_crashes_comes_back(

@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -156,3 +157,38 @@ def test_a_reload_starts_the_part_again_without_a_pause(stage: Stage) -> None:
 
     stage.play(scene)
     assert not any("died" in line for line in stage.lines)
+
+
+def test_a_reload_begins_a_new_series_of_waits(stage: Stage) -> None:
+    async def scene(supervisor: Supervisor) -> None:
+        starting = asyncio.create_task(supervisor.start(part("--exit=3")))
+        await stage.see("starting it again in 4 s")
+        await supervisor.reload("thing")
+        await stage.see("starting it again in 1 s", times=2)
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+
+    stage.play(scene)
+
+
+def test_a_death_names_the_log_and_shows_three_lines_at_most(stage: Stage, tmp_path: Path) -> None:
+    code = "for n in range(9): print('line', n)\nprint(' ready.', flush=True)\nimport time; time.sleep(600)"
+    quiet = replace(
+        part(),
+        command=Command(name="thing", argv=(sys.executable, "-c", code)),
+        talkative=False,
+    )
+
+    async def scene(supervisor: Supervisor) -> None:
+        await supervisor.start(quiet)
+        os.kill(supervisor.pid("thing") or 0, signal.SIGKILL)
+        await stage.see("its log:")
+
+    stage.play(scene)
+    first = next(n for n, line in enumerate(stage.lines) if "thing died" in line)
+    assert [line.partition("| ")[2] for line in stage.lines[first + 1 : first + 5]] == [
+        "  | line 7",
+        "  | line 8",
+        "  |  ready.",
+        f"  its log: {tmp_path / 'thing.log'}",
+    ]

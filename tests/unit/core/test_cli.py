@@ -17,8 +17,9 @@ def runner() -> CliRunner:
     return CliRunner()
 
 
-def test_version_is_the_distributions(runner: CliRunner) -> None:
-    result = runner.invoke(cli.kelery, ["version"])
+@pytest.mark.parametrize("asked", ["version", "--version"])
+def test_version_is_the_distributions(runner: CliRunner, asked: str) -> None:
+    result = runner.invoke(cli.kelery, [asked])
     assert (result.exit_code, result.output) == (0, f"kelery {__version__}\n")
     assert metadata.version("kelery") == __version__
 

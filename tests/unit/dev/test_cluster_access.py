@@ -61,3 +61,37 @@ def test_what_is_no_kubeconfig_is_refused(content: str, tmp_path: Path) -> None:
     (tmp_path / "config").write_text(content)
     with pytest.raises(DevError, match="kubeconfig"):
         cluster_access(tmp_path / "config")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("a: [", "is not YAML, line 1"),
+        ("\x00", "is not YAML"),
+        ("[]", "is not a kubeconfig"),
+        ("contexts: 1\ncurrent-context: c", "is not a usable kubeconfig"),
+        ("contexts: [{name: c}]\ncurrent-context: c", "it lacks 'context'"),
+        (
+            "{current-context: c, contexts: [{name: c, context: {cluster: k, user: u}}],"
+            " users: [{name: u}], clusters: [{name: k, cluster: {}}]}",
+            "it lacks 'server'",
+        ),
+        (
+            "{current-context: c, contexts: [{name: c, context: {cluster: k, user: u}}], users: [{name: u}],"
+            " clusters: [{name: k, cluster: {server: 'https://h', certificate-authority: gone.pem}}]}",
+            "gone.pem",
+        ),
+        (
+            "{current-context: c, contexts: [{name: c, context: {cluster: k, user: u}}], users: [{name: u}],"
+            " clusters: [{name: k, cluster: {server: 'https://h', certificate-authority-data: AAAA}}]}",
+            "is not a usable kubeconfig",
+        ),
+    ],
+)
+def test_a_broken_kubeconfig_is_named_in_one_sentence(tmp_path: Path, content: str, words: str) -> None:
+    file = tmp_path / "config"
+    file.write_text(content)
+    with pytest.raises(DevError) as caught:
+        cluster_access(file)
+    assert words in str(caught.value)
+    assert str(file) in str(caught.value)

@@ -114,6 +114,20 @@ def test_a_source_that_delivers_a_broken_program_leaves_no_entry(
     assert [path.suffix for path in cache_entry(environment).home.iterdir()] == [".lock"]
 
 
+def test_an_interruption_leaves_nothing_half_made_and_says_so(environment: dict[str, str]) -> None:
+    def interrupted(folder: Path, **_: object) -> Path:
+        (folder / "etcd").touch()
+        raise KeyboardInterrupt
+
+    lines: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        find_control_plane(
+            environment=environment, announce=lines.append, sources=Sources(download=interrupted).table
+        )
+    assert lines == ["control plane: download interrupted; nothing half-made is kept"]
+    assert [path.suffix for path in cache_entry(environment).home.iterdir()] == [".lock"]
+
+
 def test_a_damaged_entry_is_made_anew(environment: dict[str, str], make_programs: MakePrograms) -> None:
     folder = make_programs(cache_entry(environment).folder, without="kube-apiserver")
     (folder / "leftover").touch()

@@ -11,6 +11,7 @@ from tests.unit.dev.conftest import program
 GO = """#!/bin/sh
 if [ "$1" = version ]; then echo "go version {version} linux/amd64"; exit; fi
 echo "$CGO_ENABLED $GOFLAGS $*" >> "$NOTES"
+: > "$GOTMPDIR/go-build-left-behind" || exit 4
 while [ "$1" != -o ]; do shift; done
 {build}
 """
@@ -46,6 +47,13 @@ def test_the_pinned_release_is_stamped_into_what_is_built(tools: Path, tmp_path:
     ]
     assert all(line.startswith("0 -mod=readonly build") for line in notes)
     assert all(f"gitVersion={kubernetes_release()}" in line for line in notes)
+
+
+def test_no_temporary_folder_of_go_is_left_in_what_was_built(tools: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "built"
+    folder.mkdir()
+    build_into(folder, environment=put_go(tools), announce=lambda _: None)
+    assert sorted(path.name for path in folder.iterdir()) == ["etcd", "kube-apiserver", "kubectl"]
 
 
 def test_a_new_enough_etcd_on_path_is_taken(tools: Path, tmp_path: Path) -> None:

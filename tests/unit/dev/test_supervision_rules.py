@@ -1,9 +1,10 @@
-"""The pure rules of the supervisor: back-off, exit codes, and what `--reload` watches."""
+"""The pure rules of the stack: back-off, exit codes, what `--reload` watches, which queues are used."""
 
 from pathlib import Path
 
 import pytest
 
+from kelery_dev.app_check import AppQueues
 from kelery_dev.backoff import Backoff
 from kelery_dev.part import describe_exit
 from kelery_dev.reload import watched_folders
@@ -62,3 +63,45 @@ def test_worker_and_operator_use_the_same_ledger_whatever_the_shell_says() -> No
     assert {worker.command.env[name] for name in ("KELERY_REDIS_URL", "CELERY_BROKER_URL")} == {url}
     assert {operator.command.env[name] for name in ("KELERY_REDIS_URL", "REDIS_URL")} == {url}
     assert operator.command.env["KUBECONFIG"] == "/k"
+
+
+def test_the_worker_takes_the_queues_that_were_chosen() -> None:
+    worker = worker_part(Programs(), app="proj", concurrency=3, redis_url="redis://h/0", queues="a,b")
+    assert worker.command.argv[-2:] == ("-Q", "a,b")
+
+
+def test_with_reload_runs_get_more_time_but_the_whole_stack_still_stops_in_time() -> None:
+    worker = worker_part(Programs(), app="proj", concurrency=3, redis_url="redis://h/0", reload=True)
+    drain = float(worker.command.env["KELERY_DRAIN_SECONDS"])
+    assert drain == 10
+    assert worker.reload_steps[0].seconds > drain
+    assert sum(step.seconds for step in worker.stop_steps) <= 6
+
+
+def test_the_operator_uses_the_apps_default_queue_unless_a_person_said_otherwise() -> None:
+    queues = AppQueues(default="proj", taken=("proj",), key_prefix="p:")
+    assert queues.operator_variables({"KELERY_DEFAULT_QUEUE": " "}) == {
+        "KELERY_DEFAULT_QUEUE": "proj",
+        "KELERY_BROKER_KEY_PREFIX": "p:",
+    }
+    said = {"KELERY_DEFAULT_QUEUE": "other", "KELERY_BROKER_KEY_PREFIX": "q:"}
+    assert queues.operator_variables(said) == {}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said", "warned"),
+    [
+        (None, {}, False),
+        ("high, proj", {}, False),
+        ("high", {}, True),
+        ("high", {"KELERY_DEFAULT_QUEUE": "high"}, False),
+        (None, {"KELERY_DEFAULT_QUEUE": "high"}, True),
+    ],
+)
+def test_a_default_queue_that_the_worker_does_not_take_is_warned_of(
+    chosen: str | None, said: dict[str, str], warned: bool
+) -> None:
+    warning = AppQueues(default="proj", taken=("proj",)).warning(chosen=chosen, environ=said)
+    assert bool(warning) is warned
+    if warned:
+        assert "--queues" in warning

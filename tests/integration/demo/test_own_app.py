@@ -1,0 +1,74 @@
+"""`kelery dev` with a person's app that is not as simple as the README's."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kelery_dev.ports import free_port
+from tests.integration.demo.conftest import Marked
+from tests.polling import poll_until
+
+APP = """\
+from celery import Celery
+
+app = Celery("proj", broker="redis://elsewhere:6379/0")
+app.conf.task_default_queue = "proj-default"
+
+
+@app.task(name="proj.add")
+def add(x, y):
+    return x + y
+"""
+RUN = """\
+apiVersion: kelery.dev/v1alpha1
+kind: TaskRun
+metadata: {name: no-queue}
+spec: {task: proj.add, args: [1, 2]}
+"""
+
+
+@pytest.fixture
+def kelery_dev(tmp_path: Path, environment: dict[str, str], marked: Marked) -> Iterator[Path]:
+    """The state directory of a stack with that app."""
+    (tmp_path / "proj.py").write_text(APP)
+    log = tmp_path / "kelery-dev.out"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kelery", "dev", "--app", "proj", "--port", str(free_port())],
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        poll_until(
+            lambda: "the stack is up" in log.read_text() or process.poll() is not None,
+            seconds=90,
+            what="the stack",
+            state=log.read_text,
+        )
+        assert process.poll() is None, log.read_text()
+        yield tmp_path / ".kelery"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=15) == 0, log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_run_without_a_queue_goes_to_the_apps_own_default_queue(
+    kelery_dev: Path, environment: dict[str, str]
+) -> None:
+    commands = (
+        f". {kelery_dev}/env && $KUBEBUILDER_ASSETS/kubectl create -f -"
+        " && $KUBEBUILDER_ASSETS/kubectl wait taskrun no-queue --for=condition=Succeeded --timeout=30s"
+    )
+    ran = subprocess.run(
+        ["sh", "-c", commands], input=RUN, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
