@@ -132,15 +132,14 @@ def _before(task_id: str, task: Any, **_: Any) -> None:
         ledger = _connected(task.app)
         may_start = _may_start(ledger, claim)
     except LedgerUnavailable:
-        logger.warning("run %s: cannot ask whether it may start; handing it back", claim["uid"])
+        logger.warning("run %s: cannot ask whether it may start: Redis is away", claim["uid"])
         may_start = False
     except Exception:
         logger.exception("run %s: cannot ask whether it may start", claim["uid"])
         may_start = False
     if not may_start:
         # An exception would not keep the body from executing: those of signal handlers are logged and
-        # dropped. An exit does,
-        # and the pool replaces this child.
+        # dropped. An exit does, and the pool replaces this child.
         raise SystemExit(0)
     retry_capture.take()
     _current = CurrentRun(

@@ -5,8 +5,7 @@ run out dies by this thread's clock alone.
 
 Invariants
   - a run is signalled only under the table's lock and only while its child has not given it back, so a child
-    that has taken the
-    next job is never hit;
+    that has taken the next job is never hit;
   - a run that was stopped has ended only when its process, and whatever that started, is dead (A2, A7).
 """
 
