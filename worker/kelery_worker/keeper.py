@@ -8,7 +8,6 @@ Invariant: a run is renewed from its claim until it is settled, and no longer.
 
 from __future__ import annotations
 
-import logging
 import secrets
 import select
 import threading
@@ -16,7 +15,7 @@ import time
 from typing import Any
 
 from kelery.doorbell import Tag
-from kelery.errors import KeleryError, LedgerError
+from kelery.errors import KeleryError, LedgerUnavailable
 from kelery.ledger import calls, sync
 from kelery.ledger.observer import LeaseObserver
 from kelery.phases import Reason
@@ -28,11 +27,10 @@ from kelery_worker.live_run import LiveRun, Step, Stop
 from kelery_worker.nudges import NudgeListener
 from kelery_worker.outage_log import OutageLog
 from kelery_worker.pool_kill import can_kill
+from kelery_worker.relayed_log import Relay, logger
 from kelery_worker.run_table import RunTable
 from kelery_worker.wakeup import Wakeup
 from kelery_worker.watcher import Watcher, let_go, take_pid
-
-logger = logging.getLogger("kelery.worker")
 
 #: Also how often timers act and leases are observed; a hand-over does not wait for it.
 TICK_SECONDS = 0.5
@@ -61,6 +59,7 @@ class Keeper:
         self._table = RunTable()
         self._claiming = Claiming(ledger, identity=self.identity)
         self._observer = LeaseObserver(stand_still=lease.stand_still)
+        self._relay = Relay()
         self._outage = OutageLog()
         self._wakeup = Wakeup()
         self._watcher = Watcher(
@@ -79,6 +78,7 @@ class Keeper:
 
     def start(self) -> None:
         """Start renewing and watching; the ledger need not be there yet."""
+        self._relay.start()
         self._guard.start()
         self._watcher.start()
         self._nudges.start()
@@ -169,7 +169,10 @@ class Keeper:
             self._thread.join(SHUTDOWN_SECONDS)
         self._watcher.stop()
         self._nudges.stop()
-        self._guard.stop()
+        if not self._thread.is_alive():
+            # Else something of our runs may be left, and the guard ends that when we are gone.
+            self._guard.stop()
+        self._relay.stop()
 
     def _stop_all(self, grace: float) -> None:
         running = self._table.all()
@@ -263,11 +266,15 @@ class Keeper:
                 continue
             try:
                 self._finish(run)
-            except LedgerError as error:
+            except LedgerUnavailable as error:
                 logger.warning("run %s: cannot settle it yet: %s", run.claim.uid, error)
                 # Each further try would cost its own time-out, and the renewals of the others wait.
                 self._settle_after = time.monotonic() + UNAVAILABLE_AGAIN_SECONDS
                 return
+            except Exception:
+                # It must not keep the others from being settled.
+                logger.exception("run %s: cannot settle it; trying again", run.claim.uid)
+                self._settle_after = time.monotonic() + UNAVAILABLE_AGAIN_SECONDS
 
     def _finish(self, run: LiveRun) -> None:
         uid, fence = run.key
@@ -289,8 +296,10 @@ class Keeper:
         logger.warning(
             "run %s: the pool has lost sight of it; watching its process %d", run.claim.uid, begun.pid
         )
-        self._table.update(run, ended=None, undispatched=False, adopted=True, returned=begun.is_staged)
-        take_pid(self._table, run, begun.pid)
+        with self._table.lock:
+            self._table.update(run, undispatched=False, adopted=True, returned=begun.is_staged)
+            take_pid(self._table, run, begun.pid)
+            self._table.update(run, ended=None)
         return True
 
     def _look_after_adopted(self) -> None:

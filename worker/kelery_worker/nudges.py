@@ -5,15 +5,11 @@ Only a push: the answer to a renewal is what stops a run, so a nudge that is los
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 
-from redis import exceptions as redis_exceptions
-
 from kelery.ledger import sync
-
-logger = logging.getLogger("kelery.worker")
+from kelery_worker.relayed_log import logger
 
 _LISTEN_SECONDS = 5.0
 _AGAIN_SECONDS = 1.0
@@ -41,7 +37,8 @@ class NudgeListener:
         while not self._stopping.is_set():
             try:
                 self._listen()
-            except (redis_exceptions.RedisError, OSError, ValueError) as error:
+            except Exception as error:
+                # Another thread may close the connections under our feet; whatever it was, listen again.
                 logger.debug("cannot listen for cancels: %s", error)
                 self._stopping.wait(_AGAIN_SECONDS)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import time
 
-logger = logging.getLogger("kelery.worker")
+from kelery_worker.relayed_log import logger
 
 _AGAIN_SECONDS = 30.0
 

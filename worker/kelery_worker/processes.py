@@ -75,13 +75,13 @@ def descendants(of: int, among: Iterable[Process]) -> set[int]:
 
 def below(child: int, *, since: int | None) -> set[tuple[int, int]]:
     """The living processes (pid, started) below pool child `child` that its current run can have started."""
+    if since is None:
+        return set()
     living = [process for process in table() if not process.is_zombie]
     pids = descendants(child, living)
-    return {
-        (process.pid, process.started)
-        for process in living
-        if process.pid in pids and since is not None and process.started >= since
-    }
+    inside = [process for process in living if process.pid in pids]
+    of_others = _of_earlier_tasks(inside, living, since=since)
+    return {(process.pid, process.started) for process in inside if process.pid not in of_others}
 
 
 def belonging(
@@ -90,27 +90,32 @@ def belonging(
     """Every living process of a run but its pool child.
 
     `since` and `until` (ticks) bound the run's time in its child: the child's process group also holds what
-    earlier tasks left and, once the run has returned, what the next one starts. A marker of another run tells
+    earlier tasks left, and once the run has returned, what the next one starts. A marker of another run tells
     likewise.
     """
+    living = [process for process in table() if not process.is_zombie]
+    group = [process for process in living if process.group == child and process.pid != child]
+    of_others = set() if since is None else _of_earlier_tasks(group, living, since=since)
+    own, any_run = f"{MARKER}={marker}".encode(), f"{MARKER}=".encode()
     found = set()
-    own = f"{MARKER}={marker}".encode()
-    any_run = f"{MARKER}=".encode()
-    for process in table():
-        if process.is_zombie or process.pid in (child, os.getpid()):
+    for process in living:
+        if process.pid in (child, os.getpid()):
             continue
-        environment = _environment(process.pid)
-        if own in environment:
+        markers = [entry for entry in _environment(process.pid).split(b"\0") if entry.startswith(any_run)]
+        began_within = since is not None and (until is None or process.started < until)
+        if own in markers:
             found.add(process.pid)
-        elif any_run in environment:
+        elif markers or process.pid in of_others:
             continue
-        elif (process.pid, process.started) in remembered:
+        elif (process.pid, process.started) in remembered or (process in group and began_within):
             found.add(process.pid)
-        elif process.group == child:
-            began_within = since is not None and process.started >= since
-            if began_within and (until is None or process.started < until):
-                found.add(process.pid)
     return found
+
+
+def _of_earlier_tasks(among: list[Process], living: list[Process], *, since: int) -> set[int]:
+    """The pids of those that began before `since`, and of whatever these have started, even if later."""
+    roots = {process.pid for process in among if process.started < since}
+    return roots.union(*(descendants(root, living) for root in roots))
 
 
 def kill_all(pids: Iterable[int]) -> None:

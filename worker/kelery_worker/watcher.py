@@ -1,7 +1,7 @@
 """The watcher: a thread that stops what must stop, notices what has died, and sweeps what that left behind.
 
-It never talks to Redis, nor to anything else that may keep it waiting: what must be dead before a lease can
-run out dies by this thread's clock alone.
+It never talks to Redis, nor waits for a log: what must be dead before a lease can run out dies by this
+thread's clock alone.
 
 Invariants
   - a run is signalled only under the table's lock and only while its child has not given it back, so a child
@@ -11,7 +11,6 @@ Invariants
 
 from __future__ import annotations
 
-import logging
 import os
 import select
 import threading
@@ -24,10 +23,9 @@ from kelery.settings import Lease
 from kelery_worker import ended_run, processes
 from kelery_worker.live_run import LiveRun, Step, Stop
 from kelery_worker.pool_kill import send_signal
+from kelery_worker.relayed_log import logger
 from kelery_worker.run_table import RunTable
 from kelery_worker.wakeup import Wakeup
-
-logger = logging.getLogger("kelery.worker")
 
 #: At the latest then it looks, should a wake-up get lost.
 LOOK_SECONDS = 0.5
@@ -148,12 +146,14 @@ def take_pid(table: RunTable, run: LiveRun, pid: int) -> None:
     if pid == os.getpid():
         # So the pool answers for a job that no child has taken.
         return
-    pidfd = processes.open_pidfd(pid)
-    known = table.update(
-        run, pid=pid, pidfd=pidfd, accepted_at=time.monotonic(), accepted_ticks=processes.ticks_now()
-    )
-    if not known:
-        let_go(pidfd)
+    with table.lock:
+        if run.pid == pid:
+            return
+        pidfd, former = processes.open_pidfd(pid), run.pidfd
+        known = table.update(
+            run, pid=pid, pidfd=pidfd, accepted_at=time.monotonic(), accepted_ticks=processes.ticks_now()
+        )
+    let_go(former if known else pidfd)
 
 
 def let_go(pidfd: int | None) -> None:

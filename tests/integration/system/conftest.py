@@ -85,12 +85,15 @@ def system(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture
-def start_operator(bare_system: System) -> Iterator[Callable[[], OperatorProcess]]:
-    """Start operators on the bare system; all are gone after the test."""
+def start_operator(bare_system: System, cluster: Cluster) -> Iterator[Callable[[], OperatorProcess]]:
+    """Start operators for the test's namespace on the bare system; all are gone after the test.
+
+    Other tests of the session leave TaskRuns behind, which an operator with an empty ledger would submit.
+    """
     started: list[OperatorProcess] = []
 
     def start() -> OperatorProcess:
-        started.append(bare_system.start_operator())
+        started.append(bare_system.start_operator(KELERY_NAMESPACES=cluster.namespace))
         return started[-1]
 
     yield start

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -267,3 +268,44 @@ def test_a_claim_of_a_record_that_is_gone_does_not_stop_the_renewals(
     time.sleep(LEASE * 1.5)
     assert probe.record(uid).phase is Phase.RUNNING
     assert not is_silent(file)
+
+
+def test_a_log_that_nobody_reads_keeps_no_lease_from_being_renewed(
+    probe: LedgerProbe, start_worker: Any, valkey_url: str, tmp_path: Path
+) -> None:
+    """A full pipe blocks whoever logs, and with it whoever else wants to."""
+    command = [sys.executable, "-m", "celery", "-A", "user_app", "worker", "-I", "kelery_worker", "-c", "2"]
+    command += ["-l", "INFO"]
+    environment = os.environ | {
+        "USERS_BROKER": valkey_url,
+        "PYTHONPATH": str(HERE),
+        "KELERY_LEASE_SECONDS": str(LEASE),
+    }
+    reader, writer = os.pipe()
+    stuck = subprocess.Popen(command, env=environment, stdout=writer, stderr=writer, cwd=tmp_path)
+    try:
+        ticking, other = tmp_path / "ticking", tmp_path / "other"
+        ticking_uid = probe.submit("users.ticks", str(ticking), 60, key="a")
+        other_uid = probe.submit("users.ticks", str(other), 60, True, key="b")
+        wait_for_line(ticking)
+        wait_for_line(other)
+        os.set_blocking(writer, False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(writer, b"x" * 512)
+        os.set_blocking(writer, True)
+        probe.cancel(other_uid, CancelMode.FORCE)
+        assert probe.wait_for(other_uid).phase is Phase.CANCELLED
+        assert is_silent(other)
+        deadline = time.monotonic() + LEASE * 1.5
+        tick = probe.ticker(stand_still=LEASE * 0.9)
+        while time.monotonic() < deadline:
+            tick()
+            time.sleep(0.1)
+        assert probe.record(ticking_uid).phase is Phase.RUNNING
+        assert not is_silent(ticking)
+    finally:
+        stuck.kill()
+        stuck.wait()
+        os.close(writer)
+        os.close(reader)

@@ -1,0 +1,46 @@
+"""Log lines of the threads that must never wait for a log.
+
+A log that is not read (a full pipe, a stalled log driver) blocks whoever writes to it, with the handler's
+lock held. Leases and kills must not stand still for that, so watcher and keeper only queue their lines, and a
+thread of its own writes them.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import queue
+
+logger = logging.getLogger("kelery.worker.threads")
+
+_STOP_SECONDS = 1.0
+
+
+class _Rewrite(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        """To wherever the worker's own lines go."""
+        logging.getLogger("kelery.worker").handle(record)
+
+
+class Relay:
+    """Between the queue and the worker's log."""
+
+    def __init__(self) -> None:
+        lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+        self._handler = logging.handlers.QueueHandler(lines)
+        self._listener = logging.handlers.QueueListener(lines, _Rewrite())
+
+    def start(self) -> None:
+        """From here on, `logger` does not wait."""
+        logger.propagate = False
+        logger.addHandler(self._handler)
+        self._listener.start()
+
+    def stop(self) -> None:
+        """Write what is queued, but do not wait long for it."""
+        thread = self._listener._thread
+        self._listener.enqueue_sentinel()
+        if thread is not None:
+            thread.join(_STOP_SECONDS)
+        logger.removeHandler(self._handler)
+        logger.propagate = True
