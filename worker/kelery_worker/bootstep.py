@@ -13,9 +13,8 @@ from typing import Any
 from celery import bootsteps, signals
 
 from kelery import settings
-from kelery.errors import SettingsError
 from kelery.ledger import sync
-from kelery_worker import keeper_access
+from kelery_worker import app_settings, keeper_access
 from kelery_worker.keeper import Keeper
 
 
@@ -26,13 +25,7 @@ class KeeperStep(bootsteps.StartStopStep):
 
     def start(self, parent: Any) -> None:
         """Connect to the ledger and start renewing; raises SettingsError if the broker is no Redis."""
-        conf = parent.app.conf
-        if conf.broker_use_ssl and not os.environ.get("KELERY_REDIS_URL"):
-            raise SettingsError(
-                "the Celery app sets broker_use_ssl, which the ledger's connection does not know: set "
-                "KELERY_REDIS_URL, rediss://host:port/db?ssl_ca_certs=FILE"
-            )
-        chosen = settings.for_worker(os.environ, broker_url=conf.broker_read_url or conf.broker_url)
+        chosen = app_settings.of_app(parent.app)
         timeout = min(1.0, chosen.lease.seconds / 15)
         client = sync.connect(chosen.redis_url, timeout_seconds=timeout, client_name="kelery-worker")
         keeper = Keeper(

@@ -18,11 +18,11 @@ from typing import Any
 from celery import current_app, signals, states
 from kombu.utils import json as celery_json
 
-from kelery import doorbell, settings
+from kelery import doorbell
 from kelery.errors import LedgerError, LedgerUnavailable
 from kelery.ledger import calls, sync
 from kelery.ledger.messages import Outcome
-from kelery_worker import inherited_sockets, outcomes, processes, retry_capture
+from kelery_worker import app_settings, inherited_sockets, outcomes, processes, retry_capture
 from kelery_worker.request import CLAIM_FIELD
 
 logger = logging.getLogger("kelery.worker")
@@ -42,7 +42,6 @@ class CurrentRun:
 
     uid: str
     fence: int
-    attempt: int
     task: str
     queue: str
     ledger: sync.Ledger
@@ -117,7 +116,7 @@ def _settle_in(**_: Any) -> None:
     # What a task forks without exec carries no marker; its process group tells whose it is.
     with suppress(OSError):
         os.setpgid(0, 0)
-    inherited_sockets.let_go(_settings(current_app).redis_url)
+    inherited_sockets.let_go(app_settings.of_app(current_app).redis_url)
 
 
 def _before(task_id: str, task: Any, **_: Any) -> None:
@@ -145,7 +144,6 @@ def _before(task_id: str, task: Any, **_: Any) -> None:
     _current = CurrentRun(
         uid=claim["uid"],
         fence=claim["fence"],
-        attempt=claim["attempt"],
         task=task.name,
         queue=(task.request.delivery_info or {}).get("routing_key") or "celery",
         ledger=ledger,
@@ -258,11 +256,7 @@ def _connected(app: Any) -> sync.Ledger:
     """This child's own connection; one made before the fork belongs to the main process."""
     global _ledger, _ledger_pid
     if _ledger is None or _ledger_pid != os.getpid():
-        chosen = _settings(app)
+        chosen = app_settings.of_app(app)
         client = sync.connect(chosen.redis_url, timeout_seconds=_TIMEOUT_SECONDS, client_name="kelery-task")
         _ledger, _ledger_pid = sync.Ledger(client, prefix=chosen.prefix), os.getpid()
     return _ledger
-
-
-def _settings(app: Any) -> settings.LedgerSettings:
-    return settings.for_worker(os.environ, broker_url=app.conf.broker_read_url or app.conf.broker_url)

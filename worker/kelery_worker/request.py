@@ -25,7 +25,7 @@ from kelery_worker.live_run import LiveRun
 
 logger = logging.getLogger("kelery.worker")
 
-#: In the request dict that goes to the child: {"uid", "fence", "attempt", "worker_nonce"}.
+#: In the request dict that goes to the child: {"uid", "fence", "worker_nonce"}.
 CLAIM_FIELD = "kelery_claim"
 
 #: What Celery reports itself, while the process is still ending or for one that is gone.
@@ -87,7 +87,6 @@ class RunRequest(_Request):  # type: ignore[misc]
         self._request_dict[CLAIM_FIELD] = {
             "uid": claim.uid,
             "fence": claim.fence,
-            "attempt": claim.attempt,
             "worker_nonce": keeper.nonce,
         }
         return True
