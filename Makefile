@@ -1,7 +1,6 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-PACKAGES := core worker operator dev tests
 
 .PHONY: help
 help: ## Show what there is to do

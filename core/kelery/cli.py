@@ -21,6 +21,7 @@ _DISTRIBUTION = "kelery"
 _IMPORT_NAMES = {"pyyaml": "yaml"}
 #: Said without asking the commands, for that would import them.
 _PURPOSES = {
+    "api": "Run the gateway.",
     "dev": "Run the whole stack on this machine.",
     "operator": "Run the operator.",
     "version": "Print the version.",

@@ -17,6 +17,9 @@ from kelery.phases import Phase, Reason
 ADMITTED, STARTED, FINISHED, SUCCEEDED = "Admitted", "Started", "Finished", "Succeeded"
 
 _LONGEST_MESSAGE = 2048
+_LONGEST_CANCEL_MESSAGE = 512
+#: Somebody may have said why.
+_ASKED_FOR = (Reason.CANCELLED_BY_USER.value, Reason.DELETED.value)
 
 #: What to tell about a reason; `{queue}` is the run's.
 _ADVICE = {
@@ -42,7 +45,7 @@ _ADVICE = {
     Reason.LEDGER_UNAVAILABLE: "the ledger cannot be reached; check Redis and KELERY_REDIS_URL",
     Reason.CANCELLED_BY_USER: "it was asked to stop",
     Reason.SUPERSEDED: "a newer run of its key takes its place",
-    Reason.DELETED: "its TaskRun was deleted",
+    Reason.DELETED: "it was deleted",
     Reason.CANCELLED_AT_CREATE: "spec.cancel was set when it was created; create it without, to run it",
 }
 
@@ -59,7 +62,7 @@ class _Condition:
 
 def conditions_of(record: Record, *, previous: Any, started: int | None) -> list[dict[str, Any]]:
     """The conditions that follow from a record; `started` is the first start, None if there was none."""
-    reason, message = boundedtext.reason(record.reason), _advice(record.reason, queue=record.queue)
+    reason, message = boundedtext.reason(record.reason), _message(record)
     queued = record.queued_at or 0
     ended = record.finished_at or queued
     admitted = _first_known(record.admitted_at, started)
@@ -136,6 +139,14 @@ def _transitions(previous: Any) -> dict[tuple[str, str], str]:
         if isinstance(type_, str) and isinstance(status, str) and since:
             known[type_, status] = since
     return known
+
+
+def _message(record: Record) -> str:
+    advice = _advice(record.reason, queue=record.queue)
+    if record.reason not in _ASKED_FOR:
+        return advice
+    why = boundedtext.line(record.cancel_message, longest=_LONGEST_CANCEL_MESSAGE).strip()
+    return f"{advice}: {why}" if why else advice
 
 
 def _advice(reason: str, *, queue: str) -> str:

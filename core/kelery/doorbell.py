@@ -1,8 +1,8 @@
 """The Celery message of a run (protocol 2), cut where the ledger writes its delivery tag.
 
 The message is only a doorbell: it may be lost or doubled, and the claim tells. Its delivery tag is
-"<uid>:<attempt>:<push>", so a late copy that rings for an older attempt is told apart from the one that
-counts.
+"<uid>:<attempt>:<push>", so a late copy that rings for an older attempt, or for a purged
+run of the same uid, is told apart from the one that counts.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ class Doorbell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tag:
-    """What a delivery tag says: which attempt of which run it rings for."""
+    """What a delivery tag says: which attempt of which run it rings for, and its place among all messages."""
 
     uid: str
     attempt: int
+    push: int
 
 
 def make(
@@ -97,4 +98,4 @@ def read_tag(delivery_tag: str) -> Tag | None:
     attempt, _, push = rest.partition(":")
     if not (uid and attempt.isdigit() and push.isdigit()):
         return None
-    return Tag(uid=uid, attempt=int(attempt))
+    return Tag(uid=uid, attempt=int(attempt), push=int(push))

@@ -1,6 +1,8 @@
 """Reads typed fields out of JSON that a user wrote; a refusal names its path and what to give instead.
 
-`null` is read as absent, as the API server reads it for fields that are not nullable.
+Nothing is raised while reading: a field that is refused reads as absent and its problem is kept, so that all
+of them can be told at once. What was read counts only after `refuse_if_any`. `null` is read as absent, as the
+API server reads it for fields that are not nullable.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import unicodedata
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from kelery.errors import InvalidInput
+from kelery.errors import FieldFault, FieldPath, InvalidInput
 
 #: Separators, control, format, private and broken characters have no place in a name.
 _UNFIT_FOR_NAMES = ("Z", "Cc", "Cf", "Co", "Cs")
@@ -19,22 +21,52 @@ _UNFIT_FOR_NAMES = ("Z", "Cc", "Cf", "Co", "Cs")
 class FieldReader:
     """One JSON object at `path`; anything in it that is not in `fields` is refused."""
 
-    def __init__(self, value: Any, *, path: str, fields: Collection[str]) -> None:
-        if not isinstance(value, Mapping):
-            raise InvalidInput(path, f"must be an object, not {json_type(value)}")
-        unknown = sorted(str(name) for name in value if name not in fields)
-        if unknown:
-            raise InvalidInput(f"{path}.{unknown[0]}", f"unknown field; {path} has {', '.join(fields)}")
-        self._values = value
+    def __init__(
+        self,
+        value: Any,
+        *,
+        path: FieldPath,
+        fields: Collection[str],
+        problems: list[FieldFault] | None = None,
+    ) -> None:
         self._path = path
+        self._problems: list[FieldFault] = [] if problems is None else problems
+        self._is_object = isinstance(value, Mapping)
+        self._values: Mapping[Any, Any] = value if isinstance(value, Mapping) else {}
+        if not self._is_object:
+            self._refuse_value(path, f"must be an object, not {json_type(value)}")
+        for unknown in sorted(str(name) for name in self._values if name not in fields):
+            self.refuse(unknown, f"unknown field; choose from {', '.join(fields)}")
 
-    def path(self, name: str) -> str:
-        """The field's path, as the user wrote it."""
-        return f"{self._path}.{name}"
+    def has_refused(self, name: str) -> bool:
+        """Whether the field was read and refused."""
+        return any(problem.path == (*self._path, name) for problem in self._problems)
+
+    def refuse(self, name: str, problem: str) -> None:
+        """Keep a problem of the field."""
+        self._refuse_value((*self._path, name), problem)
+
+    def refuse_if_any(self) -> None:
+        """Raise InvalidInput with everything that was refused, if anything was."""
+        if self._problems:
+            first, *further = self._problems
+            raise InvalidInput(first.path, first.problem, further=further)
 
     def get(self, name: str) -> Any:
         """The field as it is; None if absent."""
         return self._values.get(name)
+
+    def require(self, name: str, hint: str) -> None:
+        """Refuse the object if it lacks the field."""
+        if self._is_object and self.get(name) is None:
+            self.refuse(name, f"is missing; {hint}")
+
+    def object(self, name: str, *, fields: Collection[str]) -> FieldReader | None:
+        """The reader of an object in this one; None if absent."""
+        value = self.get(name)
+        if value is None:
+            return None
+        return FieldReader(value, path=(*self._path, name), fields=fields, problems=self._problems)
 
     def integer(self, name: str, *, least: int, most: int) -> int | None:
         """A whole number within bounds; None if absent."""
@@ -44,12 +76,12 @@ class FieldReader:
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
-            raise InvalidInput(
-                self.path(name), f"must be an integer, not {json_type(value)}; give {least} to {most}"
-            )
-        if not least <= value <= most:
-            raise InvalidInput(self.path(name), f"{_shown(value)} is out of range; give {least} to {most}")
-        return value
+            self.refuse(name, f"must be an integer, not {json_type(value)}; give {least} to {most}")
+        elif not least <= value <= most:
+            self.refuse(name, f"{_shown(value)} is out of range; give {least} to {most}")
+        else:
+            return value
+        return None
 
     def text(self, name: str, *, longest: int) -> str | None:
         """A string that is not empty; None if absent."""
@@ -57,41 +89,59 @@ class FieldReader:
         if value is None:
             return None
         if not isinstance(value, str):
-            raise InvalidInput(self.path(name), f"must be a string, not {json_type(value)}")
-        if not 1 <= len(value) <= longest:
-            raise InvalidInput(self.path(name), f"is {len(value)} characters long; give 1 to {longest}")
-        return value
+            self.refuse(name, f"must be a string, not {json_type(value)}")
+        elif not 1 <= len(value) <= longest:
+            self.refuse(name, f"is {len(value)} characters long; give 1 to {longest}")
+        else:
+            return value
+        return None
 
     def name(self, name: str, *, longest: int) -> str | None:
         """A string without whitespace, control or invisible characters; None if absent."""
         value = self.text(name, longest=longest)
         if value is not None and any(_is_unfit(character) for character in value):
-            raise InvalidInput(self.path(name), "must not have whitespace, control or invisible characters")
+            self.refuse(name, "must not have whitespace, control or invisible characters")
+            return None
         return value
 
     def matching(self, name: str, *, longest: int, pattern: re.Pattern[str], allowed: str) -> str | None:
         """A string of a given form; None if absent."""
         value = self.text(name, longest=longest)
         if value is not None and not pattern.fullmatch(value):
-            raise InvalidInput(self.path(name), f"may have {allowed}")
+            self.refuse(name, f"may have {allowed}")
+            return None
         return value
 
     def choice(self, name: str, *, options: Collection[str]) -> str | None:
         """One of a few words; None if absent."""
         value = self.get(name)
-        if value is None:
+        return None if value is None else self._one_of(value, path=(*self._path, name), options=options)
+
+    def words(self, name: str, *, options: Collection[str]) -> list[str] | None:
+        """Some of a few words, at least one and each once; None if absent."""
+        items = self.items(name, most=len(options))
+        if items is None:
             return None
-        return self.one_of(value, path=self.path(name), options=options)
+        path = (*self._path, name)
+        if not items:
+            self._refuse_value(path, f"is empty; give one or more of {', '.join(options)}")
+        words = [self._one_of(item, path=(*path, index), options=options) for index, item in enumerate(items)]
+        for option in options:
+            if words.count(option) > 1:
+                again = words.index(option, words.index(option) + 1)
+                self._refuse_value((*path, again), f"{option} stands there already; give each once")
+        return [word for word in words if word is not None]
 
     def items(self, name: str, *, most: int) -> list[Any] | None:
-        """A list; None if absent."""
+        """A list; None if absent. Of one that is too long, the items can still be judged."""
         value = self.get(name)
         if value is None:
             return None
         if not isinstance(value, (list, tuple)):
-            raise InvalidInput(self.path(name), f"must be a list, not {json_type(value)}")
+            self.refuse(name, f"must be a list, not {json_type(value)}")
+            return None
         if len(value) > most:
-            raise InvalidInput(self.path(name), f"has {len(value)} items; give at most {most}")
+            self.refuse(name, f"has {len(value)} items; give at most {most}")
         return list(value)
 
     def mapping(self, name: str, *, most: int) -> dict[str, Any] | None:
@@ -100,17 +150,20 @@ class FieldReader:
         if value is None:
             return None
         if not isinstance(value, Mapping) or any(not isinstance(key, str) for key in value):
-            raise InvalidInput(self.path(name), f"must be an object, not {json_type(value)}")
+            self.refuse(name, f"must be an object, not {json_type(value)}")
+            return None
         if len(value) > most:
-            raise InvalidInput(self.path(name), f"has {len(value)} entries; give at most {most}")
+            self.refuse(name, f"has {len(value)} entries; give at most {most}")
         return dict(value)
 
-    @staticmethod
-    def one_of(value: Any, *, path: str, options: Collection[str]) -> str:
-        """`value` if it is one of `options`."""
-        if not isinstance(value, str) or value not in options:
-            raise InvalidInput(path, f"{_shown(value)} is unknown; give {', '.join(options)}")
-        return value
+    def _one_of(self, value: Any, *, path: FieldPath, options: Collection[str]) -> str | None:
+        if isinstance(value, str) and value in options:
+            return value
+        self._refuse_value(path, f"{_shown(value)} is unknown; give {', '.join(options)}")
+        return None
+
+    def _refuse_value(self, path: FieldPath, problem: str) -> None:
+        self._problems.append(FieldFault(path=path, problem=problem))
 
 
 def is_name(value: Any, *, longest: int) -> bool:

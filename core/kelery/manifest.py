@@ -104,26 +104,27 @@ def parse_task_run(body: Mapping[str, Any]) -> TaskRun:
 
 
 def parse_spec(spec: Mapping[str, Any]) -> RunSpec:
-    """The model of a `.spec`; InvalidInput names the field by its path."""
+    """The model of a `.spec`; InvalidInput names every bad field, SpecTooLarge only what is too large."""
     _refuse_too_large(spec)
-    fields = FieldReader(spec, path="spec", fields=_SPEC_FIELDS)
-    task = fields.name("task", longest=_LONGEST_TASK)
-    if task is None:
-        raise InvalidInput("spec.task", "is missing; give the registered name of a Celery task")
+    fields = FieldReader(spec, path=("spec",), fields=_SPEC_FIELDS)
+    fields.require("task", "give the registered name of a Celery task")
     cancel = fields.choice("cancel", options=[mode.value for mode in CancelMode])
-    return RunSpec(
-        task=task,
+    # A field that was refused reads as absent, so nothing of this counts before nothing was refused.
+    parsed = RunSpec(
+        task=fields.name("task", longest=_LONGEST_TASK) or "",
         args=tuple(fields.items("args", most=_MOST_ARGUMENTS) or ()),
         kwargs=fields.mapping("kwargs", most=_MOST_ARGUMENTS) or {},
         queue=fields.name("queue", longest=_LONGEST_QUEUE),
         priority=_or(fields.integer("priority", least=-1000, most=1000), 0),
-        concurrency=_parse_concurrency(fields.get("concurrency")),
+        concurrency=_parse_concurrency(fields.object("concurrency", fields=_CONCURRENCY_FIELDS)),
         timeout_seconds=fields.integer("timeoutSeconds", least=1, most=_THIRTY_DAYS),
-        retry=_parse_retry(fields.get("retry")),
+        retry=_parse_retry(fields.object("retry", fields=_RETRY_FIELDS)),
         cancel=CancelMode(cancel) if cancel else None,
         cancel_grace_period_seconds=_or(fields.integer("cancelGracePeriodSeconds", least=0, most=3600), 30),
         ttl_seconds_after_finished=fields.integer("ttlSecondsAfterFinished", least=0, most=_MOST_INT32),
     )
+    fields.refuse_if_any()
+    return parsed
 
 
 def render_spec(spec: RunSpec) -> dict[str, Any]:
@@ -232,19 +233,15 @@ def _refuse_too_large(spec: Any) -> None:
         )
 
 
-def _parse_concurrency(value: Any) -> Concurrency | None:
-    if value is None:
+def _parse_concurrency(fields: FieldReader | None) -> Concurrency | None:
+    if fields is None:
         return None
-    fields = FieldReader(value, path="spec.concurrency", fields=_CONCURRENCY_FIELDS)
     allowed = "letters, digits and -._:/@, and must begin and end with a letter or a digit"
+    fields.require("key", "runs of one namespace with the same key share its slots")
     key = fields.matching("key", longest=_LONGEST_KEY, pattern=_KEY, allowed=allowed)
-    if key is None:
-        raise InvalidInput(
-            "spec.concurrency.key", "is missing; runs of one namespace with the same key share its slots"
-        )
     policy = fields.choice("policy", options=[policy.value for policy in Policy])
     return Concurrency(
-        key=key,
+        key=key or "",
         limit=_or(fields.integer("limit", least=1, most=1000), 1),
         policy=Policy(policy or Policy.QUEUE),
         max_queue_seconds=fields.integer("maxQueueSeconds", least=1, most=_THIRTY_DAYS),
@@ -262,39 +259,23 @@ def _render_concurrency(concurrency: Concurrency | None) -> dict[str, Any] | Non
     )
 
 
-def _parse_retry(value: Any) -> Retry | None:
-    if value is None:
+def _parse_retry(fields: FieldReader | None) -> Retry | None:
+    if fields is None:
         return None
-    fields = FieldReader(value, path="spec.retry", fields=_RETRY_FIELDS)
+    fields.require("maxAttempts", "give 1 to 100")
     attempts = fields.integer("maxAttempts", least=1, most=100)
-    if attempts is None:
-        raise InvalidInput("spec.retry.maxAttempts", "is missing; give 1 to 100")
     backoff = _or(fields.integer("backoffSeconds", least=0, most=_ONE_DAY), 5)
     longest = _or(fields.integer("maxBackoffSeconds", least=0, most=_ONE_DAY), 300)
-    if longest < backoff:
-        problem = f"is {longest}, less than backoffSeconds; give at least {backoff}"
-        raise InvalidInput("spec.retry.maxBackoffSeconds", problem)
+    reasons = fields.words("reasons", options=[reason.value for reason in RETRYABLE_REASONS])
+    are_known = not (fields.has_refused("backoffSeconds") or fields.has_refused("maxBackoffSeconds"))
+    if are_known and longest < backoff:
+        fields.refuse("maxBackoffSeconds", f"is {longest}, less than backoffSeconds; give at least {backoff}")
     return Retry(
-        max_attempts=attempts,
+        max_attempts=_or(attempts, 1),
         backoff_seconds=backoff,
         max_backoff_seconds=longest,
-        reasons=_parse_reasons(fields),
+        reasons=RETRYABLE_REASONS if reasons is None else tuple(Reason(word) for word in reasons),
     )
-
-
-def _parse_reasons(fields: FieldReader) -> tuple[Reason, ...]:
-    options = [reason.value for reason in RETRYABLE_REASONS]
-    words = fields.items("reasons", most=len(options))
-    if words is None:
-        return RETRYABLE_REASONS
-    path = fields.path("reasons")
-    reasons = tuple(
-        Reason(FieldReader.one_of(word, path=f"{path}[{index}]", options=options))
-        for index, word in enumerate(words)
-    )
-    if not reasons or len(set(reasons)) < len(reasons):
-        raise InvalidInput(path, f"give one or more of {', '.join(options)}, each once")
-    return reasons
 
 
 def _render_retry(retry: Retry | None) -> dict[str, Any] | None:

@@ -141,6 +141,8 @@ class Record:
     #: "", "graceful" or "force".
     cancel: str
     cancel_reason: str
+    #: What who cancelled it had to say; "" if nothing.
+    cancel_message: str
     #: {"current", "total", "message"}
     progress_json: str
     #: {"type", "message", "traceback"}
@@ -155,3 +157,53 @@ class Record:
     attempts: tuple[Attempt, ...]
     #: Names of up to five holders, while it waits.
     held_by: tuple[str, ...]
+    #: Who submitted it through the gateway; "" if nobody was asked.
+    requester: str
+    #: Deleted through the gateway: out of sight, though it may still be on its way out.
+    is_deleted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """One change of a run's phase or reason; `at` is microseconds since the epoch."""
+
+    rev: int
+    phase: Phase
+    reason: str
+    attempt: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brief:
+    """What lists are filtered by; all of it stands in the run's `Record` too."""
+
+    uid: str
+    name: str
+    phase: Phase
+    reason: str
+    task: str
+    #: Scoped, or "".
+    key: str
+    #: When it was submitted and when it got its slot, microseconds since the epoch.
+    queued_at: int
+    admitted_at: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueUse:
+    """A Celery queue: its messages (plain Celery ones included), and Kelery's runs of it with a worker."""
+
+    queue: str
+    messages: int
+    running: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerPresence:
+    """A worker as it last spoke of itself; `claims` are the uids of the runs that it has."""
+
+    worker: str
+    info_json: str
+    silent_seconds: float
+    claims: tuple[str, ...]

@@ -6,25 +6,29 @@ Inside Kelery a moment is whole microseconds since the epoch, by the clock of th
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+#: The moment zero.
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _LONGEST = 40
 
 
+@lru_cache(maxsize=256)
 def precise(microseconds: int) -> str:
     """To the microsecond, UTC."""
-    return (_EPOCH + timedelta(microseconds=microseconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return (EPOCH + timedelta(microseconds=microseconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+@lru_cache(maxsize=256)
 def whole(microseconds: int) -> str:
     """Whole seconds, UTC, as Kubernetes' own times are."""
-    return (_EPOCH + timedelta(microseconds=microseconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (EPOCH + timedelta(microseconds=microseconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def of(moment: datetime) -> int:
     """The moment of an aware datetime."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 def parse(value: Any) -> int | None:

@@ -115,7 +115,10 @@ def _redis_url(environ: Mapping[str, str], names: tuple[str, ...], *, broker_url
             continue
         if urlsplit(url).scheme not in _REDIS_SCHEMES:
             kinds = ", ".join(f"{scheme}://" for scheme in _REDIS_SCHEMES)
-            raise SettingsError(f"{source} must be the Redis that Celery's messages go through ({kinds})")
+            raise SettingsError(
+                f"{source} must be the URL of the Redis that Celery's messages go through ({kinds}), such as"
+                " redis://localhost:6379/0"
+            )
         return url
     raise SettingsError(f"set {' or '.join(names)} to the Redis that Celery's messages go through")
 

@@ -10,21 +10,21 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from typing import Any
 
+from kelery.cluster.credentials import Credentials
+from kelery.cluster.session import KubeError
 from kelery.errors import SettingsError
 from kelery.ledger import aio
+from kelery.ledger.timekeeper import Timekeeper
 from kelery_operator import handlers
 from kelery_operator.cache import Cache
-from kelery_operator.credentials import Credentials
 from kelery_operator.events import EventFollower
 from kelery_operator.expiry import Expiry
 from kelery_operator.health import HealthServer
 from kelery_operator.heartbeat import Heartbeat
 from kelery_operator.intake import Intake
-from kelery_operator.keeper import Keeper
-from kelery_operator.kube import KubeApi, KubeError
+from kelery_operator.kube import KubeApi
 from kelery_operator.looks import LOOKERS, Looks
 from kelery_operator.metrics import Metrics
 from kelery_operator.positions import Positions
@@ -37,6 +37,7 @@ from kelery_operator.writer import StatusWriter
 logger = logging.getLogger(__name__)
 
 _REDIS_TIMEOUT_SECONDS = 5.0
+_CANCELS = 5
 _DRAIN_SECONDS = 5.0
 _WAIT_SECONDS = 1.0
 
@@ -135,8 +136,10 @@ class Operator:
         self._start("resync", resync.run())
         self._start("expiry", expiry.run())
         self._start("sweep", expiry.run_sweep())
-        stand_still = settings.ledger.lease.stand_still
-        self._start("keeper", Keeper(ledger, stand_still=stand_still, metrics=metrics).run())
+        keeper = Timekeeper(
+            ledger, stand_still=settings.ledger.lease.stand_still, on_reclaim=self._count_reclaim
+        )
+        self._start("keeper", keeper.run())
         for number in range(LOOKERS):
             self._start(f"look-{number}", looks.run())
         watch = handlers.watch(
@@ -144,6 +147,9 @@ class Operator:
         )
         self._start("watch", watch)
         logger.info("watching TaskRuns", extra={"cluster": cluster, "taskruns": len(cache)})
+
+    def _count_reclaim(self, taken: bool) -> None:
+        self._metrics.reclaims.labels("taken" if taken else "moved").inc()
 
     def _watching(self) -> None:
         self._synced = True
@@ -208,9 +214,7 @@ class Operator:
         logger.info("stopping")
         for task, name in list(self._parts.items()):
             if name != "watch":
-                task.cancel()
-                with suppress(asyncio.CancelledError, Exception):
-                    await task
+                await _end(task)
         self._writer.listener = None
         if not await self._writer.drain(seconds=_DRAIN_SECONDS):
             logger.warning("stopping with unsent statuses", extra={"unsent": self._writer.unsent()})
@@ -220,3 +224,13 @@ class Operator:
             task.cancel()
         if self._parts:
             await asyncio.wait(self._parts, timeout=3)
+
+
+async def _end(task: asyncio.Task[Any]) -> None:
+    """Cancel it until it ends: asyncio.wait_for of Python 3.11, which redis-py uses, may lose a cancel."""
+    for _ in range(_CANCELS):
+        task.cancel()
+        await asyncio.wait({task}, timeout=1)
+        if task.done():
+            return
+    logger.warning("a part of the operator does not end", extra={"part": task.get_name()})

@@ -62,6 +62,9 @@ class Situation:
     default_ttl_seconds: int
 
 
+_DELETED = Cancel(mode=CancelMode.GRACEFUL, reason=Reason.DELETED)
+
+
 def decide(situation: Situation, *, now: datetime) -> tuple[Action, ...]:
     """The actions, in order; none if all is as it should be."""
     match situation.presence:
@@ -82,10 +85,9 @@ def _about_gone(situation: Situation) -> tuple[Action, ...]:
     if record is None or record.origin != KIND:
         return (Forget(),)
     if record.phase.is_final:
-        return (Acknowledge(retain_seconds=RETAIN_MARGIN_SECONDS), Forget())
-    if record.cancel:
-        return ()
-    return (Cancel(mode=CancelMode.GRACEFUL, reason=Reason.DELETED),)
+        # There is nothing to cancel; but what kubectl shows no more, the gateway is not to list either.
+        return (_DELETED, Acknowledge(retain_seconds=RETAIN_MARGIN_SECONDS), Forget())
+    return () if record.cancel else (_DELETED,)
 
 
 def _about_present(situation: Situation, *, seen: Seen, now: datetime) -> tuple[Action, ...]:

@@ -14,13 +14,14 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kelery.cluster.session import KubeError
 from kelery.errors import LedgerError
 from kelery.ledger import calls
 from kelery.ledger.aio import Ledger
 from kelery.manifest import Identity
 from kelery.phases import FINAL_PHASES
 from kelery_operator.decide import effective_ttl
-from kelery_operator.kube import KubeApi, KubeError
+from kelery_operator.kube import KubeApi
 from kelery_operator.metrics import Metrics
 from kelery_operator.seen import Seen, completed_at, look_at
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import kopf
 
+from kelery.cluster.credentials import Credentials
 from kelery.manifest import GROUP, PLURAL, VERSION
-from kelery_operator.credentials import Credentials
 from kelery_operator.intake import Intake
 from kelery_operator.resync import UNFINISHED
 

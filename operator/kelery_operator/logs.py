@@ -1,53 +1,13 @@
-"""Logs as JSON lines or as text. What a message is about stands in fields beside it; args and results never
-do.
-"""
+"""The operator's logs: Kelery's own, without kopf's chatter."""
 
 from __future__ import annotations
 
-import json
-import logging
-import sys
-from datetime import UTC, datetime
+from kelery import logs
 
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+#: kopf tells of its handlers' every success, which nobody needs.
+_NOISY = ("kopf.objects", "kopf.activities", "aiohttp.access", "kopf._core.engines.activities")
 
 
-class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        moment = datetime.fromtimestamp(record.created, tz=UTC)
-        line: dict[str, object] = {
-            "time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-            **_fields(record),
-        }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
-
-
-class TextFormatter(logging.Formatter):
-    """A line for people, fields at its end."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
-        return super().format(record) + fields
-
-
-def set_up(log_format: str, *, level: int = logging.INFO) -> None:
-    """Log to stderr; kopf tells of its handlers' every success, which nobody needs."""
-    handler = logging.StreamHandler(sys.stderr)
-    text = TextFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
-    handler.setFormatter(JsonFormatter() if log_format == "json" else text)
-    logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("kopf.objects", "kopf.activities", "aiohttp.access", "kopf._core.engines.activities"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-
-
-def _fields(record: logging.LogRecord) -> dict[str, object]:
-    known = {name: value for name, value in vars(record).items() if name not in _STANDARD}
-    # kopf attaches whole objects to its records.
-    return {name: value for name, value in known.items() if isinstance(value, (str, int, float))}
+def set_up(log_format: str) -> None:
+    """Log to stderr."""
+    logs.set_up(log_format, only_warnings_of=_NOISY)

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from kelery import manifest
+from kelery.cluster.session import KubeError
 from kelery.manifest import Identity
 from kelery_operator.cache import Cache
-from kelery_operator.kube import KubeError
 from kelery_operator.metrics import Metrics
 from kelery_operator.workqueue import WorkQueue
 

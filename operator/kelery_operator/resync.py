@@ -13,13 +13,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from kelery import manifest
+from kelery.cluster.session import KubeError
 from kelery.errors import LedgerError
 from kelery.ledger import calls
 from kelery.ledger.aio import Ledger
 from kelery.manifest import KIND, Identity
 from kelery.phases import FINAL_PHASES
 from kelery_operator.cache import Cache
-from kelery_operator.kube import KubeApi, KubeError
+from kelery_operator.kube import KubeApi
 from kelery_operator.looks import Looks
 from kelery_operator.metrics import Metrics
 from kelery_operator.workqueue import WorkQueue
@@ -75,7 +76,8 @@ class Resync:
         pause = self._every_seconds
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._wanted.wait()
             self._wanted.clear()
             good = await self._try()
             pause = self._every_seconds if good else min(_FIRST_PAUSE * 5, self._every_seconds)

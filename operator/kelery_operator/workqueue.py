@@ -76,7 +76,8 @@ class WorkQueue:
             if self._delayed:
                 pause = max(0.0, self._delayed[0][0] - self._clock())
             try:
-                await asyncio.wait_for(self._changed.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._changed.wait()
             except TimeoutError:
                 continue
 

@@ -15,10 +15,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
+from kelery.cluster.session import Answer, KubeError
 from kelery.manifest import Identity
 from kelery_operator.actions import WriteStatus
 from kelery_operator.coalescer import Coalescer, Write
-from kelery_operator.kube import Answer, KubeError
 from kelery_operator.metrics import Metrics
 from kelery_operator.seen import version_of
 
@@ -115,7 +115,8 @@ class StatusWriter:
                 task.add_done_callback(self._sent)
         self._metrics.unsent.set(self._coalescer.unsent())
         try:
-            await asyncio.wait_for(self._wake.wait(), self._pause(longest))
+            async with asyncio.timeout(self._pause(longest)):
+                await self._wake.wait()
         except TimeoutError:
             return
 

@@ -15,12 +15,15 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PLAIN_FOLDERS = ("api", "core", "dev", "operator", "tests", "worker")
-PACKAGES = ("core", "dev", "operator", "worker")
+PACKAGES = ("api", "core", "dev", "operator", "worker")
 INJECTED = ("core", "worker")
+#: Copied along with the core, but only operator and gateway import it: they bring aiohttp and a YAML parser.
+NEVER_IMPORTED_THERE = Path("core/kelery/cluster")
 #: What Celery itself needs is there wherever Celery is.
 BESIDE_CELERY = {"billiard", "celery", "click", "kombu", "redis"}
 
 MODULES = [path.relative_to(ROOT) for folder in INJECTED for path in (ROOT / folder).rglob("*.py")]
+BESIDE_USERS_CODE = [path for path in MODULES if not path.is_relative_to(NEVER_IMPORTED_THERE)]
 
 REFUSING = '''
 import importlib.abc, pathlib, sys
@@ -50,9 +53,7 @@ def test_the_standard_library_is_not_shadowed_from_the_checkout() -> None:
     assert not Path(ran.stdout.strip()).is_relative_to(ROOT / "operator")
 
 
-@pytest.mark.parametrize(
-    "path", [path for folder in INJECTED for path in (ROOT / folder).rglob("*.py")], ids=str
-)
+@pytest.mark.parametrize("path", MODULES, ids=str)
 def test_what_is_injected_keeps_to_python_3_10(path: Path) -> None:
     source = (ROOT / path).read_text()
     ast.parse(source, filename=str(path), feature_version=(3, 10))
@@ -60,12 +61,32 @@ def test_what_is_injected_keeps_to_python_3_10(path: Path) -> None:
     assert not newer & set(_names(ast.parse(source)))
 
 
-@pytest.mark.parametrize(
-    "path", [path for folder in INJECTED for path in (ROOT / folder).rglob("*.py")], ids=str
-)
+@pytest.mark.parametrize("path", BESIDE_USERS_CODE, ids=str)
 def test_what_is_injected_imports_only_what_is_there_beside_celery(path: Path) -> None:
     allowed = BESIDE_CELERY | {"kelery", "kelery_worker"} | sys.stdlib_module_names
-    assert set(_imported(ast.parse((ROOT / path).read_text()))) <= allowed
+    assert {name.partition(".")[0] for name in _imported(ast.parse((ROOT / path).read_text()))} <= allowed
+
+
+@pytest.mark.parametrize("path", BESIDE_USERS_CODE, ids=str)
+def test_what_is_injected_never_imports_what_reaches_the_api_server(path: Path) -> None:
+    imported = _imported(ast.parse((ROOT / path).read_text()))
+    assert [name for name in imported if f"{name}.".startswith("kelery.cluster.")] == []
+
+
+def test_what_reaches_the_api_server_is_left_alone_by_the_plug_in() -> None:
+    modules = [".".join(path.with_suffix("").parts[1:]) for path in BESIDE_USERS_CODE]
+    plain = [name.removesuffix(".__init__") for name in modules if not name.endswith("__main__")]
+    assert {"kelery_worker", "kelery_worker.plugin", "kelery.ledger.sync"} <= set(plain)
+    ran = _import_refusing_the_rest(
+        *plain, then="print([m for m in sys.modules if m.startswith('kelery.cluster')])"
+    )
+    assert (ran.returncode, ran.stdout.strip()) == (0, "[]"), ran.stderr
+
+
+def test_what_reaches_the_api_server_could_not_be_imported_there() -> None:
+    ran = _import_refusing_the_rest("kelery.cluster.session")
+    assert ran.returncode != 0
+    assert "refused here: aiohttp" in ran.stderr
 
 
 def test_the_plug_in_imports_with_nothing_but_celery_and_redis() -> None:
@@ -89,8 +110,8 @@ def test_no_module_is_longer_than_400_lines(folder: str) -> None:
     assert [str(path) for path in modules if len(path.read_text().splitlines()) > 400] == []
 
 
-def _import_refusing_the_rest(*modules: str) -> subprocess.CompletedProcess[str]:
-    code = REFUSING + "".join(f"import {module}\n" for module in modules)
+def _import_refusing_the_rest(*modules: str, then: str = "") -> subprocess.CompletedProcess[str]:
+    code = REFUSING + "".join(f"import {module}\n" for module in modules) + then
     allowed = ",".join(sorted(_modules_of_celery_and_redis() | {"kelery", "kelery_worker"}))
     return subprocess.run([sys.executable, "-c", code, allowed], cwd=ROOT, capture_output=True, text=True)
 
@@ -120,11 +141,13 @@ def _normal(name: str) -> str:
 
 
 def _imported(tree: ast.AST) -> Iterator[str]:
+    """Every module that is named; of `from a import b`, which may be a module too, also `a.b`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield (node.module or "").partition(".")[0]
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def _names(tree: ast.AST) -> Iterator[str]:

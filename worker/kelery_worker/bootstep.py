@@ -31,8 +31,7 @@ class KeeperStep(bootsteps.StartStopStep):
         keeper = Keeper(
             ledger=sync.Ledger(client, prefix=chosen.prefix),
             lease=chosen.lease,
-            hostname=parent.hostname,
-            pool=parent.pool,
+            worker=parent,
             drain_seconds=settings.number(os.environ, "KELERY_DRAIN_SECONDS", default=0, least=0, most=86400),
         )
         keeper_access.put(keeper)

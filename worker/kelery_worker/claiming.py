@@ -42,7 +42,7 @@ class Claiming:
             self._asked.add(tag.uid)
         # The nonce makes the repeat of a claim whose answer was lost the same claim.
         nonce = secrets.token_hex(4)
-        call = calls.claim(tag.uid, attempt=tag.attempt, worker=self._identity, nonce=nonce)
+        call = calls.claim(tag.uid, attempt=tag.attempt, worker=self._identity, nonce=nonce, push=tag.push)
         for _ in range(_TRIES):
             try:
                 answer = self._ledger.run(call)

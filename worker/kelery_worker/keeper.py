@@ -12,11 +12,13 @@ import secrets
 import select
 import threading
 import time
-from typing import Any
+from contextlib import suppress
+from typing import Any, cast
 
 from kelery.doorbell import Tag
-from kelery.errors import KeleryError, LedgerUnavailable
-from kelery.ledger import calls, sync
+from kelery.errors import KeleryError, LedgerError, LedgerUnavailable
+from kelery.ledger import calls, register, sync
+from kelery.ledger.messages import Renewals
 from kelery.ledger.observer import LeaseObserver
 from kelery.phases import Reason
 from kelery.settings import Lease
@@ -27,6 +29,7 @@ from kelery_worker.live_run import LiveRun, Step, Stop
 from kelery_worker.nudges import NudgeListener
 from kelery_worker.outage_log import OutageLog
 from kelery_worker.pool_kill import can_kill
+from kelery_worker.presence import Presence
 from kelery_worker.relayed_log import Relay, logger
 from kelery_worker.run_table import RunTable
 from kelery_worker.wakeup import Wakeup
@@ -46,18 +49,17 @@ class Keeper:
     `claim`.
     """
 
-    def __init__(
-        self, *, ledger: sync.Ledger, lease: Lease, hostname: str, pool: Any, drain_seconds: float
-    ) -> None:
+    def __init__(self, *, ledger: sync.Ledger, lease: Lease, worker: Any, drain_seconds: float) -> None:
         self._ledger = ledger
         self._lease = lease
-        self._pool = pool
+        pool = self._pool = worker.pool
         self._drain_seconds = drain_seconds
         self.nonce = secrets.token_hex(4)
         #: Who we are in the ledger; a restarted worker of the same name is another one.
-        self.identity = f"{hostname}/{self.nonce}"
+        self.identity = f"{worker.hostname}/{self.nonce}"
         self._table = RunTable()
         self._claiming = Claiming(ledger, identity=self.identity)
+        self._presence = Presence(worker)
         self._observer = LeaseObserver(stand_still=lease.stand_still)
         self._relay = Relay()
         self._outage = OutageLog()
@@ -196,6 +198,8 @@ class Keeper:
                 # Whatever it was, the leases of all the other runs depend on this thread.
                 logger.exception("the keeper stumbled; going on")
                 time.sleep(UNAVAILABLE_AGAIN_SECONDS)
+        with suppress(KeleryError):
+            self._ledger.run(register.leave(self.identity))
 
     def _round(self) -> None:
         now = time.monotonic()
@@ -221,7 +225,7 @@ class Keeper:
     def _renew(self, now: float) -> None:
         held = [run.key for run in self._table.all()]
         try:
-            answer = self._ledger.run(calls.renew(self.identity, held))
+            answer = self._renew_all(held)
         except KeleryError as error:
             self._outage.failed(error)
             self._next_renewal = time.monotonic() + UNAVAILABLE_AGAIN_SECONDS
@@ -234,6 +238,15 @@ class Keeper:
         self._watcher.ring()
         ours = {run.claim.uid for run in self._table.all()}
         self._claiming.take_orphans(set(answer.orphans), ours=ours)
+
+    def _renew_all(self, held: list[tuple[str, int]]) -> Renewals:
+        """With it goes that this worker is there; what becomes of that does not matter here."""
+        present = register.present(self.identity, self._presence.info_json())
+        both: list[calls.Call[Any]] = [calls.renew(self.identity, held), present]
+        renewals, _ = self._ledger.run_all(both)
+        if isinstance(renewals, LedgerError):
+            raise renewals
+        return cast(Renewals, renewals)
 
     def _take_renewal(self, run: LiveRun, status: str, *, sent_at: float) -> None:
         if status == "fenced":

@@ -4,6 +4,7 @@ sibling.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -20,10 +21,16 @@ from kelery.ledger.library import GUARD_KEY, REVISION, SOURCE
 T = TypeVar("T")
 
 
+#: Calls beyond these wait for one of them; more connections would make none of them faster.
+_CONNECTIONS = 64
+
+
 def connect(url: str, *, timeout_seconds: float, client_name: str) -> redis.asyncio.Redis:
     """A client with text answers; one repeat for a connection that the server closed meanwhile."""
-    client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
+    pool = redis.asyncio.BlockingConnectionPool.from_url(
         url,
+        max_connections=_CONNECTIONS,
+        timeout=timeout_seconds,
         protocol=2,
         decode_responses=True,
         socket_timeout=timeout_seconds,
@@ -32,7 +39,7 @@ def connect(url: str, *, timeout_seconds: float, client_name: str) -> redis.asyn
         client_name=client_name,
         retry=Retry(NoBackoff(), 1, supported_errors=(redis_exceptions.ConnectionError,)),
     )
-    return client
+    return redis.asyncio.Redis.from_pool(pool)
 
 
 class Ledger:
@@ -51,6 +58,8 @@ class Ledger:
         except faults.LibraryMissing:
             await self.load_library()
             return call.parse(await self._send(words))
+        finally:
+            _heed_cancellation()
 
     async def run_all(self, calls: Sequence[Call[T]]) -> list[T | LedgerError]:
         """Make many calls in order in one round trip; one that fails does not keep the others from being
@@ -63,6 +72,8 @@ class Ledger:
             replies = await pipeline.execute(raise_on_error=False)
         except redis_exceptions.RedisError as error:
             raise faults.translate(error) from error
+        finally:
+            _heed_cancellation()
         answers: list[T | LedgerError] = []
         for call, reply in zip(calls, replies, strict=True):
             answer: T | LedgerError = await self._read(call, reply)
@@ -116,3 +127,12 @@ class Ledger:
                 return await self.run(call)
             return error
         return call.parse(reply)
+
+
+def _heed_cancellation() -> None:
+    """redis-py sends within asyncio.wait_for, which in Python 3.11 can swallow a cancellation: a task that
+    calls again and again would then never end.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -6,7 +6,7 @@ each is idempotent or guarded by the run's fence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -17,18 +17,22 @@ from kelery.ledger.messages import (
     Cancelled,
     Claim,
     ClaimRefused,
+    OnlyIf,
     Outcome,
     Renewals,
     Settled,
     Submission,
+    SubmissionRefused,
     Submitted,
     Ticked,
     WrittenEvent,
 )
-from kelery.model import CancelMode, Record
+from kelery.model import CancelMode, Record, Transition
 from kelery.phases import Phase, Reason
 
 T = TypeVar("T")
+
+_REFUSALS = {"no_room": OnlyIf.ROOM, "name_taken": OnlyIf.FREE_NAME}
 Word = str | int | float
 
 
@@ -40,7 +44,8 @@ class Call(Generic[T]):
     parse: Callable[[Any], T]
 
 
-def _function(name: str, *args: Word, parse: Callable[[Any], T]) -> Call[T]:
+def function(name: str, *args: Word, parse: Callable[[Any], T]) -> Call[T]:
+    """A call of one of the library's functions."""
     return Call(lambda prefix: ("FCALL", f"kelery_v1_{name}", 1, prefix, REVISION, *args), parse)
 
 
@@ -48,18 +53,38 @@ def submit(submission: Submission) -> Call[Submitted]:
     """Make the run known and, if its key has room, admit it; RunConflict if the uid is known with another
     spec.
     """
+    return function("submit", *_submission_words(submission), parse=_submitted)
 
-    def parse(reply: Any) -> Submitted:
-        word, phase, reason, rev = reply
-        return Submitted(new=word == "new", phase=Phase(phase), reason=reason, rev=int(rev))
 
+def submit_only_if(
+    submission: Submission, conditions: Collection[OnlyIf]
+) -> Call[Submitted | SubmissionRefused]:
+    """`submit` if all the conditions hold or the uid is known; what is refused leaves nothing behind."""
+
+    def parse(reply: Any) -> Submitted | SubmissionRefused:
+        if reply[0] in _REFUSALS:
+            return SubmissionRefused(because_not=_REFUSALS[reply[0]], other=reply[4])
+        return _submitted(reply)
+
+    only_if = ",".join(condition.value for condition in conditions)
+    return function("submit", *_submission_words(submission), "only_if", only_if, parse=parse)
+
+
+def _submission_words(submission: Submission) -> tuple[Word, ...]:
     born = submission.born_final.value if submission.born_final else ""
-    return _function("submit", submission.uid, submission.spec_hash, born, *submission.fields(), parse=parse)
+    return (submission.uid, submission.spec_hash, born, *submission.fields())
 
 
-def claim(uid: str, *, attempt: int, worker: str, nonce: str) -> Call[Claim | ClaimRefused]:
+def _submitted(reply: Any) -> Submitted:
+    word, phase, reason, rev = reply
+    return Submitted(new=word == "new", phase=Phase(phase), reason=reason, rev=int(rev))
+
+
+def claim(
+    uid: str, *, attempt: int, worker: str, nonce: str, push: int | None = None
+) -> Call[Claim | ClaimRefused]:
     """Take an admitted attempt for `worker`. The same worker and nonce again get the same answer; anybody
-    else is refused.
+    else is refused, and who was rung for by message number `push` before the run was submitted.
     """
 
     def parse(reply: Any) -> Claim | ClaimRefused:
@@ -76,7 +101,8 @@ def claim(uid: str, *, attempt: int, worker: str, nonce: str) -> Call[Claim | Cl
             cancel=cancel,
         )
 
-    return _function("claim", uid, attempt, worker, nonce, parse=parse)
+    rung_by = () if push is None else (push,)
+    return function("claim", uid, attempt, worker, nonce, *rung_by, parse=parse)
 
 
 def renew(worker: str, claims: Sequence[tuple[str, int]]) -> Call[Renewals]:
@@ -92,12 +118,12 @@ def renew(worker: str, claims: Sequence[tuple[str, int]]) -> Call[Renewals]:
         )
 
     flat = [word for uid, fence in claims for word in (uid, fence)]
-    return _function("renew", worker, *flat, parse=parse)
+    return function("renew", worker, *flat, parse=parse)
 
 
 def start(uid: str, fence: int, *, pid: int) -> Call[bool]:
     """Ask, in child `pid` and just before the task body, whether it may begin; True at most once a claim."""
-    return _function("start", uid, fence, pid, parse=lambda reply: reply == "ok")
+    return function("start", uid, fence, pid, parse=lambda reply: reply == "ok")
 
 
 def begun(uid: str, fence: int) -> Call[Begun | None]:
@@ -115,7 +141,7 @@ def begun(uid: str, fence: int) -> Call[Begun | None]:
 
 def stage(uid: str, fence: int, outcome: Outcome) -> Call[bool]:
     """Keep the outcome of a task body until its process is known to be done with it; False if fenced off."""
-    return _function("stage", uid, fence, *outcome.words(), parse=lambda reply: reply == "ok")
+    return function("stage", uid, fence, *outcome.words(), parse=lambda reply: reply == "ok")
 
 
 def settle(uid: str, fence: int, outcome: Outcome) -> Call[Settled]:
@@ -125,7 +151,7 @@ def settle(uid: str, fence: int, outcome: Outcome) -> Call[Settled]:
         word, phase, reason = reply
         return Settled(verdict=word, phase=Phase(phase) if phase else None, reason=reason)
 
-    return _function("settle", uid, fence, *outcome.words(), parse=parse)
+    return function("settle", uid, fence, *outcome.words(), parse=parse)
 
 
 def handback(uid: str, fence: int) -> Call[bool]:
@@ -133,23 +159,33 @@ def handback(uid: str, fence: int) -> Call[bool]:
 
     False if fenced off, or if the body has begun.
     """
-    return _function("handback", uid, fence, parse=lambda reply: reply == "ok")
+    return function("handback", uid, fence, parse=lambda reply: reply == "ok")
 
 
 def progress(uid: str, fence: int, progress_json: str) -> Call[bool]:
     """Note how far the run is; False if fenced off."""
-    return _function("progress", uid, fence, progress_json, parse=lambda reply: reply == "ok")
+    return function("progress", uid, fence, progress_json, parse=lambda reply: reply == "ok")
 
 
-def cancel(uid: str, mode: CancelMode, reason: Reason) -> Call[Cancelled]:
-    """Stop a run: at once if no worker has it, else through its worker. No effect on a final one."""
+def cancel(uid: str, mode: CancelMode, reason: Reason, *, message: str = "") -> Call[Cancelled]:
+    """Stop a run: at once if no worker has it, else through its worker. No effect on a final one.
 
-    def parse(reply: Any) -> Cancelled:
-        if reply[0] == "gone":
-            return Cancelled(known=False, changed=False, phase=None, reason="")
-        return Cancelled(known=True, changed=reply[0] == "ok", phase=Phase(reply[1]), reason=reply[2])
+    `message` is for people; that of the first cancel stays.
+    """
+    return function("cancel", uid, mode.value.lower(), reason.value, message, parse=_cancelled)
 
-    return _function("cancel", uid, mode.value.lower(), reason.value, parse=parse)
+
+def delete(uid: str) -> Call[Cancelled]:
+    """Take a run out of sight, and stop it if it is live (graceful, Deleted); its record goes when it is
+    purged.
+    """
+    return function("delete", uid, parse=_cancelled)
+
+
+def _cancelled(reply: Any) -> Cancelled:
+    if reply[0] == "gone":
+        return Cancelled(known=False, changed=False, phase=None, reason="")
+    return Cancelled(known=True, changed=reply[0] == "ok", phase=Phase(reply[1]), reason=reply[2])
 
 
 def reclaim(uid: str, lease: str) -> Call[bool]:
@@ -157,7 +193,7 @@ def reclaim(uid: str, lease: str) -> Call[bool]:
     meanwhile.
     """
     fence, _, counter = lease.partition(":")
-    return _function("reclaim", uid, fence, counter, parse=lambda reply: reply == "ok")
+    return function("reclaim", uid, fence, counter, parse=lambda reply: reply == "ok")
 
 
 def tick(*, leases: bool) -> Call[Ticked]:
@@ -167,14 +203,14 @@ def tick(*, leases: bool) -> Call[Ticked]:
         done, flat = reply
         return Ticked(done=int(done), leases=dict(zip(flat[::2], flat[1::2], strict=True)))
 
-    return _function("tick", 1 if leases else 0, parse=parse)
+    return function("tick", 1 if leases else 0, parse=parse)
 
 
 def acknowledge(uid: str, *, retain_seconds: float) -> Call[bool]:
     """Its last status is written (or its TaskRun is gone): the record may go after `retain_seconds`. False if
     it is live.
     """
-    return _function("acknowledge", uid, int(retain_seconds * 1000), parse=lambda reply: reply != "live")
+    return function("acknowledge", uid, int(retain_seconds * 1000), parse=lambda reply: reply != "live")
 
 
 def view(uids: Sequence[str], *, inline_bytes: int) -> Call[list[Record | None]]:
@@ -185,7 +221,7 @@ def view(uids: Sequence[str], *, inline_bytes: int) -> Call[list[Record | None]]
     def parse(reply: Any) -> list[Record | None]:
         return [records.parse(uid, values) for uid, values in zip(uids, reply, strict=True)]
 
-    return _function("view", inline_bytes, *uids, parse=parse)
+    return function("view", inline_bytes, *uids, parse=parse)
 
 
 def whole_result(uid: str) -> Call[str | None]:
@@ -196,6 +232,14 @@ def whole_result(uid: str) -> Call[str | None]:
 def first_waiters(key: str, *, count: int) -> Call[list[str]]:
     """The uids that wait in front for a scoped key ("<namespace>/<key>"), the next one first."""
     return Call(lambda prefix: ("ZRANGE", f"{prefix}:wait:{key}", 0, count - 1), list)
+
+
+def history(uid: str) -> Call[list[Transition]]:
+    """The last changes of its phase or reason, up to 200, oldest first."""
+    return Call(
+        lambda prefix: ("LRANGE", f"{prefix}:history:{uid}", 0, -1),
+        lambda reply: [records.transition(entry) for entry in reply],
+    )
 
 
 def live_uids(cluster: str) -> Call[set[str]]:
@@ -224,14 +268,15 @@ def events_after(last_id: str, *, block_seconds: float, count: int = 500) -> Cal
 
 
 def last_event_id() -> Call[str]:
-    """The id of the newest change: read it before a full look, then follow from it, and nothing falls
-    between.
+    """The id of the newest change, also when the stream was trimmed of it since: read it before a full look,
+    then follow from it, and nothing falls between.
     """
+    return function("last_event", parse=str)
 
-    def parse(reply: Any) -> str:
-        return str(reply[0][0]) if reply else "0-0"
 
-    return Call(lambda prefix: ("XREVRANGE", f"{prefix}:events", "+", "-", "COUNT", 1), parse)
+def has_event(event_id: str) -> Call[bool]:
+    """Whether this change is still in the stream: then none that came after it was trimmed away."""
+    return Call(lambda prefix: ("XRANGE", f"{prefix}:events", event_id, event_id), bool)
 
 
 def expire_later(cluster: str, *, uid: str, namespace: str, name: str, due: float) -> Call[None]:

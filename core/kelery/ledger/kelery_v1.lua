@@ -14,9 +14,10 @@ Specs, messages, results and errors are opaque strings here: cjson would break l
 safety reads a clock; NOW (the server's TIME) only drives timers and cosmetic times.
 
 Keys, all under <prefix>
-  :meta                HASH    seq (order of arrival), fence (last one given)
+  :meta                HASH    seq (order of arrival), fence (last one given), push (last message's number)
   :run:<uid>           HASH    the record; its fields are listed at RECORD and in `submit`
   :attempts:<uid>      LIST    the last five ended attempts, newest first, JSON objects of strings
+  :history:<uid>       LIST    the last 200 changes of phase or reason, oldest first: "<rev>|<phase>|<reason>|<attempt>|<microseconds>"
   :hold:<ns>/<key>     ZSET    holder uid -> its limit
   :wait:<ns>/<key>     ZSET    waiter uid -> (1000 - priority) * 2^42 + seq
   :leases              HASH    claimed uid -> "<fence>:<renew counter>"; observers watch these stand still
@@ -26,14 +27,26 @@ Keys, all under <prefix>
   :final:<cluster>     SET     uids born in that cluster, final, whose last status is not yet acknowledged by its operator
   :ttl:<cluster>       ZSET    "<uid>|<namespace>|<name>" of finished TaskRuns -> when they are to be deleted, seconds; the operator's
                                own, without a function
+  :runs:<ns>           ZSET    uid -> when it was submitted, microseconds; what is listed
+  :names:<ns>          HASH    name -> uid of the newest run of that name, unless the name is the uid. If that run is purged or deleted,
+                               the newest live run of the name follows; an older final one does not: a DELETE by name that is
+                               repeated must not hit another run. Such a one is found by its uid
+  :namesakes:<ns>/<name>  ZSET live runs whose name a newer run has taken -> order of arrival; hardly ever there
+  :keys:<ns>           ZSET    "<ns>/<key>" -> 0, of the keys that somebody holds or waits for
+  :admitted:<ns>/<key> ZSET    uid -> order of admission, of all runs of the key that ever were admitted and are listed; the last
+                               one is the key's latest run
+  :queues              HASH    queue -> its list, of the queues that were used of late
+  :workers             ZSET    worker -> when it last said that it is there, microseconds
+  :worker_info         HASH    worker -> what it says of itself, JSON
   :events              STREAM  one entry a change: uid, rev, phase, reason, cluster, key. A hint, trimmed; the record is the truth
 Channel <prefix>:nudge:<worker>: a cancel for one of that worker's runs.
 
 Functions                                                                                    reply
   revision                                                                                   integer
   submit <uid> <spec_hash> <born_reason> <field> <value> ...    idempotent on uid            {"new"|"existing", phase, reason, rev}
+                                                                                             | {"no_room"|"name_taken", "", "", "0", uid in the way}
                                                                                              KELERY_CONFLICT if the hash differs
-  claim <uid> <attempt> <worker> <nonce>                                                     {"ok", fence, timeout_ms, grace_ms, keyed, cancel}
+  claim <uid> <attempt> <worker> <nonce> [<push>]                                            {"ok", fence, timeout_ms, grace_ms, keyed, cancel}
                                                                                              | {"stale"} | {"final"} | {"gone"}
   renew <worker> <uid> <fence> ...                              {{"ok"|"graceful"|"force"|"fenced", ...}, {orphan uid, fence, ...}}
   stage <uid> <fence> <outcome...>                              keep an outcome until settle "ok" | "fenced"
@@ -41,15 +54,27 @@ Functions                                                                       
   start <uid> <fence> <pid>                     once per claim, just before the task body    "ok" | "fenced" | "begun" | "cancelled"
   handback <uid> <fence>                                        claimed, never started       "ok" | "fenced" | "begun"
   progress <uid> <fence> <json>                                                              "ok" | "fenced"
-  cancel <uid> <graceful|force> <reason>                                                     {"ok"|"unchanged", phase, reason} | {"gone"}
+  cancel <uid> <graceful|force> <reason> [<message>]                                         {"ok"|"unchanged", phase, reason} | {"gone"}
+  delete <uid>                                                  out of sight, and cancelled  {"ok"|"unchanged", phase, reason} | {"gone"}
   reclaim <uid> <fence> <counter>                               compare-and-set on the lease "ok" | "moved"
   tick <want_leases 0|1>                                        due timers, at most 200      {done, {uid, lease, ...}}
   acknowledge <uid> <retain_ms>                                 its last status is written   "ok" | "live" | "gone"
-  view <inline_bytes> <uid> ...                                 read only                    per run: {} or RECORD values, position, attempts, held_by
+  view <inline_bytes> <uid> ...                                 read only                    per run: {} or RECORD values, result_bytes, result, position,
+                                                                                           attempts, held_by, RECORD_2 values; later revisions add to the end
+  last_event                                                    read only                    id of the newest entry of :events, "0-0"
+  present <worker> <json>                                       a worker is there            "ok"
+  leave <worker>                                                and is not any more          "ok"
+  workers                                                       read only                    {{worker, json, silent_ms, {uid, ...}}, ...}
+  queues                                                        forgets those out of use     {{queue, messages, running}, ...}
+`only_if`, the last field of a submit if it is there: "room" refuses a run whose key has no room (none free, or somebody waits),
+"free_name" one whose name a live listed run has; words apart by a comma. What is refused leaves nothing behind.
+What a delete does, and a cancel with the reason Deleted: the run is not listed any more and its name is free, at once. Its slot it
+keeps until it has ended. What is deleted is then stripped of what it was told and what it said (a TaskRun when it is purged: its last
+status may still be written), and a repeated submit is known as such until it is purged.
 <outcome...> is  <succeeded|failed|retry> <reason> <result> <error> <error_type> <head> <tail> <delay_ms>
 ]]
 
-local REVISION = 1
+local REVISION = 2
 local P, NOW -- prefix and server time in microseconds of the call under way: a function runs alone
 
 local FINAL = { Succeeded = true, Failed = true, Cancelled = true }
@@ -58,30 +83,47 @@ local CLAIMED = { Running = true, Cancelling = true }
 -- Born final with one of these: Cancelled; with any other: Failed.
 local BORN_CANCELLED = { CancelledAtCreate = true, CancelledByUser = true }
 
+-- The first words of our keys.
+local OWN = {
+  meta = true, run = true, attempts = true, history = true, hold = true, wait = true, leases = true, claims = true, timers = true,
+  live = true, final = true, ttl = true, runs = true, names = true, namesakes = true, keys = true, admitted = true, queues = true,
+  workers = true, worker_info = true, events = true,
+}
+-- What Celery's transport keeps under these names need not be there this moment; a list in its place ends every worker.
+local TRANSPORTS = { unacked = true, unacked_index = true, unacked_mutex = true }
+local TRANSPORTS_BEGIN = '_kombu.'
+
 local PRIORITY_STEP = 2 ^ 42
 local STREAM_LENGTH = 20000
 local TICK_BATCH = 200
 local ATTEMPTS_KEPT = 5
+local HISTORY_KEPT = 200
 local HOLDERS_SHOWN = 5
 local SECOND = 1000000
+local WORKER_FORGOTTEN = 3600 * SECOND
 local REDISPATCH_FIRST, REDISPATCH_MAX, REDISPATCH_BUSY = 10 * SECOND, 300 * SECOND, 300 * SECOND
 
 -- What decides; read whole at each step, so that no step sees half a run.
 local DECIDING = {
   'phase', 'reason', 'cluster', 'ns', 'name', 'key', 'limit', 'policy', 'queue_key', 'attempt', 'task_retries', 'max_attempts',
   'backoff_ms', 'max_backoff_ms', 'retry_on', 'grace_ms', 'timeout_ms', 'fence', 'worker', 'nonce', 'cancel', 'cancel_reason',
-  'begun_fence', 'staged_fence', 'admitted_seq', 'started_at', 'checks', 'pushed_at', 'retain_ms', 'rev',
+  'begun_fence', 'staged_fence', 'admitted_seq', 'started_at', 'checks', 'pushed_at', 'retain_ms', 'rev', 'origin', 'deleted',
+  'older_push',
 }
 -- What `view` answers, in this order; `result` only up to the caller's limit, `result_bytes` always.
 local RECORD = {
   'phase', 'reason', 'rev', 'attempt', 'fence', 'worker', 'cluster', 'ns', 'name', 'origin', 'key', 'limit', 'queue', 'task',
   'queued_at', 'admitted_at', 'started_at', 'finished_at', 'due', 'cancel', 'cancel_reason', 'progress', 'error', 'spec',
 }
+-- And these at the end, to callers of revision 2 and later: the first revision's take no more than they know.
+local RECORD_2 = { 'requester', 'cancel_message', 'deleted' }
 
 local function text(n) return string.format('%.0f', n) end
 local function run_key(uid) return P .. ':run:' .. uid end
 local function hold_key(key) return P .. ':hold:' .. key end
 local function wait_key(key) return P .. ':wait:' .. key end
+local function admitted_key(key) return P .. ':admitted:' .. key end
+local function namesakes_key(ns, name) return P .. ':namesakes:' .. ns .. '/' .. name end
 local function fail(code, message) return redis.error_reply(code .. ' ' .. message) end
 
 local function load(uid)
@@ -102,10 +144,17 @@ local function change(run, fields)
   redis.call('HSET', run_key(run.uid), unpack(flat))
 end
 
-local function announce(run)
+local function tell(run)
   run.rev = text(redis.call('HINCRBY', run_key(run.uid), 'rev', 1))
   redis.call('XADD', P .. ':events', 'MAXLEN', '~', STREAM_LENGTH, '*', 'uid', run.uid, 'rev', run.rev, 'phase', run.phase,
     'reason', run.reason, 'cluster', run.cluster, 'key', run.key)
+end
+
+local function announce(run)
+  tell(run)
+  local history = P .. ':history:' .. run.uid
+  redis.call('RPUSH', history, table.concat({ run.rev, run.phase, run.reason, run.attempt, text(NOW) }, '|'))
+  if tonumber(run.rev) > HISTORY_KEPT then redis.call('LTRIM', history, -HISTORY_KEPT, -1) end
 end
 
 local function schedule(kind, uid, due) redis.call('ZADD', P .. ':timers', text(due), kind .. '|' .. uid) end
@@ -114,17 +163,29 @@ local function unschedule(uid, ...)
   for _, kind in ipairs({ ... }) do redis.call('ZREM', P .. ':timers', kind .. '|' .. uid) end
 end
 
+-- Who names a queue may name anything that stands in Redis: our own keys are none, nor is what is no list.
+local function is_queue(queue_key)
+  if string.sub(queue_key, 1, #P + 1) == P .. ':' and OWN[string.match(queue_key, '^[%a_]*', #P + 2)] then return false end
+  local kind = redis.call('TYPE', queue_key).ok
+  return kind == 'list' or kind == 'none'
+end
+
 local function unclaim(run)
   redis.call('HDEL', P .. ':leases', run.uid)
   if run.worker ~= '' then redis.call('SREM', P .. ':claims:' .. run.worker, run.uid) end
 end
 
--- The doorbell. The delivery tag names the attempt that it rings for, so a late copy of an older one is told apart.
+-- The doorbell. The delivery tag names the attempt that it rings for, so a late copy of an older one is told apart. Its number is that
+-- of the push among all: one that is older than its run rings for a purged run of the same uid, with other arguments perhaps.
 local function push(run)
-  local m = redis.call('HMGET', run_key(run.uid), 'retry_head', 'retry_tail', 'message_head', 'message_tail')
+  local m = redis.call('HMGET', run_key(run.uid), 'retry_head', 'retry_tail', 'message_head', 'message_tail', 'queue')
   local head, tail = m[1] or m[3], m[2] or m[4]
-  local count = redis.call('HINCRBY', run_key(run.uid), 'pushes', 1)
-  redis.call('LPUSH', run.queue_key, head .. run.uid .. ':' .. run.attempt .. ':' .. text(count) .. tail)
+  local number = text(redis.call('HINCRBY', P .. ':meta', 'push', 1))
+  -- What was a queue when it was submitted may be none by now; that must not keep others' runs from ending. It is tried again.
+  if is_queue(run.queue_key) then
+    redis.call('LPUSH', run.queue_key, head .. run.uid .. ':' .. run.attempt .. ':' .. number .. tail)
+    redis.call('HSET', P .. ':queues', m[5], run.queue_key)
+  end
   change(run, { pushed_at = text(NOW) })
 end
 
@@ -137,6 +198,7 @@ end
 
 local function admit(run)
   change(run, { admitted_at = text(NOW), admitted_seq = text(redis.call('HINCRBY', P .. ':meta', 'seq', 1)) })
+  if run.key ~= '' then redis.call('ZADD', admitted_key(run.key), run.admitted_seq, run.uid) end
   ring(run)
 end
 
@@ -158,12 +220,65 @@ local function pump(key)
   end
 end
 
+-- A live listed run of that name; nil if there is none. Who was not named has its uid for a name.
+local function live_run_of_name(ns, name)
+  if redis.call('ZSCORE', P .. ':runs:' .. ns, name) then
+    local phase, its_name = unpack(redis.call('HMGET', run_key(name), 'phase', 'name'))
+    if its_name == name and not FINAL[phase] then return name end
+  end
+  local newest = redis.call('HGET', P .. ':names:' .. ns, name)
+  local phase = newest and redis.call('HGET', run_key(newest), 'phase')
+  if phase and not FINAL[phase] then return newest end
+  return redis.call('ZRANGE', namesakes_key(ns, name), -1, -1)[1]
+end
+
+local function list(run)
+  redis.call('ZADD', P .. ':runs:' .. run.ns, text(NOW), run.uid)
+  if run.name == run.uid then return end
+  local names = P .. ':names:' .. run.ns
+  local before = redis.call('HGET', names, run.name)
+  if before then
+    local phase, arrival = unpack(redis.call('HMGET', run_key(before), 'phase', 'seq'))
+    if phase and not FINAL[phase] then redis.call('ZADD', namesakes_key(run.ns, run.name), arrival, before) end
+  end
+  redis.call('HSET', names, run.name, run.uid)
+end
+
+local function unlist(run)
+  redis.call('ZREM', P .. ':runs:' .. run.ns, run.uid)
+  if run.key ~= '' then redis.call('ZREM', admitted_key(run.key), run.uid) end
+  local names, namesakes = P .. ':names:' .. run.ns, namesakes_key(run.ns, run.name)
+  if redis.call('HGET', names, run.name) ~= run.uid then
+    redis.call('ZREM', namesakes, run.uid)
+    return
+  end
+  local follower = redis.call('ZPOPMAX', namesakes)[1]
+  if follower then redis.call('HSET', names, run.name, follower) else redis.call('HDEL', names, run.name) end
+end
+
+-- What is left of a deleted run until it is purged: enough to know it again when it is submitted once more.
+local function strip(run)
+  redis.call('HDEL', run_key(run.uid), 'spec', 'result', 'error', 'progress', 'requester', 'cancel_message')
+  redis.call('DEL', P .. ':attempts:' .. run.uid, P .. ':history:' .. run.uid)
+end
+
+local function forget(run)
+  unlist(run)
+  -- Else only who asks for the queues would have one forgotten that is out of use.
+  if not is_queue(run.queue_key) or redis.call('LLEN', run.queue_key) == 0 then
+    redis.call('HDEL', P .. ':queues', redis.call('HGET', run_key(run.uid), 'queue'))
+  end
+  redis.call('DEL', run_key(run.uid), P .. ':attempts:' .. run.uid, P .. ':history:' .. run.uid)
+end
+
 -- The one way to a final phase. Frees the slot; the caller pumps, since some callers free several before they do.
 local function finish(run, phase, reason, extra)
   if run.key ~= '' then
     redis.call('ZREM', wait_key(run.key), run.uid)
     redis.call('ZREM', hold_key(run.key), run.uid)
+    if redis.call('EXISTS', wait_key(run.key), hold_key(run.key)) == 0 then redis.call('ZREM', P .. ':keys:' .. run.ns, run.key) end
   end
+  redis.call('ZREM', namesakes_key(run.ns, run.name), run.uid)
   unclaim(run)
   unschedule(run.uid, 'queue', 'retry', 'redispatch')
   local fields = extra or {}
@@ -178,14 +293,19 @@ local function finish(run, phase, reason, extra)
     schedule('purge', run.uid, NOW + tonumber(run.retain_ms) * 1000)
   end
   announce(run)
+  -- Of a TaskRun there may be a last status to be written still.
+  if run.deleted == '1' and run.origin ~= 'TaskRun' then strip(run) end
 end
 
 -- mode: graceful | force, forward only; the first reason stays.
 local function ask_to_stop(run, mode, reason)
-  local fields = { phase = 'Cancelling', cancel = mode }
-  if run.phase == 'Running' then fields.cancel_reason, fields.reason = reason, reason end
-  change(run, fields)
-  announce(run)
+  if run.phase == 'Running' then
+    change(run, { phase = 'Cancelling', cancel = mode, cancel_reason = reason, reason = reason })
+    announce(run)
+  else
+    change(run, { cancel = mode })
+    tell(run)
+  end
   redis.call('PUBLISH', P .. ':nudge:' .. run.worker, run.uid)
 end
 
@@ -226,6 +346,7 @@ local function enqueue(run, priority, seq)
     if run.policy == 'Replace' then make_room(run.key, limit) end
   end
   redis.call('ZADD', wait_key(run.key), text((1000 - priority) * PRIORITY_STEP + seq), run.uid)
+  redis.call('ZADD', P .. ':keys:' .. run.ns, 0, run.key)
   local before = run.rev
   pump(run.key)
   -- Admitted above: that was announced. Otherwise say that it waits.
@@ -237,16 +358,44 @@ local function summary(word, run)
   return { word, now[1], now[2], now[3] }
 end
 
+-- Why a submission with `only_if` is refused, and the run that it gives way to; nil if it is not. Who waits does so for a holder,
+-- so where there is no room there is one.
+local function in_the_way(a)
+  if a[#a - 1] ~= 'only_if' then return end
+  local said = {}
+  for i = 5, #a, 2 do said[a[i]] = a[i + 1] end
+  local only_if = ',' .. said.only_if .. ','
+  if string.find(only_if, ',free_name,', 1, true) then
+    local other = live_run_of_name(said.ns, said.name)
+    if other then return 'name_taken', other end
+  end
+  if string.find(only_if, ',room,', 1, true) and said.key ~= '' and not has_room(said.key, tonumber(said.limit)) then
+    return 'no_room', redis.call('ZRANGE', hold_key(said.key), 0, 0)[1]
+  end
+end
+
+local NO_QUEUE = '{"type":"SpecInvalid","message":"spec.queue: something that is no queue has this name in Redis; give another",'
+  .. '"traceback":""}'
+
 local function submit(a)
   local uid, hash, born = a[2], a[3], a[4]
   local known = redis.call('HGET', run_key(uid), 'spec_hash')
   if known and known ~= hash then return fail('KELERY_CONFLICT', 'run ' .. uid .. ' was submitted before with another spec') end
   if known then return summary('existing', { uid = uid }) end
+  local word, other = in_the_way(a)
+  if word then return { word, '', '', '0', other } end
   local seq = redis.call('HINCRBY', P .. ':meta', 'seq', 1)
   redis.call('HSET', run_key(uid), 'spec_hash', hash, 'phase', 'Waiting', 'reason', 'WaitingForKey', 'attempt', '1', 'task_retries', '0',
-    'rev', '0', 'queued_at', text(NOW), unpack(a, 5))
+    'rev', '0', 'queued_at', text(NOW), 'seq', text(seq), 'older_push', redis.call('HGET', P .. ':meta', 'push') or '0', unpack(a, 5))
   local run = load(uid)
   redis.call('SADD', P .. ':live:' .. run.cluster, uid)
+  list(run)
+  local queue = redis.call('HGET', run_key(uid), 'queue')
+  local is_reserved = TRANSPORTS[queue] or string.sub(queue, 1, #TRANSPORTS_BEGIN) == TRANSPORTS_BEGIN
+  if born == '' and (is_reserved or not is_queue(run.queue_key)) then
+    born = 'SpecInvalid'
+    redis.call('HSET', run_key(uid), 'error', NO_QUEUE)
+  end
   if born ~= '' then
     finish(run, BORN_CANCELLED[born] and 'Cancelled' or 'Failed', born)
     return summary('new', run)
@@ -273,6 +422,7 @@ local function claim(a)
   local same = run.attempt == attempt and run.worker == worker and run.nonce == nonce
   if CLAIMED[run.phase] and same then return granted(run) end
   if run.phase ~= 'Admitted' or run.reason ~= 'WaitingForWorker' or run.attempt ~= attempt then return { 'stale' } end
+  if a[6] and tonumber(a[6]) <= (tonumber(run.older_push) or 0) then return { 'stale' } end
   local fence = text(redis.call('HINCRBY', P .. ':meta', 'fence', 1))
   change(run, { phase = 'Running', reason = 'Started', fence = fence, worker = worker, nonce = nonce, started_at = text(NOW) })
   redis.call('HDEL', run_key(uid), 'progress')
@@ -439,21 +589,44 @@ local function progress(a)
   local run = current(a[2], a[3])
   if not run then return 'fenced' end
   change(run, { progress = a[4] })
-  announce(run)
+  tell(run)
+  return 'ok'
+end
+
+local function stop(run, mode, reason, message)
+  if FINAL[run.phase] then return 'unchanged' end
+  if run.phase == 'Cancelling' and (run.cancel == 'force' or mode == run.cancel) then return 'unchanged' end
+  if run.phase ~= 'Cancelling' and message and message ~= '' then redis.call('HSET', run_key(run.uid), 'cancel_message', message) end
+  if CLAIMED[run.phase] then
+    ask_to_stop(run, mode, reason)
+  else
+    finish(run, 'Cancelled', reason)
+    pump(run.key)
+  end
   return 'ok'
 end
 
 local function cancel(a)
   local run = load(a[2])
   if not run then return { 'gone' } end
-  local mode, reason = a[3], a[4]
-  if FINAL[run.phase] then return { 'unchanged', run.phase, run.reason } end
-  if run.phase == 'Cancelling' and (run.cancel == 'force' or mode == run.cancel) then return { 'unchanged', run.phase, run.reason } end
-  if CLAIMED[run.phase] then
-    ask_to_stop(run, mode, reason)
-  else
-    finish(run, 'Cancelled', reason)
-    pump(run.key)
+  local reason = a[4]
+  -- Its TaskRun is gone: there is nothing to be listed.
+  if reason == 'Deleted' then unlist(run) end
+  local word = stop(run, a[3], reason, a[5])
+  return { word, run.phase, run.reason }
+end
+
+local function delete(a)
+  local run = load(a[2])
+  if not run then return { 'gone' } end
+  if run.deleted == '1' then return { 'unchanged', run.phase, run.reason } end
+  change(run, { deleted = '1' })
+  unlist(run)
+  if not FINAL[run.phase] then
+    -- Who follows a run that is on its way out already learns of it all the same.
+    if stop(run, 'graceful', 'Deleted') == 'unchanged' then tell(run) end
+  elseif run.origin ~= 'TaskRun' then
+    strip(run)
   end
   return { 'ok', run.phase, run.reason }
 end
@@ -463,7 +636,7 @@ local function redispatch(run)
   local checks = tonumber(run.checks) + 1
   change(run, { checks = text(checks) })
   local age = NOW - tonumber(run.pushed_at)
-  if redis.call('LLEN', run.queue_key) == 0 or age > REDISPATCH_BUSY * 2 ^ math.min(checks - 1, 10) then push(run) end
+  if not is_queue(run.queue_key) or redis.call('LLEN', run.queue_key) == 0 or age > REDISPATCH_BUSY * 2 ^ math.min(checks - 1, 10) then push(run) end
   schedule('redispatch', run.uid, NOW + math.min(REDISPATCH_FIRST * 2 ^ math.min(checks, 10), REDISPATCH_MAX))
 end
 
@@ -475,7 +648,7 @@ local TIMERS = {
   end,
   retry = function(run) if run.phase == 'Admitted' and run.reason == 'RetryBackoff' then ring(run) end end,
   redispatch = function(run) if run.phase == 'Admitted' and run.reason == 'WaitingForWorker' then redispatch(run) end end,
-  purge = function(run) if FINAL[run.phase] then redis.call('DEL', run_key(run.uid), P .. ':attempts:' .. run.uid) end end,
+  purge = function(run) if FINAL[run.phase] then forget(run) end end,
 }
 
 local function tick(a)
@@ -506,7 +679,7 @@ local function holders_shown(key)
   return names
 end
 
-local function view_one(uid, inline_bytes)
+local function view_one(uid, inline_bytes, revision)
   local values = redis.call('HMGET', run_key(uid), unpack(RECORD))
   if not values[1] then return {} end
   for i = 1, #RECORD do values[i] = values[i] or '' end
@@ -521,12 +694,74 @@ local function view_one(uid, inline_bytes)
   values[n + 1], values[n + 2], values[n + 3] = text(size), result, rank and text(rank + 1) or '0'
   values[n + 4] = redis.call('LRANGE', P .. ':attempts:' .. uid, 0, -1)
   values[n + 5] = holders
+  if revision >= 2 then
+    for i, value in ipairs(redis.call('HMGET', run_key(uid), unpack(RECORD_2))) do values[n + 5 + i] = value or '' end
+  end
   return values
 end
 
 local function view(a)
   local out = {}
-  for i = 3, #a do out[#out + 1] = view_one(a[i], tonumber(a[2])) end
+  for i = 3, #a do out[#out + 1] = view_one(a[i], tonumber(a[2]), tonumber(a[1])) end
+  return out
+end
+
+local function last_event()
+  local events = P .. ':events'
+  if redis.call('EXISTS', events) == 0 then return '0-0' end
+  local info = redis.call('XINFO', 'STREAM', events)
+  for i = 1, #info, 2 do
+    if info[i] == 'last-generated-id' then return info[i + 1] end
+  end
+end
+
+local function present(a)
+  redis.call('ZADD', P .. ':workers', text(NOW), a[2])
+  redis.call('HSET', P .. ':worker_info', a[2], a[3])
+  for _, silent in ipairs(redis.call('ZRANGEBYSCORE', P .. ':workers', '-inf', text(NOW - WORKER_FORGOTTEN), 'LIMIT', 0, 10)) do
+    redis.call('ZREM', P .. ':workers', silent)
+    redis.call('HDEL', P .. ':worker_info', silent)
+  end
+  return 'ok'
+end
+
+local function leave(a)
+  redis.call('ZREM', P .. ':workers', a[2])
+  redis.call('HDEL', P .. ':worker_info', a[2])
+  return 'ok'
+end
+
+local function workers()
+  local out = {}
+  local seen = redis.call('ZRANGEBYSCORE', P .. ':workers', text(NOW - WORKER_FORGOTTEN), '+inf', 'WITHSCORES')
+  for i = 1, #seen, 2 do
+    local worker = seen[i]
+    local info = redis.call('HGET', P .. ':worker_info', worker) or '{}'
+    local silent_ms = text(math.floor((NOW - tonumber(seen[i + 1])) / 1000))
+    out[#out + 1] = { worker, info, silent_ms, redis.call('SMEMBERS', P .. ':claims:' .. worker) }
+  end
+  return out
+end
+
+local function queues()
+  local lists, running = {}, {}
+  local used = redis.call('HGETALL', P .. ':queues')
+  for i = 1, #used, 2 do lists[used[i]] = used[i + 1] end
+  -- Between its message and its claim a run is seen in neither; so its queue may have been forgotten meanwhile.
+  for _, uid in ipairs(redis.call('HKEYS', P .. ':leases')) do
+    local queue, queue_key = unpack(redis.call('HMGET', run_key(uid), 'queue', 'queue_key'))
+    running[queue] = (running[queue] or 0) + 1
+    lists[queue] = queue_key
+  end
+  local out = {}
+  for queue, queue_key in pairs(lists) do
+    local messages = is_queue(queue_key) and redis.call('LLEN', queue_key) or 0
+    if messages == 0 and not running[queue] then
+      redis.call('HDEL', P .. ':queues', queue)
+    else
+      out[#out + 1] = { queue, text(messages), text(running[queue] or 0) }
+    end
+  end
   return out
 end
 
@@ -554,8 +789,14 @@ register('settle', settle, ALWAYS)
 register('start', start, ALWAYS)
 register('handback', handback, ALWAYS)
 register('cancel', cancel, ALWAYS)
+register('delete', delete, ALWAYS)
 register('reclaim', reclaim, ALWAYS)
 register('tick', tick, ALWAYS)
 register('acknowledge', acknowledge, ALWAYS)
 register('view', view, { 'no-writes' })
+register('last_event', last_event, { 'no-writes' })
+register('present', present, ALWAYS)
+register('leave', leave, ALWAYS)
+register('workers', workers, { 'no-writes' })
+register('queues', queues, ALWAYS)
 redis.register_function({ function_name = 'kelery_v1_revision', callback = function() return REVISION end, flags = { 'no-writes' } })

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Literal
 
 from kelery.doorbell import Doorbell
 from kelery.model import Concurrency, Retry, RunSpec
 from kelery.phases import Phase, Reason
+
+
+class OnlyIf(str, Enum):
+    """What must hold for a submission to be taken."""
+
+    #: Its key has room, and nobody waits for it.
+    ROOM = "room"
+    #: No live run of its namespace has its name.
+    FREE_NAME = "free_name"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +46,8 @@ class Submission:
     error_json: str = ""
     #: How long its record is kept after the end; None: until its operator acknowledges the last status.
     retain_seconds: int | None = None
+    #: Who asked for it; "" if that is not known here.
+    requester: str = ""
 
     def fields(self) -> tuple[str | int, ...]:
         """The record's fields and values, flat."""
@@ -65,6 +77,7 @@ class Submission:
             "timeout_ms": _milliseconds(self.spec.timeout_seconds),
             "grace_ms": self.spec.cancel_grace_period_seconds * 1000,
             "retain_ms": _milliseconds(self.retain_seconds),
+            "requester": self.requester or None,
             "error": self.error_json,
         }
         return tuple(word for field, value in pairs.items() if value is not None for word in (field, value))
@@ -82,6 +95,14 @@ class Submitted:
     phase: Phase
     reason: str
     rev: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmissionRefused:
+    """The run was not taken, since this did not hold; `other` is the uid of a run in the way."""
+
+    because_not: OnlyIf
+    other: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from kelery.model import Attempt, Record
+from kelery.model import Attempt, Brief, Record, Transition
 from kelery.phases import Phase
+
+#: How many values `view` answers at this revision; a later one adds to the end what is not for us.
+_KNOWN = 32
 
 
 def parse(uid: str, values: Any) -> Record | None:
     """From the flat answer (see RECORD in kelery_v1.lua for the order); None if the run is not known."""
     if not values:
         return None
-    *scalars, attempts, held_by = values
     # fmt: off
     (phase, reason, rev, attempt, fence, worker, cluster, namespace, name, origin, key, limit, queue, task,
      queued_at, admitted_at, started_at, finished_at, due, cancel, cancel_reason, progress, error, spec,
-     result_bytes, result, position) = scalars
+     result_bytes, result, position, attempts, held_by, requester, cancel_message, deleted) = values[:_KNOWN]
     # fmt: on
     return Record(
         uid=uid,
@@ -42,6 +44,7 @@ def parse(uid: str, values: Any) -> Record | None:
         due=_time(due),
         cancel=cancel,
         cancel_reason=cancel_reason,
+        cancel_message=cancel_message,
         progress_json=progress,
         error_json=error,
         spec_json=spec,
@@ -50,10 +53,39 @@ def parse(uid: str, values: Any) -> Record | None:
         position=int(position),
         attempts=tuple(_attempt(json.loads(entry)) for entry in attempts),
         held_by=tuple(held_by),
+        requester=requester,
+        is_deleted=deleted == "1",
     )
 
 
-def _time(text: str) -> int | None:
+#: The fields of a record that a `Brief` is made of, in the order of `brief`'s values.
+BRIEF_FIELDS = ("phase", "reason", "name", "task", "key", "queued_at", "admitted_at")
+
+
+def brief(uid: str, values: Any) -> Brief | None:
+    """From the values of BRIEF_FIELDS; None if the run is not known."""
+    phase, reason, name, task, key, queued_at, admitted_at = values
+    if not phase:
+        return None
+    return Brief(
+        uid=uid,
+        name=name,
+        phase=Phase(phase),
+        reason=reason,
+        task=task,
+        key=key or "",
+        queued_at=int(queued_at),
+        admitted_at=_time(admitted_at),
+    )
+
+
+def transition(text: str) -> Transition:
+    """From an entry of a run's history."""
+    rev, phase, reason, attempt, at = text.split("|")
+    return Transition(rev=int(rev), phase=Phase(phase), reason=reason, attempt=int(attempt), at=int(at))
+
+
+def _time(text: str | None) -> int | None:
     return int(text) if text else None
 
 

@@ -67,6 +67,13 @@ class Bench:
         nonce = nonce or f"n{next(self._nonces)}"
         return self.ledger.run(calls.claim(uid, attempt=attempt, worker=worker, nonce=nonce))
 
+    def ring_by(self, message: dict[str, Any]) -> Claim | ClaimRefused:
+        """A claim as a worker makes it that got this message."""
+        tag, nonce = self._tag(message), f"n{next(self._nonces)}"
+        return self.ledger.run(
+            calls.claim(tag.uid, attempt=tag.attempt, worker=WORKER, nonce=nonce, push=tag.push)
+        )
+
     def claim(self, uid: str, *, attempt: int = 1, worker: str = WORKER) -> int:
         """The fence of a claim that must be granted."""
         answer = self.try_claim(uid, attempt=attempt, worker=worker)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 
 from kelery.doorbell import Doorbell
-from kelery.ledger.messages import Outcome
+from kelery.ledger.messages import OnlyIf, Outcome
 from kelery.model import Concurrency, Policy, Retry, RunSpec
 from kelery.phases import RETRYABLE_REASONS, Reason
 from tests.contract.ledger.ledger_facts import HEAD_END
@@ -47,6 +47,12 @@ RIVALS = st.builds(
     priority=st.integers(-1, 1),
     concurrency=st.builds(Concurrency, key=st.just(KEYS[0]), policy=st.sampled_from(Policy)),
 )
+#: Takes what room there is, beside others.
+MODEST = st.builds(
+    RunSpec,
+    task=st.just("demo.add"),
+    concurrency=st.builds(Concurrency, key=st.just(KEYS[0]), limit=st.just(3)),
+)
 FAILURES = st.builds(
     Outcome,
     kind=st.just("failed"),
@@ -68,6 +74,11 @@ OUTCOMES = SUCCESSES | FAILURES | RETRIES
 BORN = st.sampled_from(
     [None] * 8 + [Reason.CANCELLED_AT_CREATE, Reason.CANCELLED_BY_USER, Reason.SPEC_TOO_LARGE]
 )
+#: "": the run's uid, as of a run that nobody named; another run may be named so all the same.
+NAMES = st.sampled_from(["", "", "", "report", "report", "audit", "run-1"])
+ORIGINS = st.sampled_from(["TaskRun", "REST"])
+CONDITIONS = st.sampled_from([(OnlyIf.ROOM,), (OnlyIf.FREE_NAME,), (OnlyIf.FREE_NAME, OnlyIf.ROOM)])
+STOP_MESSAGES = st.sampled_from(["", "wrong input", "too late"])
 STOP_REASONS = st.sampled_from([Reason.CANCELLED_BY_USER, Reason.DELETED])
 #: What a worker may still say about a run that it no longer has.
 LATE_WORDS = st.sampled_from(["settle", "start", "stage", "handback", "progress", "renew"])

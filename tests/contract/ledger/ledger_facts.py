@@ -6,18 +6,21 @@ model is wrong in the same way.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from kelery import doorbell
-from kelery.ledger import calls
+from kelery.ledger import calls, records
 from kelery.ledger.messages import WrittenEvent
 from kelery.ledger.sync import Ledger
-from kelery.model import Record
+from kelery.model import Record, Transition
 from kelery.phases import TRANSITIONS, Phase, Reason
-from tests.contract.ledger.ledger_model import HELD, LedgerModel, Message
+from tests.contract.ledger.ledger_model import HELD, LedgerModel
+from tests.contract.ledger.ledger_model_run import Message
 
 CLUSTER = "c1"
+NAMESPACE = "ns"
 #: Ends the first half of every message of these tests, so that a message can be read back.
 HEAD_END = "#"
 
@@ -54,6 +57,13 @@ class Facts:
     unacknowledged: set[str]
     #: Newest first.
     queue: list[Message]
+    listed: set[str]
+    names: dict[str, str]
+    #: The keys that are in use.
+    keys: list[str]
+    #: key -> uids, in the order of their admission
+    admitted: dict[str, list[str]]
+    history: dict[str, list[Transition]]
     #: Since the last look.
     events: list[WrittenEvent]
 
@@ -76,7 +86,7 @@ def read_facts(
     after_event: str,
 ) -> Facts:
     """All that there is, in two round trips; nobody else writes under the prefix between them."""
-    records = ledger.run(calls.view(uids, inline_bytes=1024))
+    viewed = ledger.run(calls.view(uids, inline_bytes=1024))
     prefix = ledger.prefix
     pipe = ledger.client.pipeline(transaction=False)
     pipe.hgetall(f"{prefix}:leases")
@@ -85,17 +95,32 @@ def read_facts(
     pipe.smembers(f"{prefix}:final:{CLUSTER}")
     pipe.lrange(queue_key(prefix), 0, -1)
     pipe.xrange(f"{prefix}:events", min=f"({after_event}")
+    pipe.zrange(f"{prefix}:runs:{NAMESPACE}", 0, -1)
+    pipe.hgetall(f"{prefix}:names:{NAMESPACE}")
+    pipe.zrange(f"{prefix}:keys:{NAMESPACE}", 0, -1)
+    for uid in uids:
+        pipe.lrange(f"{prefix}:history:{uid}", 0, -1)
     for key in keys:
         pipe.zrange(f"{prefix}:hold:{key}", 0, -1, withscores=True)
         pipe.zrange(f"{prefix}:wait:{key}", 0, -1)
+        pipe.zrange(f"{prefix}:admitted:{key}", 0, -1)
     for worker in workers:
         pipe.smembers(f"{prefix}:claims:{worker}")
-    leases, timers, live, unacknowledged, queue, events, *rest = pipe.execute()
-    key_parts, claims = rest[: 2 * len(keys)], rest[2 * len(keys) :]
+    leases, timers, live, unacknowledged, queue, events, listed, names, used_keys, *rest = pipe.execute()
+    histories, rest = rest[: len(uids)], rest[len(uids) :]
+    key_parts, claims = rest[: 3 * len(keys)], rest[3 * len(keys) :]
     return Facts(
-        records={uid: record for uid, record in zip(uids, records, strict=True) if record is not None},
-        hold={key: {u: int(n) for u, n in pairs} for key, pairs in zip(keys, key_parts[::2], strict=True)},
-        wait=dict(zip(keys, key_parts[1::2], strict=True)),
+        records={uid: record for uid, record in zip(uids, viewed, strict=True) if record is not None},
+        hold={key: {u: int(n) for u, n in pairs} for key, pairs in zip(keys, key_parts[::3], strict=True)},
+        wait=dict(zip(keys, key_parts[1::3], strict=True)),
+        admitted=dict(zip(keys, key_parts[2::3], strict=True)),
+        listed=set(listed),
+        names=names,
+        keys=used_keys,
+        history={
+            uid: [records.transition(entry) for entry in entries]
+            for uid, entries in zip(uids, histories, strict=True)
+        },
         leases=leases,
         claims=dict(zip(workers, claims, strict=True)),
         timers=set(timers),
@@ -152,6 +177,18 @@ def check_ways_out(facts: Facts) -> None:
         )
 
 
+def check_register(facts: Facts) -> None:
+    """What is in use can be found, and nothing else seems to be in use."""
+    used = {record.key for record in facts.records.values() if record.key and not record.phase.is_final}
+    promise_equal(set(facts.keys), used, "the keys that somebody holds or waits for")
+    promise_equal(facts.keys, sorted(facts.keys), "the order of the keys")
+    for name, uid in facts.names.items():
+        record = facts.records.get(uid)
+        promise(record is not None and record.name == name, f"the name {name} leads to {uid}: {record}")
+    unlisted = {uid for uid, record in facts.records.items() if record.is_deleted} & facts.listed
+    promise_equal(unlisted, set(), "the runs that are deleted and listed all the same")
+
+
 def _say(runs: Iterable[Record]) -> str:
     return ", ".join(f"{run.uid} ({run.phase.value}, limit {run.limit})" for run in runs)
 
@@ -165,6 +202,7 @@ class History:
     fences: dict[str, int] = field(default_factory=dict)
     highest_fence: int = 0
     finals: dict[str, tuple[Phase, str, int, str]] = field(default_factory=dict)
+    transitions: dict[str, list[tuple[int, Phase, str]]] = field(default_factory=lambda: defaultdict(list))
 
     def check(self, facts: Facts) -> None:
         """Final is final, fences and `rev` only grow, every change was announced and is in the table."""
@@ -177,9 +215,15 @@ class History:
             self.fences[uid] = run.fence
             if run.phase.is_final:
                 ending = (run.phase, run.reason, run.fence, run.result_json)
-                promise_equal(ending, self.finals.setdefault(uid, ending), f"A5: the end of {uid}")
+                first = self.finals.setdefault(uid, ending)
+                # What is deleted loses its result.
+                shown = 3 if run.is_deleted else 4
+                promise_equal(ending[:shown], first[:shown], f"A5: the end of {uid}")
             else:
                 promise(uid not in self.finals, f"A3: {uid} was final and is {run.phase.value} again")
+            is_stripped = run.is_deleted and run.phase.is_final and run.origin != "TaskRun"
+            kept = [(one.rev, one.phase, one.reason) for one in facts.history[uid]]
+            promise_equal(kept, [] if is_stripped else self.transitions[uid], f"the history of {uid}")
 
     def granted(self, fence: int) -> None:
         """A claim was granted with this fence."""
@@ -187,13 +231,15 @@ class History:
         self.highest_fence = fence
 
     def _follow(self, event: WrittenEvent) -> None:
-        rev, phase, _ = self.seen.get(event.uid, (0, None, ""))
+        rev, phase, reason = self.seen.get(event.uid, (0, None, ""))
         promise_equal(event.rev, rev + 1, f"the rev of {event.uid}")
         if event.phase is not phase:
             came_from = phase.value if phase else "nothing"
             promise(
                 event.phase in TRANSITIONS[phase], f"{event.uid} went from {came_from} to {event.phase.value}"
             )
+        if (event.phase, event.reason) != (phase, reason):
+            self.transitions[event.uid].append((event.rev, event.phase, event.reason))
         self.seen[event.uid] = (event.rev, event.phase, event.reason)
 
 
@@ -209,6 +255,9 @@ def check_against_model(
         promise_equal(
             facts.wait[key], [run.uid for run in model.waiters(key)], f"the order of waiting for {key}"
         )
+        promise_equal(facts.admitted[key], model.ever_admitted(key), f"who was admitted for {key}")
+    promise_equal(facts.listed, model.listing.uids, "the runs that are listed")
+    promise_equal(facts.names, model.listing.names, "whom each name means")
     claimed = [run for run in runs.values() if run.phase.is_claimed]
     promise_equal(facts.leases, {run.uid: run.lease for run in claimed}, "the leases")
     for worker in workers:
@@ -232,9 +281,12 @@ def _check_record(record: Record, *, model: LedgerModel) -> None:
     promise_equal(
         (record.cancel, record.cancel_reason), (run.cancel, run.cancel_reason), f"cancel of {run.uid}"
     )
-    promise_equal(record.result_json, run.result, f"the result of {run.uid}")
+    promise_equal(record.is_deleted, run.deleted, f"whether {run.uid} is deleted")
     attempts = [(one.attempt, one.reason, one.fence, one.worker) for one in record.attempts]
-    promise_equal(attempts, run.attempts, f"the ended attempts of {run.uid}")
+    told = (record.spec_json, record.requester, record.result_json, record.cancel_message, attempts)
+    submission = run.submission
+    kept = (submission.spec_json, submission.requester, run.result, run.cancel_message, run.attempts)
+    promise_equal(told, ("", "", "", "", []) if run.is_stripped else kept, f"what is told of {run.uid}")
     ahead = model.waiters(run.key) if run.phase is Phase.WAITING else []
     promise_equal(record.position, ahead.index(run) + 1 if ahead else 0, f"the position of {run.uid}")
     if run.backs_off:

@@ -17,24 +17,29 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from kelery.doorbell import Doorbell
 from kelery.ledger.library import SOURCE
-from kelery.ledger.messages import Outcome, Submission
+from kelery.ledger.messages import OnlyIf, Outcome, Submission
 from kelery.model import CancelMode, RunSpec
 from kelery.phases import Phase, Reason
 from tests.contract.ledger.ledger_choices import (
     BORN,
+    CONDITIONS,
     KEYS,
     LATE_WORDS,
+    MODEST,
+    NAMES,
     NONCES,
+    ORIGINS,
     OUTCOMES,
     RIVALS,
     SPECS,
+    STOP_MESSAGES,
     STOP_REASONS,
     WORKERS,
     one_of,
     some_of,
 )
-from tests.contract.ledger.ledger_facts import CLUSTER, HEAD_END
-from tests.contract.ledger.ledger_model import ModelRun
+from tests.contract.ledger.ledger_facts import CLUSTER, HEAD_END, NAMESPACE
+from tests.contract.ledger.ledger_model_run import ModelRun
 from tests.contract.ledger.ledger_pair import LedgerPair
 
 
@@ -46,7 +51,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        keys = [f"ns/{key}" for key in dict.fromkeys(KEYS)]
+        keys = [f"{NAMESPACE}/{key}" for key in dict.fromkeys(KEYS)]
         self.pair = LedgerPair(self.client, keys=keys, workers=WORKERS)
         self.model = self.pair.model
         self._raised_around_us = sys.exc_info()[1]
@@ -101,21 +106,56 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(specs=st.lists(SPECS, min_size=1, max_size=3))
     def submit_more(self, specs: list[RunSpec]) -> None:
         for spec in specs:
-            self.submit(spec, None, None)
+            self.pair.submit(self.submission(spec))
 
     @rule(spec=RIVALS)
     def submit_rival(self, spec: RunSpec) -> None:
-        self.submit(spec, None, None)
+        self.pair.submit(self.submission(spec))
 
-    @rule(spec=SPECS, born=BORN, retain_seconds=st.sampled_from([None, 3600]))
-    def submit(self, spec: RunSpec, born: Reason | None, retain_seconds: int | None) -> None:
+    @rule(spec=SPECS, name=NAMES, origin=ORIGINS, born=BORN, retain_seconds=st.sampled_from([None, 3600]))
+    def submit(
+        self, spec: RunSpec, name: str, origin: str, born: Reason | None, retain_seconds: int | None
+    ) -> None:
+        self.pair.submit(
+            self.submission(spec, name=name, origin=origin, born=born, retain_seconds=retain_seconds)
+        )
+
+    @rule(spec=SPECS | RIVALS | MODEST, name=NAMES, conditions=CONDITIONS)
+    def submit_only_if(self, spec: RunSpec, name: str, conditions: tuple[OnlyIf, ...]) -> None:
+        submission = self.submission(spec, name=name, origin="REST", retain_seconds=3600)
+        self.pair.submit_only_if(submission, conditions)
+
+    @precondition(lambda self: self.model.listing.names)
+    @rule(
+        spec=SPECS,
+        name=one_of(lambda self: sorted(self.model.listing.names)),
+        born=BORN | st.just(Reason.CANCELLED_AT_CREATE),
+        goes=st.booleans(),
+    )
+    def want_a_name_that_others_have(self, spec: RunSpec, name: str, born: Reason | None, goes: bool) -> None:
+        """The other door, which cannot know of the name, takes it once more in between."""
+        self.pair.submit(self.submission(spec, name=name, born=born))
+        if goes:
+            self.pair.delete(self.model.listing.names[name])
+        self.submit_only_if(spec, name, (OnlyIf.FREE_NAME,))
+
+    def submission(
+        self,
+        spec: RunSpec,
+        *,
+        name: str = "",
+        origin: str = "TaskRun",
+        born: Reason | None = None,
+        retain_seconds: int | None = None,
+    ) -> Submission:
         uid = f"run-{len(self.pair.uids)}"
-        submission = Submission(
+        return Submission(
             uid=uid,
             cluster=CLUSTER,
-            namespace="ns",
-            name=uid,
-            origin="TaskRun",
+            namespace=NAMESPACE,
+            name=name or uid,
+            origin=origin,
+            requester="somebody",
             spec=spec,
             spec_json="{}",
             spec_hash="as submitted",
@@ -125,12 +165,16 @@ class LedgerMachine(RuleBasedStateMachine):
             born_final=born,
             retain_seconds=retain_seconds,
         )
-        self.pair.submit(submission)
 
     @precondition(lambda self: self.known())
     @rule(uid=one_of(lambda self: self.known()))
     def submit_again(self, uid: str) -> None:
         self.pair.submit(self.model.runs[uid].submission)
+
+    @precondition(lambda self: self.known())
+    @rule(uid=one_of(lambda self: self.known()), conditions=CONDITIONS)
+    def submit_again_only_if(self, uid: str, conditions: tuple[OnlyIf, ...]) -> None:
+        self.pair.submit_only_if(self.model.runs[uid].submission, conditions)
 
     @precondition(lambda self: self.known())
     @rule(uid=one_of(lambda self: self.known()))
@@ -142,9 +186,31 @@ class LedgerMachine(RuleBasedStateMachine):
         uid=one_of(lambda self: self.worth_cancelling()),
         mode=st.sampled_from(CancelMode),
         reason=STOP_REASONS,
+        message=STOP_MESSAGES,
     )
-    def cancel(self, uid: str, mode: CancelMode, reason: Reason) -> None:
-        self.pair.cancel(uid, mode=mode, reason=reason)
+    def cancel(self, uid: str, mode: CancelMode, reason: Reason, message: str) -> None:
+        self.pair.cancel(uid, mode=mode, reason=reason, message=message)
+
+    @precondition(lambda self: self.claimed())
+    @rule(uid=one_of(lambda self: self.claimed_uids()), reason=STOP_REASONS)
+    def cancel_gracefully_and_then_by_force(self, uid: str, reason: Reason) -> None:
+        self.pair.cancel(uid, mode=CancelMode.GRACEFUL, reason=reason, message="wrong input")
+        self.pair.cancel(uid, mode=CancelMode.FORCE, reason=reason, message="too late")
+
+    @precondition(lambda self: self.claimed())
+    @rule(uid=one_of(lambda self: self.claimed_uids()), outcome=OUTCOMES)
+    def delete_what_then_ends(self, uid: str, outcome: Outcome) -> None:
+        self.pair.delete(uid)
+        self.pair.settle(uid, self.model.runs[uid].fence, outcome=outcome)
+
+    @precondition(lambda self: self.pair.uids)
+    @rule(uid=one_of(lambda self: self.worth_cancelling()))
+    def delete(self, uid: str) -> None:
+        self.pair.delete(uid)
+
+    @rule()
+    def look_at_the_queues(self) -> None:
+        self.pair.queues()
 
     @precondition(lambda self: self.pair.uids)
     @rule(uid=one_of(lambda self: self.pair.uids))
@@ -159,6 +225,17 @@ class LedgerMachine(RuleBasedStateMachine):
         message = self.model.queue[-1]
         self.pair.lose_a_message()
         self.pair.claim(message.uid, attempt=message.attempt, worker=worker, nonce=nonce)
+
+    @precondition(lambda self: self.model.queue)
+    @rule(worker=st.sampled_from(WORKERS), nonce=st.sampled_from(NONCES))
+    def take_every_message_and_claim_the_last_run(self, worker: str, nonce: str) -> None:
+        """Somebody looks at the queues in between, when there is neither message nor claim."""
+        message = self.model.queue[0]
+        while self.model.queue:
+            self.pair.lose_a_message()
+        self.pair.queues()
+        self.pair.claim(message.uid, attempt=message.attempt, worker=worker, nonce=nonce)
+        self.pair.queues()
 
     @precondition(lambda self: self.admitted())
     @rule(

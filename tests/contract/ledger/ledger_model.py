@@ -7,97 +7,18 @@ admitted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
 
-from kelery.doorbell import Doorbell
-from kelery.ledger.messages import Outcome, Submission
-from kelery.model import CancelMode, Policy, Retry
+from kelery.ledger.messages import OnlyIf, Outcome, Submission
+from kelery.model import CancelMode, Policy
 from kelery.phases import Phase, Reason
+from tests.contract.ledger.ledger_listing import Listing
+from tests.contract.ledger.ledger_model_run import Message, ModelRun
 
 HELD = (Phase.ADMITTED, Phase.RUNNING, Phase.CANCELLING)
 #: Who is born final with one of these was stopped; with another reason, it could not be run.
 BORN_CANCELLED = (Reason.CANCELLED_AT_CREATE, Reason.CANCELLED_BY_USER)
 ATTEMPTS_KEPT = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """What a doorbell says: which half-made message it is, and for which attempt of which run it rings."""
-
-    head: str
-    uid: str
-    attempt: int
-
-
-@dataclass(slots=True, kw_only=True)
-class ModelRun:
-    """One run, as far as the promises speak about it."""
-
-    submission: Submission
-    arrival: int
-    doorbell: Doorbell
-    phase: Phase = Phase.WAITING
-    reason: str = Reason.WAITING_FOR_KEY.value
-    admitted: int = 0
-    attempt: int = 1
-    retries_used: int = 0
-    backoff_seconds: float = 0
-    fence: int = 0
-    worker: str = ""
-    nonce: str = ""
-    renewals: int = 0
-    cancel: str = ""
-    cancel_reason: str = ""
-    staged: Outcome | None = None
-    result: str = ""
-    attempts: list[tuple[int, str, int, str]] = field(default_factory=list)
-    #: The claim under which its body was allowed to begin.
-    begun_fence: int = 0
-    ever_claimed: bool = False
-    purge_scheduled: bool = False
-
-    @property
-    def uid(self) -> str:
-        return self.submission.uid
-
-    @property
-    def key(self) -> str:
-        concurrency = self.submission.spec.concurrency
-        return f"{self.submission.namespace}/{concurrency.key}" if concurrency else ""
-
-    @property
-    def limit(self) -> int:
-        concurrency = self.submission.spec.concurrency
-        return concurrency.limit if concurrency else 1
-
-    @property
-    def retry(self) -> Retry:
-        return self.submission.spec.retry or Retry()
-
-    @property
-    def waits_for_worker(self) -> bool:
-        return self.phase is Phase.ADMITTED and self.reason == Reason.WAITING_FOR_WORKER
-
-    @property
-    def backs_off(self) -> bool:
-        return self.phase is Phase.ADMITTED and self.reason == Reason.RETRY_BACKOFF
-
-    @property
-    def lease(self) -> str:
-        return f"{self.fence}:{self.renewals}"
-
-    def timers(self) -> set[str]:
-        """What the run has the ledger wait for."""
-        concurrency = self.submission.spec.concurrency
-        limited = concurrency is not None and concurrency.max_queue_seconds is not None
-        wanted = {
-            "queue": limited and not self.ever_claimed and not self.phase.is_final,
-            "retry": self.backs_off,
-            "redispatch": self.waits_for_worker,
-            "purge": self.purge_scheduled,
-        }
-        return {f"{kind}|{self.uid}" for kind, wants in wanted.items() if wants}
 
 
 class LedgerModel:
@@ -107,6 +28,7 @@ class LedgerModel:
         self.runs: dict[str, ModelRun] = {}
         #: Newest first, as LPUSH makes it.
         self.queue: list[Message] = []
+        self.listing = Listing()
         self._steps = 0
 
     def holders(self, key: str) -> list[ModelRun]:
@@ -119,12 +41,38 @@ class LedgerModel:
         waiting = [run for run in self.runs.values() if run.key == key and run.phase is Phase.WAITING]
         return sorted(waiting, key=lambda run: (-run.submission.spec.priority, run.arrival))
 
+    def ever_admitted(self, key: str) -> list[str]:
+        """The listed runs of the key that had a slot once, in the order in which they got it."""
+        runs = [
+            run
+            for run in self.runs.values()
+            if run.key == key and run.admitted and run.uid in self.listing.uids
+        ]
+        return [run.uid for run in sorted(runs, key=lambda run: run.admitted)]
+
+    def in_the_way(
+        self, submission: Submission, conditions: Collection[OnlyIf]
+    ) -> dict[OnlyIf, Collection[str]]:
+        """Which of the conditions do not hold, and which runs may be named as the cause."""
+        if submission.uid in self.runs:
+            return {}
+        newcomer = ModelRun(submission=submission, arrival=0, doorbell=submission.doorbell)
+        broken: dict[OnlyIf, Collection[str]] = {}
+        has_room = not self.waiters(newcomer.key) and self._fits(newcomer)
+        if OnlyIf.ROOM in conditions and newcomer.key and not has_room:
+            broken[OnlyIf.ROOM] = [holder.uid for holder in self.holders(newcomer.key)]
+        namesakes = self.listing.live_of_name(submission.name)
+        if OnlyIf.FREE_NAME in conditions and namesakes:
+            broken[OnlyIf.FREE_NAME] = namesakes
+        return broken
+
     def submit(self, submission: Submission) -> bool:
         """Whether the run is new."""
         if submission.uid in self.runs:
             return False
         run = ModelRun(submission=submission, arrival=self._step(), doorbell=submission.doorbell)
         self.runs[run.uid] = run
+        self.listing.add(run)
         born = submission.born_final
         if born is not None:
             self._end(run, Phase.CANCELLED if born in BORN_CANCELLED else Phase.FAILED, born.value)
@@ -203,17 +151,25 @@ class LedgerModel:
     def progress(self, uid: str, fence: int) -> bool:
         return self._current(uid, fence) is not None
 
-    def cancel(self, uid: str, mode: CancelMode, reason: Reason) -> str:
+    def cancel(self, uid: str, mode: CancelMode, reason: Reason, message: str) -> str:
         """Whether the run is "gone", "changed" or "unchanged"."""
         run = self.runs.get(uid)
         if run is None:
             return "gone"
-        if run.phase.is_final or run.cancel in ("force", mode.value.lower()):
+        if reason is Reason.DELETED:
+            self.listing.remove(run)
+        return self._stop(run, mode, reason, message)
+
+    def delete(self, uid: str) -> str:
+        """As `cancel`."""
+        run = self.runs.get(uid)
+        if run is None:
+            return "gone"
+        if run.deleted:
             return "unchanged"
-        if run.phase.is_claimed:
-            self._ask_to_stop(run, mode.value.lower(), reason.value)
-        else:
-            self._end(run, Phase.CANCELLED, reason.value)
+        run.deleted = True
+        self.listing.remove(run)
+        self._stop(run, CancelMode.GRACEFUL, Reason.DELETED, "")
         return "changed"
 
     def reclaim(self, uid: str, lease: str) -> bool:
@@ -242,6 +198,7 @@ class LedgerModel:
         elif kind == "retry":
             self._ring(run)
         elif kind == "purge":
+            self.listing.remove(run)
             del self.runs[uid]
         elif not self.queue or long_ago:
             self._push(run)
@@ -296,6 +253,17 @@ class LedgerModel:
                 self._ask_to_stop(oldest, "graceful", Reason.SUPERSEDED.value)
             else:
                 self._finish(oldest, Phase.CANCELLED, Reason.SUPERSEDED.value)
+
+    def _stop(self, run: ModelRun, mode: CancelMode, reason: Reason, message: str) -> str:
+        if run.phase.is_final or run.cancel in ("force", mode.value.lower()):
+            return "unchanged"
+        if run.phase is not Phase.CANCELLING:
+            run.cancel_message = message
+        if run.phase.is_claimed:
+            self._ask_to_stop(run, mode.value.lower(), reason.value)
+        else:
+            self._end(run, Phase.CANCELLED, reason.value)
+        return "changed"
 
     def _ask_to_stop(self, run: ModelRun, mode: str, reason: str) -> None:
         if run.phase is Phase.RUNNING:

@@ -7,7 +7,7 @@ in the same order, so that their states may be compared too (`compare`).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TypeVar
 from uuid import uuid4
 
@@ -15,11 +15,11 @@ import redis
 from hypothesis import note
 
 from kelery.errors import RunConflict
-from kelery.ledger import calls
+from kelery.ledger import calls, register
 from kelery.ledger.calls import Call
-from kelery.ledger.messages import ClaimRefused, Outcome, Submission
+from kelery.ledger.messages import Cancelled, ClaimRefused, OnlyIf, Outcome, Submission, SubmissionRefused
 from kelery.ledger.sync import Ledger
-from kelery.model import CancelMode
+from kelery.model import CancelMode, QueueUse
 from kelery.phases import Phase, Reason
 from tests.contract.ledger import ledger_facts
 from tests.contract.ledger.ledger_facts import Facts, History, promise, promise_equal
@@ -62,6 +62,7 @@ class LedgerPair:
         ledger_facts.check_slots(facts, keys=self.keys)
         self.history.check(facts)
         ledger_facts.check_ways_out(facts)
+        ledger_facts.check_register(facts)
         ledger_facts.check_against_model(facts, self.model, keys=self.keys, workers=self.workers)
 
     def submit(self, submission: Submission) -> None:
@@ -72,6 +73,21 @@ class LedgerPair:
         promise_equal(got.new, expected, f"whether {submission.uid} is new")
         self._promise_stands(submission.uid, phase=got.phase, reason=got.reason)
 
+    def submit_only_if(self, submission: Submission, conditions: Collection[OnlyIf]) -> None:
+        if submission.uid not in self.uids:
+            self.uids.append(submission.uid)
+        broken = self.model.in_the_way(submission, conditions)
+        got = self._call(calls.submit_only_if(submission, conditions))
+        if isinstance(got, SubmissionRefused):
+            promise(
+                got.other in broken.get(got.because_not, ()),
+                f"{submission.uid} was refused: {got}; in its way is {broken}",
+            )
+            return
+        promise_equal(broken, {}, f"what {submission.uid} had to give way to")
+        promise_equal(got.new, self.model.submit(submission), f"whether {submission.uid} is new")
+        self._promise_stands(submission.uid, phase=got.phase, reason=got.reason)
+
     def submit_conflicting(self, submission: Submission) -> None:
         """`submission` has a known uid and another hash."""
         try:
@@ -80,12 +96,24 @@ class LedgerPair:
             return
         promise(False, f"another spec for {submission.uid} was taken")
 
-    def cancel(self, uid: str, *, mode: CancelMode, reason: Reason) -> None:
-        expected = self.model.cancel(uid, mode, reason)
-        got = self._call(calls.cancel(uid, mode, reason))
-        said = "gone" if not got.known else "changed" if got.changed else "unchanged"
-        promise_equal(said, expected, f"cancel of {uid}")
+    def cancel(self, uid: str, *, mode: CancelMode, reason: Reason, message: str) -> None:
+        expected = self.model.cancel(uid, mode, reason, message)
+        got = self._call(calls.cancel(uid, mode, reason, message=message))
+        promise_equal(_verdict(got), expected, f"cancel of {uid}")
         self._promise_stands(uid, phase=got.phase, reason=got.reason)
+
+    def delete(self, uid: str) -> None:
+        expected = self.model.delete(uid)
+        got = self._call(calls.delete(uid))
+        promise_equal(_verdict(got), expected, f"delete of {uid}")
+        self._promise_stands(uid, phase=got.phase, reason=got.reason)
+
+    def queues(self) -> None:
+        """Looking forgets the queues that are out of use; what comes back into use is there again."""
+        running = sum(run.phase.is_claimed for run in self.model.runs.values())
+        use = QueueUse(queue="celery", messages=len(self.model.queue), running=running)
+        in_use = [use] if use.messages or use.running else []
+        promise_equal(self._call(register.queues()), in_use, "the queues in use")
 
     def acknowledge(self, uid: str) -> None:
         expected = self.model.acknowledge(uid)
@@ -204,8 +232,11 @@ class LedgerPair:
         for uid in self.uids:
             self.acknowledge(uid)
         self.tick(self.timers())
+        while self.model.queue:
+            self.lose_a_message()
+        self.queues()
         prefix = self.ledger.prefix
-        allowed = {f"{prefix}:meta", f"{prefix}:events", self.queue_key}
+        allowed = {f"{prefix}:meta", f"{prefix}:events"}
         promise_equal(self._written() - allowed, set(), "what stays behind")
 
     def wipe(self) -> None:
@@ -227,3 +258,9 @@ class LedgerPair:
         run = self.model.runs.get(uid)
         expected = (run.phase, run.reason) if run else (None, "")
         promise_equal((phase, reason), expected, f"the answer about {uid}")
+
+
+def _verdict(got: Cancelled) -> str:
+    if not got.known:
+        return "gone"
+    return "changed" if got.changed else "unchanged"

@@ -124,3 +124,16 @@ def test_a_settled_run_takes_no_progress_and_nothing_staged(bench: Bench) -> Non
     bench.settle("a", fence)
     assert not bench.ledger.run(calls.progress("a", fence, '{"current":1}'))
     assert not bench.ledger.run(calls.stage("a", fence, Outcome(kind="succeeded", result_json="1")))
+
+
+def test_a_message_of_a_purged_run_does_not_start_a_later_one_with_its_uid(bench: Bench) -> None:
+    bench.submit("a", args=("old",))
+    (old,) = bench.messages()
+    bench.cancel("a")
+    bench.ledger.run(calls.acknowledge("a", retain_seconds=0))
+    bench.until(lambda: bench.ledger.client.exists("kelery:run:a"), 0)
+    bench.submit("a", args=("new",))
+    assert [message["body"] == old["body"] for message in bench.messages()] == [True, False]
+    late, due = (bench.ring_by(message) for message in bench.messages())
+    assert late == ClaimRefused(why="stale")
+    assert isinstance(due, Claim)

@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from kelery.errors import LedgerError
-from kelery.ledger import aio, calls, faults, library, sync
+from kelery.ledger import aio, calls, faults, library, records, sync
 from kelery.ledger.calls import Call
 from kelery.ledger.messages import Submitted
 from tests.contract.ledger.bench import Bench
@@ -77,6 +77,21 @@ def test_both_versions_work_side_by_side(
     bench.submit("b")
     assert _loaded(client) == NEWER
     assert bench.settle("a", fence).verdict == "ok"
+
+
+def test_a_process_of_the_first_revision_gets_records_as_it_knows_them(
+    client: redis.Redis, bench: Bench
+) -> None:
+    bench.submit("a")
+    ((*scalars, attempts, held_by),) = client.fcall("kelery_v1_view", 1, "kelery", 1, 1024, "a")
+    assert (len(scalars), attempts, held_by) == (27, [], [])
+    assert scalars[:2] == ["Admitted", "WaitingForWorker"]
+
+
+def test_what_a_later_revision_adds_to_a_record_is_passed_over(client: redis.Redis, bench: Bench) -> None:
+    bench.submit("a")
+    (values,) = client.fcall("kelery_v1_view", 1, "kelery", library.REVISION, 1024, "a")
+    assert records.parse("a", [*values, "new", ["and", "more"]]) == bench.record("a")
 
 
 def test_an_older_process_that_lost_a_race_for_the_load_does_not_overwrite(

@@ -24,7 +24,7 @@ from tests.contract.ledger.ledger_machine import machine_for
 
 #: The first example that fails ends the search: what is asked is whether, not the least way how.
 SEARCH = settings(
-    max_examples=400,
+    max_examples=800,
     stateful_step_count=40,
     phases=[Phase.generate],
     database=None,
@@ -103,7 +103,7 @@ FAULTS = [
     ),
     Fault(
         what="a cancel changes what is final",
-        original="  if FINAL[run.phase] then return { 'unchanged', run.phase, run.reason } end",
+        original="  if FINAL[run.phase] then return 'unchanged' end",
         planted="",
     ),
     Fault(
@@ -178,6 +178,107 @@ FAULTS = [
         what="a queue timeout ends what was claimed",
         original="  unschedule(uid, 'queue', 'redispatch')\n  announce(run)",
         planted="  unschedule(uid, 'redispatch')\n  announce(run)",
+    ),
+    Fault(
+        what="a submission only if there is room looks only at the slots, not at who waits",
+        original="not has_room(said.key, tonumber(said.limit)) then",
+        planted="redis.call('ZCARD', hold_key(said.key)) >= tonumber(said.limit) then",
+    ),
+    Fault(
+        what="a name is refused because of a run that has ended",
+        original="  if phase and not FINAL[phase] then return newest end",
+        planted="  if phase then return newest end",
+    ),
+    Fault(
+        what="a name is free although an older run of it lives",
+        original="redis.call('ZADD', namesakes_key(run.ns, run.name), arrival, before)",
+        planted="arrival = nil",
+    ),
+    Fault(
+        what="a run that nobody named does not have its uid for a name",
+        original="if its_name == name and not FINAL[phase] then return name end",
+        planted="",
+    ),
+    Fault(
+        what="a submission that is repeated is in its own way",
+        original="if known then return summary('existing', { uid = uid }) end",
+        planted="if known and not in_the_way(a) then return summary('existing', { uid = uid }) end",
+    ),
+    Fault(
+        what="a refused submission leaves its run behind",
+        original="  if word then return {",
+        planted="  if word then redis.call('HSET', run_key(uid), 'spec_hash', hash) return {",
+    ),
+    Fault(
+        what="a delete frees the slot of a running run",
+        original="    if stop(run, 'graceful', 'Deleted') == 'unchanged' then tell(run) end",
+        planted="    finish(run, 'Cancelled', 'Deleted')\n    pump(run.key)",
+    ),
+    Fault(
+        what="a deleted run is still listed",
+        original="change(run, { deleted = '1' })\n  unlist(run)",
+        planted="change(run, { deleted = '1' })",
+    ),
+    Fault(
+        what="a run whose TaskRun is gone is still listed",
+        original="  if reason == 'Deleted' then unlist(run) end\n",
+        planted="",
+    ),
+    Fault(
+        what="a purged run is still listed",
+        original="local function forget(run)\n  unlist(run)",
+        planted="local function forget(run)",
+    ),
+    Fault(
+        what="a deleted run keeps what it was told and what it said",
+        original="  if run.deleted == '1' and run.origin ~= 'TaskRun' then strip(run) end",
+        planted="",
+    ),
+    Fault(
+        what="a name is not given back",
+        original="else redis.call('HDEL', names, run.name) end",
+        planted="end",
+    ),
+    Fault(
+        what="a name does not go back to the run that lives",
+        original="if follower then redis.call('HSET', names, run.name, follower) else",
+        planted="if follower then redis.call('HDEL', names, run.name) else",
+    ),
+    Fault(
+        what="a key is left behind when nobody uses it any more",
+        original="if redis.call('EXISTS', wait_key(run.key), hold_key(run.key)) == 0 then",
+        planted="if false then",
+    ),
+    Fault(
+        what="a run that was never admitted is the latest of its key",
+        original="redis.call('ZADD', P .. ':keys:' .. run.ns, 0, run.key)",
+        planted="redis.call('ZADD', P .. ':keys:' .. run.ns, 0, run.key)\n"
+        "  redis.call('ZADD', admitted_key(run.key), seq, run.uid)",
+    ),
+    Fault(
+        what="a change of phase is missing in the history",
+        original="  schedule('redispatch', run.uid, NOW + REDISPATCH_FIRST)\n  announce(run)",
+        planted="  schedule('redispatch', run.uid, NOW + REDISPATCH_FIRST)\n  tell(run)",
+    ),
+    Fault(
+        what="progress counts as a change of phase",
+        original="  change(run, { progress = a[4] })\n  tell(run)",
+        planted="  change(run, { progress = a[4] })\n  announce(run)",
+    ),
+    Fault(
+        what="a queue that comes back into use stays forgotten",
+        original="  redis.call('HSET', P .. ':queues', m[5], run.queue_key)\n",
+        planted="",
+    ),
+    Fault(
+        what="a queue whose message was just taken is forgotten",
+        original="    lists[queue] = queue_key\n",
+        planted="",
+    ),
+    Fault(
+        what="the message of a later cancel replaces the first one",
+        original="if run.phase ~= 'Cancelling' and message and",
+        planted="if message and",
     ),
 ]
 

@@ -205,3 +205,31 @@ def _seconds_per_handover(bench: Bench, *, key: str, waiters: int) -> float:
         bench.settle(uid, fence)
         taken.append(time.perf_counter() - begin)
     return statistics.median(taken)
+
+
+@pytest.mark.parametrize(
+    "queue", ["kelery:meta", "kelery:hold:team/k", "kelery:history:b", "a-set", "unacked", "_kombu.binding.x"]
+)
+def test_what_is_no_queue_is_not_written_to(bench: Bench, queue: str) -> None:
+    bench.ledger.client.sadd("a-set", "x")
+    bench.submit("b", concurrency=keyed())
+    before = (bench.record("b"), bench.ledger.run(calls.history("b")))
+    assert bench.submit("a", queue=queue, concurrency=keyed("other")) == "Failed/SpecInvalid"
+    assert "spec.queue" in json.loads(bench.record("a").error_json)["message"]
+    assert (bench.record("b"), bench.ledger.run(calls.history("b"))) == before
+    assert bench.submit("c", concurrency=keyed("other")) == "Admitted/WaitingForWorker"
+
+
+def test_a_queue_that_became_something_else_keeps_nobody_from_ending(bench: Bench) -> None:
+    fence = bench.start("a", concurrency=keyed())
+    bench.submit("b", queue="batch", concurrency=keyed())
+    bench.ledger.client.set("batch", "no list")
+    assert bench.settle("a", fence).verdict == "ok"
+    assert bench.state("b") == "Admitted/WaitingForWorker"
+    bench.make_due("redispatch", "b")
+    bench.tick()
+    assert bench.rung() == ["a:1"]
+    bench.ledger.client.delete("batch")
+    bench.make_due("redispatch", "b")
+    bench.tick()
+    assert bench.rung("batch") == ["b:1"]

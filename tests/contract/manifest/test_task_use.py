@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from kelery_dev import manifests
 from kelery_dev.cluster_access import ClusterAccess
 from tests.contract.manifest.taskruns_over_http import TaskRuns
 from tests.contract.manifest.until_in_force import poll_until
@@ -113,3 +114,20 @@ def test_a_namespace_that_gets_the_label_later_asks_from_then_on(
     )
     assert answer.status == 200, answer.message
     poll_until(lambda: other.try_create({"task": "demo.add"}), status=403)
+
+
+def test_a_binding_without_a_selector_asks_everywhere(
+    access: ClusterAccess, new_namespace: NewNamespace
+) -> None:
+    other = _service_account(access, namespace=new_namespace({}), rules=[_CREATE, _use("demo.add")])
+    poll_until(lambda: other.try_create({"task": "demo.fail"}), status=201)
+    (binding,) = manifests.manifests(subfolder="policy-everywhere")
+    manifests.apply(access, manifest=binding)
+    try:
+        poll_until(lambda: other.try_create({"task": "demo.fail"}), status=403)
+        assert other.try_create({"task": "demo.add"}).status == 201
+    finally:
+        path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
+        answer = access.request("DELETE", path=f"{path}/{binding['metadata']['name']}")
+        assert answer.status == 200, answer.message
+    poll_until(lambda: other.try_create({"task": "demo.fail"}), status=201)

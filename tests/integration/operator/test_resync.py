@@ -10,11 +10,11 @@ from functools import partial
 import pytest
 
 from kelery import manifest
+from kelery.cluster.credentials import Credentials, from_kubeconfig
 from kelery.ledger import aio, calls, sync
 from kelery.settings import LedgerSettings
 from kelery_dev.control_plane import ControlPlane
 from kelery_operator.cache import Cache
-from kelery_operator.credentials import Credentials, from_kubeconfig
 from kelery_operator.decide import Presence
 from kelery_operator.kube import KubeApi
 from kelery_operator.looks import Looks

@@ -182,6 +182,7 @@ def exclusive(folder: str, key: str, seconds: float) -> None:
         except BlockingIOError:
             note(f"{folder}/overlaps", key)
             raise RuntimeError(f"another run of {key} is executing") from None
+        note(f"{folder}/starts", key)
         time.sleep(seconds)
 
 

@@ -33,6 +33,7 @@ _WAITING = Record(
     due=None,
     cancel="",
     cancel_reason="",
+    cancel_message="",
     progress_json="",
     error_json="",
     spec_json='{"task":"demo.add"}',
@@ -41,6 +42,8 @@ _WAITING = Record(
     position=1,
     attempts=(),
     held_by=("other",),
+    requester="",
+    is_deleted=False,
 )
 _ADMITTED: dict[str, Any] = {
     "phase": Phase.ADMITTED,

@@ -60,7 +60,7 @@ def test_arguments_are_in_no_header_that_event_monitors_show(channel: Any) -> No
 def test_a_tag_tells_which_attempt_it_rings_for(channel: Any) -> None:
     tag = _message(channel, tag="uid-1:12:3").delivery_tag
     assert tag is not None
-    assert doorbell.read_tag(tag) == doorbell.Tag(uid="uid-1", attempt=12)
+    assert doorbell.read_tag(tag) == doorbell.Tag(uid="uid-1", attempt=12, push=3)
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,10 @@ def test_null_means_absent_but_in_arguments() -> None:
         ({"task": "t", "retry": {"maxAttempts": 101}}, "spec.retry.maxAttempts"),
         ({"task": "t", "retry": {"maxAttempts": 2, "backoffSeconds": 400}}, "spec.retry.maxBackoffSeconds"),
         ({"task": "t", "retry": {"maxAttempts": 2, "reasons": []}}, "spec.retry.reasons"),
-        ({"task": "t", "retry": {"maxAttempts": 2, "reasons": ["Timeout", "Timeout"]}}, "spec.retry.reasons"),
+        (
+            {"task": "t", "retry": {"maxAttempts": 2, "reasons": ["Timeout", "Timeout"]}},
+            "spec.retry.reasons[1]",
+        ),
         (
             {"task": "t", "retry": {"maxAttempts": 2, "reasons": ["Timeout", "Deleted"]}},
             "spec.retry.reasons[1]",

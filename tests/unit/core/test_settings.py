@@ -72,7 +72,7 @@ def test_a_missing_url_names_the_variables_to_set() -> None:
     "url", ["amqp://guest:s3cret@rabbit", "memory://:s3cret@", "s3cret", "sentinel://:s3cret@h"]
 )
 def test_a_broker_that_is_no_redis_is_refused_without_showing_its_password(url: str) -> None:
-    with pytest.raises(SettingsError, match=r"must be the Redis|several servers") as refused:
+    with pytest.raises(SettingsError, match=r"must be the URL of the Redis|several servers") as refused:
         settings.for_worker({}, broker_url=url)
     assert "s3cret" not in str(refused.value)
     assert "broker URL" in str(refused.value)

@@ -102,7 +102,7 @@ TABLE: list[tuple[str, Situation, tuple[Action, ...]]] = [
     (
         "a run that is gone and has ended is acknowledged",
         gone(ENDED),
-        (Acknowledge(retain_seconds=HOUR), Forget()),
+        (DELETED, Acknowledge(retain_seconds=HOUR), Forget()),
     ),
     ("a run that is gone and was never submitted is forgotten", gone(None), (Forget(),)),
     ("a run of the gateway has no TaskRun to be gone", gone(records.running(origin="REST")), (Forget(),)),

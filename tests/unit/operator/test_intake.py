@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from kelery.cluster.session import Answer
 from kelery.manifest import Identity
 from kelery_operator.actions import Urgency, WriteStatus
 from kelery_operator.cache import Cache
 from kelery_operator.decide import Presence
 from kelery_operator.intake import Intake
-from kelery_operator.kube import Answer
 from kelery_operator.looks import Looks
 from kelery_operator.metrics import Metrics
 from kelery_operator.workqueue import WorkQueue

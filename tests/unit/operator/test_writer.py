@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from kelery.cluster.session import Answer, KubeError
 from kelery.manifest import Identity
 from kelery_operator.actions import Urgency, WriteStatus
 from kelery_operator.coalescer import Write
-from kelery_operator.kube import Answer, KubeError
 from kelery_operator.metrics import Metrics
 from kelery_operator.writer import StatusWriter
 

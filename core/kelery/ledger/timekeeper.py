@@ -1,5 +1,7 @@
-"""Keeps the ledger's time: lets due timers act and takes the claims of dead workers away. Workers do the
-same; it is idempotent, and nobody has to be the one.
+"""Keeps the ledger's time: lets due timers act and takes the claims of dead workers away.
+
+Every operator and every gateway has one, and each worker's keeper does the same; it is idempotent, and nobody
+has to be the one. What came of it is told to callables, so that each process counts as it likes.
 """
 
 from __future__ import annotations
@@ -7,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
 from kelery.errors import LedgerError
 from kelery.ledger import calls
 from kelery.ledger.aio import Ledger
 from kelery.ledger.observer import LeaseObserver
-from kelery_operator.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
@@ -21,21 +23,36 @@ _TICK_SECONDS = 0.5
 _FULL_BATCH = 200
 
 
-class Keeper:
-    """One per operator."""
+def _ignore(_: object) -> None:
+    pass
 
-    def __init__(self, ledger: Ledger, *, stand_still: float, metrics: Metrics) -> None:
+
+class Timekeeper:
+    """One per process. `on_reclaim` is told for each claim that stood still whether it was taken (or had
+    moved meanwhile); `on_tick`, after each tick, what kept the ledger from answering, if anything did.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        stand_still: float,
+        on_reclaim: Callable[[bool], None] = _ignore,
+        on_tick: Callable[[LedgerError | None], None] = _ignore,
+    ) -> None:
         self._ledger = ledger
         self._observer = LeaseObserver(stand_still=stand_still)
-        self._metrics = metrics
+        self._on_reclaim = on_reclaim
+        self._on_tick = on_tick
 
     async def run(self) -> None:
         """Tick for ever."""
         while True:
             try:
                 done = await self._tick()
-            except LedgerError:
+            except LedgerError as error:
                 self._observer.forget()
+                self._on_tick(error)
                 done = 0
             except Exception:
                 logger.exception("a tick failed")
@@ -47,9 +64,10 @@ class Keeper:
     async def _tick(self) -> int:
         before = time.monotonic()
         ticked = await self._ledger.run(calls.tick(leases=True))
+        self._on_tick(None)
         for uid, lease in self._observer.observe(ticked.leases, before):
             taken = await self._ledger.run(calls.reclaim(uid, lease))
-            self._metrics.reclaims.labels("taken" if taken else "moved").inc()
+            self._on_reclaim(taken)
             if taken:
                 logger.warning("a worker's claim stood still and was taken away", extra={"run": uid})
         return ticked.done

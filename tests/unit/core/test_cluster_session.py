@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kelery_operator.kube import Answer
+from kelery.cluster.session import Answer
 
 NOT_FOUND = {"kind": "Status", "reason": "NotFound", "details": {"name": "run", "kind": "taskruns"}}
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import logging
 
-from kelery_operator.logs import JsonFormatter, TextFormatter
+from kelery.logs import JsonFormatter, TextFormatter
 
 
 def record(**fields: object) -> logging.LogRecord:
-    made = logging.LogRecord("kelery_operator.x", logging.WARNING, __file__, 1, "lost %s", ("it",), None)
+    made = logging.LogRecord("kelery.x", logging.WARNING, __file__, 1, "lost %s", ("it",), None)
     vars(made).update(fields)
     return made
 

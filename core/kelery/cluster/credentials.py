@@ -94,6 +94,8 @@ def from_kubeconfig(paths: list[Path]) -> Credentials:
         if path.exists():
             merged.add(path)
     names = os.pathsep.join(str(path) for path in paths)
+    if not any(path.exists() for path in paths):
+        raise SettingsError(f"{names}: there is no such file; set KUBECONFIG to one that is there")
     if not merged.context_name:
         raise SettingsError(
             f"{names}: no current-context; choose one with kubectl config use-context, or set KUBECONFIG"
@@ -150,7 +152,7 @@ def _refuse_what_we_cannot(cluster: Mapping[str, Any], *, user: Mapping[str, Any
     for unusable in ("exec", "auth-provider"):
         if user.get(unusable):
             raise SettingsError(
-                f"the kubeconfig's user logs in by a plug-in ({unusable}), which the operator does not run;"
+                f"the kubeconfig's user logs in by a plug-in ({unusable}), which is not run here;"
                 " give it a token, a tokenFile or a client certificate"
             )
     if not cluster.get("server"):

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from kelery.cluster.credentials import Credentials, from_kubeconfig, load_credentials
 from kelery.errors import SettingsError
-from kelery_operator.credentials import Credentials, from_kubeconfig, load_credentials
 
 PEM = "-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n"
 

@@ -1,0 +1,58 @@
+"""The part of the model that says which runs are listed, and whom a name means.
+
+Written from the header of the Lua library, like the model that it is a part of. Invariant: it holds listed
+runs only; each live one of them that has a name can be reached by it, alone or among others.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from kelery.ledger.messages import Submission
+from kelery.phases import Phase
+
+
+class Listed(Protocol):
+    """What the listing asks of a run."""
+
+    submission: Submission
+    phase: Phase
+    arrival: int
+
+    @property
+    def uid(self) -> str: ...
+
+
+class Listing:
+    """Runs from their submission until they are deleted or purged."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, Listed] = {}
+        #: As `:names` has it.
+        self.names: dict[str, str] = {}
+
+    @property
+    def uids(self) -> set[str]:
+        return set(self._runs)
+
+    def add(self, run: Listed) -> None:
+        """A new run takes its name over, whoever had it."""
+        self._runs[run.uid] = run
+        if run.submission.name != run.uid:
+            self.names[run.submission.name] = run.uid
+
+    def remove(self, run: Listed) -> None:
+        """Its name goes back to the newest live run that has it, or to nobody."""
+        self._runs.pop(run.uid, None)
+        name = run.submission.name
+        if self.names.get(name) == run.uid:
+            del self.names[name]
+            # Who has its uid for a name, has no need to be found by it.
+            others = [uid for uid in self.live_of_name(name) if uid != name]
+            if others:
+                self.names[name] = others[-1]
+
+    def live_of_name(self, name: str) -> list[str]:
+        """The newest last."""
+        live = [run for run in self._runs.values() if run.submission.name == name and not run.phase.is_final]
+        return [run.uid for run in sorted(live, key=lambda run: run.arrival)]
