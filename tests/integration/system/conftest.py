@@ -16,6 +16,7 @@ import pytest
 
 from kelery_dev.control_plane import ControlPlane
 from kelery_dev.valkey import ValkeyServer
+from tests.integration.api.gateway_process import GatewayProcess
 from tests.integration.operator.cluster import Cluster
 from tests.integration.operator.operator_process import OperatorProcess
 from tests.integration.worker.ledger_probe import LedgerProbe
@@ -55,6 +56,15 @@ class System:
         )
         worker.wait_until_ready()
         return worker
+
+    def start_gateway(self, **environment: str) -> GatewayProcess:
+        """Ready when it returns; open to everybody on loopback unless told otherwise."""
+        gateway = GatewayProcess(
+            {"KELERY_REDIS_URL": self.valkey.url, "KELERY_AUTH": "none", **environment},
+            log=self.folder / f"gateway-{next(_numbers)}.log",
+        )
+        gateway.wait_until_ready()
+        return gateway
 
     def probe(self) -> LedgerProbe:
         """A hand on the ledger."""

@@ -1,0 +1,169 @@
+"""The composition root: makes the FastAPI app, and opens and closes what stands behind it.
+
+Nothing is waited for at start: a gateway without its ledger serves, says that it is not ready, and recovers
+by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+
+from kelery import __version__
+from kelery.cluster.credentials import Credentials, load_credentials
+from kelery.cluster.session import ClusterSession
+from kelery.ledger import aio
+from kelery.ledger.timekeeper import Timekeeper
+from kelery_api import faults, openapi
+from kelery_api.access.gate import Gate, KubernetesGate, OpenGate
+from kelery_api.access.guarded_route import refuse_unguarded
+from kelery_api.follower import Follower
+from kelery_api.gateway import Gateway
+from kelery_api.metrics import Metrics
+from kelery_api.own_page import OwnPageOnly
+from kelery_api.readiness import Readiness
+from kelery_api.routes import ROUTERS
+from kelery_api.runs import Runs
+from kelery_api.settings import ApiSettings, Auth
+from kelery_api.shell import Shell
+from kelery_api.task_run_deletion import TaskRunDeletion
+
+logger = logging.getLogger("kelery.api")
+
+#: One call that hangs, and the answer that says so, fit into two seconds.
+_LEDGER_SECONDS = 1.5
+#: Longer than the server lets a blocking read wait.
+_FOLLOWER_SECONDS = 3.0
+
+LoadCredentials = Callable[[], Credentials]
+
+
+def create_app(settings: ApiSettings, *, load: LoadCredentials | None = None) -> FastAPI:
+    """The gateway's app; `load` reads the credentials for the API server, by default those of the
+    environment.
+    """
+    metrics, stopping = Metrics(), asyncio.Event()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with _open(settings, metrics=metrics, stopping=stopping, load=load) as gateway:
+            app.state.gateway = gateway
+            yield
+
+    app = FastAPI(
+        title="Kelery",
+        version=__version__,
+        lifespan=lifespan,
+        # Both are routes of ours, so that they pass the gate like all others.
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=openapi.operation_id,
+    )
+    app.state.stopping = stopping
+    for router in ROUTERS:
+        app.include_router(router)
+    refuse_unguarded(app)
+    faults.install(app)
+    openapi.install(app, auth=settings.auth)
+    own_page = OwnPageOnly(loopback=settings.address.is_loopback) if settings.auth is Auth.NONE else None
+    app.add_middleware(Shell, metrics=metrics, own_page=own_page)
+    return app
+
+
+@asynccontextmanager
+async def _open(
+    settings: ApiSettings, *, metrics: Metrics, stopping: asyncio.Event, load: LoadCredentials | None
+) -> AsyncIterator[Gateway]:
+    async with AsyncExitStack() as closing:
+        ledger = _connect(settings, closing, seconds=_LEDGER_SECONDS, name="kelery-api")
+        follower = Follower(
+            _connect(settings, closing, seconds=_FOLLOWER_SECONDS, name="kelery-api-follower")
+        )
+        session = _task_run_session(settings, load=load)
+        if session is not None:
+            closing.push_async_callback(session.close)
+        gate = _gate(settings, load=load)
+        closing.push_async_callback(gate.close)
+        readiness = Readiness(metrics=metrics, is_following=lambda: follower.is_following)
+        gateway = Gateway(
+            settings=settings,
+            ledger=ledger,
+            follower=follower,
+            gate=gate,
+            metrics=metrics,
+            readiness=readiness,
+            runs=Runs(
+                ledger, follower=follower, delete_task_run=TaskRunDeletion(session) if session else None
+            ),
+            stopping=stopping,
+        )
+        keeper = Timekeeper(
+            ledger,
+            stand_still=settings.ledger.lease.stand_still,
+            on_reclaim=lambda taken: metrics.reclaims.labels("taken" if taken else "moved").inc(),
+            on_tick=readiness.ticked,
+        )
+        parts = {"keeper": keeper.run(), "follower": follower.run(), "dismissal": _dismiss(gateway)}
+        closing.push_async_callback(_cancel, [_start(name, part, stopping) for name, part in parts.items()])
+        yield gateway
+        stopping.set()
+
+
+def _connect(settings: ApiSettings, closing: AsyncExitStack, *, seconds: float, name: str) -> aio.Ledger:
+    client = aio.connect(settings.ledger.redis_url, timeout_seconds=seconds, client_name=name)
+    closing.push_async_callback(client.aclose)
+    return aio.Ledger(client, prefix=settings.ledger.prefix)
+
+
+def _gate(settings: ApiSettings, *, load: LoadCredentials | None) -> Gate:
+    if settings.auth is Auth.NONE:
+        return OpenGate()
+    return KubernetesGate.connect(load or _credentials)
+
+
+def _task_run_session(settings: ApiSettings, *, load: LoadCredentials | None) -> ClusterSession | None:
+    """For deleting TaskRuns. Without authentication only if a cluster was named: what ~/.kube/config points
+    at was not meant.
+    """
+    named = load is not None or "KUBECONFIG" in os.environ or "KUBERNETES_SERVICE_HOST" in os.environ
+    if settings.auth is Auth.NONE and not named:
+        return None
+    return ClusterSession(load or _credentials, client_name="kelery-api")
+
+
+def _credentials() -> Credentials:
+    return load_credentials(os.environ)
+
+
+def _start(name: str, work: Coroutine[Any, Any, None], stopping: asyncio.Event) -> asyncio.Task[None]:
+    """A part of the gateway; one that ends before it is told to takes the gateway with it."""
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and not stopping.is_set():
+            logger.critical(
+                "a part of the gateway has ended", extra={"part": name}, exc_info=task.exception()
+            )
+            stopping.set()
+
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(ended)
+    return task
+
+
+async def _dismiss(gateway: Gateway) -> None:
+    await gateway.stopping.wait()
+    gateway.follower.dismiss()
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks, timeout=2)

@@ -1,0 +1,41 @@
+"""What every route works with: the parts of one gateway, opened and closed by `app`'s lifespan and found at
+`request.app.state.gateway`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from kelery.ledger.aio import Ledger
+from kelery_api.access.gate import Gate
+from kelery_api.follower import Follower
+from kelery_api.metrics import Metrics
+from kelery_api.readiness import Readiness
+from kelery_api.runs import Runs
+from kelery_api.settings import ApiSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """The parts, for as long as the app runs."""
+
+    settings: ApiSettings
+    #: Its calls give up in time for an answer within two seconds.
+    ledger: Ledger
+    follower: Follower
+    gate: Gate
+    metrics: Metrics
+    readiness: Readiness
+    runs: Runs
+    #: Set once the gateway is to stop: what waits or streams comes to its end.
+    stopping: asyncio.Event
+
+
+def gateway_of(request: Request) -> Gateway:
+    """The gateway that answers this request."""
+    gateway = request.app.state.gateway
+    assert isinstance(gateway, Gateway)
+    return gateway

@@ -1,0 +1,27 @@
+"""/openapi.json, and /docs to read it in a browser."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from starlette.responses import HTMLResponse
+
+from kelery_api.access.guarded_route import GuardedRoute
+from kelery_api.access.rules import public
+from kelery_api.answers import json_answer
+from kelery_api.docs_page import DOCS_PAGE
+
+router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
+
+
+@router.get("/openapi.json")
+@public
+async def get_openapi_document(request: Request) -> Response:
+    """The API, described for machines."""
+    return json_answer(request.app.openapi())
+
+
+@router.get("/docs")
+@public
+async def get_docs() -> Response:
+    """The API, described for people; the page fetches Swagger UI from a CDN."""
+    return HTMLResponse(DOCS_PAGE)

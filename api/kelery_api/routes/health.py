@@ -1,0 +1,35 @@
+"""/livez, /readyz, /metrics."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from kelery_api import health
+from kelery_api.access.guarded_route import GuardedRoute
+from kelery_api.access.rules import needs_path, public
+from kelery_api.gateway import gateway_of
+
+router = APIRouter(tags=["health"], route_class=GuardedRoute)
+
+
+@router.head("/livez", include_in_schema=False)
+@router.get("/livez")
+@public
+async def get_livez() -> Response:
+    """Whether the gateway runs."""
+    return health.livez()
+
+
+@router.head("/readyz", include_in_schema=False)
+@router.get("/readyz")
+@public
+async def get_readyz(request: Request) -> Response:
+    """Whether the gateway can serve: the ledger answers."""
+    return health.readyz(gateway_of(request))
+
+
+@router.get("/metrics")
+@needs_path("get", "/metrics")
+async def get_metrics(request: Request) -> Response:
+    """The gateway's metrics, for Prometheus."""
+    return health.metrics_page(gateway_of(request))

@@ -1,0 +1,50 @@
+"""`/v1/namespaces/{namespace}/keys`: which concurrency keys are in use, who holds them, who waits."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from kelery_api import key_use, rendering
+from kelery_api.access.guarded_route import GuardedRoute
+from kelery_api.access.rules import needs
+from kelery_api.answers import json_answer
+from kelery_api.gateway import gateway_of
+from kelery_api.parameters import KeyContinue, Namespace, PageSize
+from kelery_api.schemas import KEY_PATTERN
+
+router = APIRouter(prefix="/v1/namespaces/{namespace}/keys", tags=["keys"], route_class=GuardedRoute)
+
+Key = Annotated[
+    str,
+    Path(
+        description="A concurrency key; its slashes may stand as they are.",
+        examples=["report/7"],
+        max_length=253,
+        pattern=KEY_PATTERN,
+    ),
+]
+WaitersShown = Annotated[
+    int, Query(alias="waiters", ge=0, le=1000, description="How many waiters are shown.")
+]
+
+
+@router.get("")
+@needs("list")
+async def list_keys(
+    request: Request, namespace: Namespace, page_size: PageSize = 100, next_page: KeyContinue = None
+) -> Response:
+    """The keys that somebody holds or waits for."""
+    items, behind = await key_use.keys_page(
+        gateway_of(request).ledger, namespace, after=next_page or "", limit=page_size
+    )
+    return json_answer({"items": items, "metadata": rendering.list_metadata(behind)})
+
+
+@router.get("/{key:path}")
+@needs("list")
+async def get_key(request: Request, namespace: Namespace, key: Key, waiters: WaitersShown = 100) -> Response:
+    """A key: its limit, who holds it, and who waits, in the order in which they get it."""
+    ledger = gateway_of(request).ledger
+    return json_answer(await key_use.key_use(ledger, namespace, key, waiters_shown=waiters))

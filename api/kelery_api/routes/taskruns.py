@@ -1,0 +1,154 @@
+"""`/v1/namespaces/{namespace}/taskruns`: runs of both doors, as TaskRuns."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from kelery.ledger.messages import OnlyIf
+from kelery.phases import Phase
+from kelery_api import bodies, event_stream, listing, parameters, rendering, submissions
+from kelery_api.access.guarded_route import GuardedRoute, requester_of
+from kelery_api.access.permission import Permission
+from kelery_api.access.rules import needs
+from kelery_api.answers import json_answer, json_text_answer
+from kelery_api.client_presence import while_client_waits
+from kelery_api.gateway import gateway_of
+from kelery_api.json_body import read_json
+from kelery_api.parameters import (
+    Continue,
+    IdempotencyKey,
+    LastEventId,
+    Namespace,
+    PageSize,
+    RunId,
+    Since,
+    Wait,
+)
+from kelery_api.problems import Kind, Problem
+
+router = APIRouter(prefix="/v1/namespaces/{namespace}/taskruns", tags=["taskruns"], route_class=GuardedRoute)
+
+
+@router.post("", status_code=202)
+@needs("create")
+async def create_task_run(
+    request: Request, namespace: Namespace, wait: Wait = None, idempotency_key: IdempotencyKey = None
+) -> Response:
+    """Run a task. The answer comes when the run is accepted, or with `wait` when it has ended."""
+    gateway = gateway_of(request)
+    seconds = parameters.wait_seconds(wait)
+    key = parameters.idempotency_key(idempotency_key)
+    wanted = bodies.run_request(await read_json(request))
+    requester = requester_of(request)
+    permission = Permission(verb="use", resource="tasks", namespace=namespace, name=wanted.spec.task)
+    await gateway.gate.require(requester, permission)
+    submission = submissions.submission(
+        wanted.spec,
+        uid=submissions.new_uid(namespace=namespace, requester=requester, idempotency_key=key),
+        namespace=namespace,
+        name=wanted.name,
+        requester=requester,
+        settings=gateway.settings.ledger,
+        retain_seconds=gateway.settings.retain_seconds,
+    )
+    conditions = [OnlyIf.FREE_NAME] if wanted.name else []
+    submitting = gateway.runs.submit_and_wait(submission, *conditions, seconds=seconds)
+    record = await (while_client_waits(request, submitting) if seconds else submitting)
+    location = f"/v1/namespaces/{namespace}/taskruns/{record.uid}"
+    return json_answer(rendering.task_run(record), status=202, headers={"Location": location})
+
+
+@router.get("")
+@needs("list")
+async def list_task_runs(
+    request: Request,
+    namespace: Namespace,
+    phase: Annotated[list[Phase] | None, Query(description="Only runs in one of these phases.")] = None,
+    task: Annotated[str | None, Query(description="Only runs of this task.", min_length=1)] = None,
+    key: Annotated[
+        str | None, Query(description="Only runs with this concurrency key.", min_length=1)
+    ] = None,
+    since: Since = None,
+    page_size: PageSize = 100,
+    next_page: Continue = None,
+) -> Response:
+    """The namespace's runs, newest first. A page may be short, or empty, and still name a next one."""
+    wanted = listing.Filter(
+        phases=frozenset(phase or ()),
+        task=task or "",
+        key=key or "",
+        since=parameters.since_microseconds(since),
+    )
+    records, behind = await listing.page(
+        gateway_of(request).ledger,
+        namespace,
+        wanted=wanted,
+        limit=page_size,
+        after=parameters.cursor(next_page),
+    )
+    return json_answer(rendering.task_run_list(records, next_page=behind.encode() if behind else ""))
+
+
+@router.get("/{id}")
+@needs("get")
+async def get_task_run(request: Request, namespace: Namespace, run_id: RunId, wait: Wait = None) -> Response:
+    """One run, by uid or name; with `wait`, when it has ended."""
+    runs, seconds = gateway_of(request).runs, parameters.wait_seconds(wait)
+    record = await runs.find(namespace, run_id)
+    if seconds:
+        record = await while_client_waits(request, runs.wait(record, seconds=seconds))
+    return json_answer(rendering.task_run(record))
+
+
+@router.get("/{id}/result")
+@needs("get")
+async def get_result(request: Request, namespace: Namespace, run_id: RunId) -> Response:
+    """The value that the task returned, whole, also where the status truncates it."""
+    runs = gateway_of(request).runs
+    record = await runs.find(namespace, run_id)
+    if not record.phase.is_final:
+        raise Problem(Kind.NOT_FINISHED, f"the run is {record.phase.value}; ask again when it has ended")
+    text = await runs.whole_result(record)
+    if text is None:
+        raise Problem(
+            Kind.NO_RESULT, f"the run ended as {record.phase.value}/{record.reason}, without a result"
+        )
+    return json_text_answer(text)
+
+
+@router.get("/{id}/events")
+@needs("watch")
+async def watch_task_run(
+    request: Request, namespace: Namespace, run_id: RunId, last_event_id: LastEventId = None
+) -> Response:
+    """The run's changes as server-sent events; the stream ends with the run, and resumes without a gap."""
+    gateway = gateway_of(request)
+    return await event_stream.events(
+        record=await gateway.runs.find(namespace, run_id),
+        last_event_id=last_event_id,
+        ledger=gateway.ledger,
+        follower=gateway.follower,
+        render=rendering.task_run,
+    )
+
+
+@router.post("/{id}:cancel")
+@needs("patch")
+async def cancel_task_run(request: Request, namespace: Namespace, run_id: RunId) -> Response:
+    """Stop a run: at once if it waits, else gracefully or by force; nothing changes if it has ended."""
+    wanted = bodies.cancel_request(await read_json(request, optional=True))
+    runs = gateway_of(request).runs
+    record = await runs.find_to_stop(namespace, run_id)
+    record = await runs.cancel(record, mode=wanted.mode, message=wanted.reason)
+    return json_answer(rendering.task_run(record))
+
+
+@router.delete("/{id}", status_code=204)
+@needs("delete")
+async def delete_task_run(request: Request, namespace: Namespace, run_id: RunId) -> Response:
+    """Stop a run if it is live, and forget it: it is not shown from now on. A TaskRun of kubectl goes too."""
+    runs = gateway_of(request).runs
+    await runs.delete(await runs.find(namespace, run_id))
+    return Response(status_code=204)

@@ -1,0 +1,138 @@
+"""Serves the app: own sockets, own signals, uvicorn between them.
+
+Invariant: SIGTERM ends it within five seconds with exit status 0, whatever is being answered; a part that
+fails ends it with 1, to be started again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+import uvloop
+from starlette.types import ASGIApp
+
+from kelery.errors import SettingsError
+from kelery_api.app import create_app
+from kelery_api.health import metrics_app
+from kelery_api.http_protocol import BoundedHttp
+from kelery_api.settings import Address, ApiSettings, Auth
+
+logger = logging.getLogger("kelery.api")
+
+#: Then what is still being answered is broken off; closing takes its time after that.
+_GRACE_SECONDS = 3
+_BACKLOG = 2048
+
+
+def serve(settings: ApiSettings) -> int:
+    """Serve until SIGTERM, SIGINT or a failure; the exit status."""
+    _warn(settings)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(settings))
+
+
+async def _serve(settings: ApiSettings) -> int:
+    main = listen(settings.address, variable="KELERY_API_ADDR")
+    extra = settings.metrics_address
+    health = listen(extra, variable="KELERY_API_METRICS_ADDR") if extra else None
+    app = create_app(settings)
+    signalled = _catch_signals(app.state.stopping)
+    # Entered here and not by uvicorn: what is wrong with the settings reaches the caller as it is.
+    async with app.router.lifespan_context(app):
+        servers = {_server(app): main}
+        if health is not None:
+            servers[_server(metrics_app(app))] = health
+        logger.info("listening", extra={"address": _shown(main), "auth": settings.auth.value})
+        await _run(servers, stopping=app.state.stopping)
+    return 0 if signalled.is_set() else 1
+
+
+async def _run(servers: dict[_Server, socket.socket], *, stopping: asyncio.Event) -> None:
+    running = [asyncio.create_task(server.serve(sockets=[bound])) for server, bound in servers.items()]
+    stop = asyncio.create_task(stopping.wait())
+    await asyncio.wait({stop, *running}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.set()
+    logger.info("stopping")
+    for server in servers:
+        server.should_exit = True
+    await asyncio.gather(stop, *running)
+
+
+def listen(address: Address, *, variable: str) -> socket.socket:
+    """A listening socket; SettingsError names the variable and what the system says."""
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, protocol)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(where)
+            # Not left to the server: only now it is certain that the port is ours.
+            bound.listen(_BACKLOG)
+        except OSError:
+            bound.close()
+            raise
+    except OSError as error:
+        problem = (error.strerror or "cannot listen").lower()
+        raise SettingsError(f"{variable}={address}: {problem}; give another address") from error
+    bound.setblocking(False)
+    return bound
+
+
+def _server(app: ASGIApp) -> _Server:
+    return _Server(
+        uvicorn.Config(
+            app,
+            http=BoundedHttp,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            backlog=_BACKLOG,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+    )
+
+
+class _Server(uvicorn.Server):
+    """Signals are ours: uvicorn would raise them again after its end, and the exit status would be theirs."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _catch_signals(stopping: asyncio.Event) -> asyncio.Event:
+    """Both set; what is returned tells a signal from a failure."""
+    signalled = asyncio.Event()
+
+    def stop() -> None:
+        signalled.set()
+        stopping.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    return signalled
+
+
+def _warn(settings: ApiSettings) -> None:
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    if settings.auth is Auth.NONE:
+        logger.warning(
+            "KELERY_AUTH=none: whoever reaches %s may run, cancel and read everything", settings.address
+        )
+
+
+def _shown(bound: socket.socket) -> str:
+    host, port = bound.getsockname()[:2]
+    return str(Address(host=host, port=port))

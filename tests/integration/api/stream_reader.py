@@ -1,0 +1,164 @@
+"""Reads an event stream as an ASGI server would, and takes the gateway's parts for that up and down."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.types import Message
+
+from kelery import status
+from kelery.ledger import aio, calls
+from kelery.model import Record
+from kelery_api.event_stream import EventStream, events
+from kelery_api.follower import Follower
+
+FOLLOWER_NAME = "kelery-follower"
+
+
+def shown(record: Record) -> dict[str, Any]:
+    """A run as a GET shows it, as far as these tests care."""
+    return {"metadata": {"uid": record.uid}, "status": status.render(record, previous={})}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One event as a client has it, and when it came (the monotonic clock)."""
+
+    name: str
+    id: int
+    data: Mapping[str, Any]
+    came: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a gateway has for its watchers."""
+
+    ledger: aio.Ledger
+    follower: Follower
+
+    async def record(self, uid: str) -> Record:
+        (record,) = await self.ledger.run(calls.view([uid], inline_bytes=1024))
+        assert record is not None, f"no record of {uid}"
+        return record
+
+    async def open(self, uid: str, *, last_event_id: str | None = None) -> StreamReader | int:
+        """A stream that is being read, or the status of an answer without one."""
+        response = await events(
+            record=await self.record(uid),
+            last_event_id=last_event_id,
+            ledger=self.ledger,
+            follower=self.follower,
+            render=shown,
+        )
+        return StreamReader(response) if isinstance(response, EventStream) else response.status_code
+
+    async def read(self, uid: str, *, last_event_id: str | None = None) -> StreamReader:
+        """A stream that is being read."""
+        reader = await self.open(uid, last_event_id=last_event_id)
+        assert isinstance(reader, StreamReader), reader
+        return reader
+
+
+@asynccontextmanager
+async def gateway_parts(url: str) -> AsyncIterator[Parts]:
+    """A follower that follows, and a ledger of its own for looks."""
+    own = aio.connect(url, timeout_seconds=3, client_name=FOLLOWER_NAME)
+    shared = aio.connect(url, timeout_seconds=1.5, client_name="kelery-gateway")
+    # As many as wait here at once make their first look at once, as requests do.
+    shared.connection_pool.max_connections = 1000
+    ledger = aio.Ledger(shared, prefix="kelery")
+    await ledger.load_library()
+    follower = Follower(aio.Ledger(own, prefix="kelery"))
+    following = asyncio.create_task(follower.run())
+    try:
+        await until(lambda: follower.is_following, what="the follower follows")
+        yield Parts(ledger=ledger, follower=follower)
+        assert not following.done()
+    finally:
+        following.cancel()
+        await asyncio.wait([following])
+        await own.aclose()
+        await shared.aclose()
+
+
+async def until(
+    look: Callable[[], object], *, what: str, seconds: float = 10, state: Callable[[], object] = str
+) -> None:
+    """Wait until `look` is true."""
+    deadline = time.monotonic() + seconds
+    while not look():
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain until {what}; {state()}"
+        await asyncio.sleep(0.005)
+
+
+class StreamReader:
+    """A client of one stream."""
+
+    def __init__(self, response: EventStream) -> None:
+        self.headers: dict[str, str] = {}
+        self.events: list[Told] = []
+        self.keep_alives = 0
+        self.is_ended = False
+        self._left = asyncio.Event()
+        self.task = asyncio.create_task(response({"type": "http"}, self._receive, self._send))
+
+    @property
+    def phases(self) -> list[int]:
+        """The ids of the changes of phase, the final one too."""
+        return [event.id for event in self.events if event.name != "progress"]
+
+    @property
+    def names(self) -> list[str]:
+        return [event.name for event in self.events]
+
+    async def wait_for_end(self, *, seconds: float = 10) -> StreamReader:
+        """Until the stream ended in good order."""
+        await asyncio.wait([self.task], timeout=seconds)
+        assert self.task.done(), f"the stream has not ended after {seconds} s; it told {self.names}"
+        await self.task
+        assert self.is_ended
+        return self
+
+    async def wait_for(self, count: int, *, seconds: float = 10) -> None:
+        """Until so many events have come."""
+        await until(
+            lambda: len(self.events) >= count, what=f"{count} events came", seconds=seconds, state=self._state
+        )
+
+    async def leave(self) -> None:
+        """As a client that closes its connection."""
+        self._left.set()
+        await self.wait_for_end()
+
+    def _state(self) -> object:
+        return self.names
+
+    async def _receive(self) -> Message:
+        await self._left.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.headers = {name.decode(): value.decode() for name, value in message["headers"]}
+            return
+        self.is_ended = not message["more_body"]
+        for block in message["body"].decode().split("\n\n")[:-1]:
+            self._read(block)
+
+    def _read(self, block: str) -> None:
+        if block.startswith(":"):
+            self.keep_alives += 1
+            return
+        fields = dict(line.split(": ", 1) for line in block.split("\n"))
+        if "data" in fields:
+            data = json.loads(fields["data"])
+            self.events.append(
+                Told(name=fields["event"], id=int(fields["id"]), data=data, came=time.monotonic())
+            )

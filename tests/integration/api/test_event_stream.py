@@ -1,0 +1,75 @@
+"""A run's events as a client of the real gateway has them."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from kelery.ledger import calls, sync
+from tests.contract.ledger.bench import Bench
+from tests.integration.api.gateway_process import Answer, GatewayProcess
+from tests.polling import poll_until
+
+PATH = "/v1/namespaces/team/taskruns/r/events"
+
+
+@pytest.fixture
+def bench(valkey_url: str) -> Iterator[Bench]:
+    """The ledger, and a worker played by hand."""
+    with sync.connect(valkey_url, timeout_seconds=5, client_name="played") as client:
+        yield Bench(sync.Ledger(client, prefix="kelery"))
+
+
+def events_in(answer: Answer) -> list[tuple[str, int]]:
+    """The names and ids, in order."""
+    found = re.findall(r"^event: (\w+)\nid: (\d+)\ndata: \{.*\}\n\n", answer.body.decode(), re.MULTILINE)
+    return [(name, int(number)) for name, number in found]
+
+
+def test_a_stream_tells_a_run_to_its_end_and_is_resumed_where_it_broke_off(
+    bench: Bench, gateway_process: GatewayProcess
+) -> None:
+    fence = bench.start("r")
+    answers: list[Answer] = []
+    client = threading.Thread(target=lambda: answers.append(gateway_process.ask(PATH)))
+    client.start()
+    bench.ledger.run(calls.progress("r", fence, '{"current":1,"total":2}'))
+    bench.settle("r", fence)
+    client.join(timeout=30)
+    (whole,) = answers
+    assert whole.headers["content-type"] == "text/event-stream"
+    told = [event for event in events_in(whole) if event[0] != "progress"]
+    assert told == [("phase", 1), ("phase", 2), ("finished", 4)]
+    shown = gateway_process.ask(PATH.removesuffix("/events")).body.decode()
+    assert f"data: {shown.strip()}\n" in whole.body.decode()
+    resumed = gateway_process.ask(PATH, headers={"Last-Event-ID": "2"})
+    assert events_in(resumed) == [("finished", 4)]
+    over = gateway_process.ask(PATH, headers={"Last-Event-ID": "4"})
+    assert (over.status, over.body) == (204, b"")
+
+
+def test_what_cannot_be_streamed_is_a_problem(bench: Bench, gateway_process: GatewayProcess) -> None:
+    bench.start("r")
+    unknown = gateway_process.ask(PATH.replace("/r/", "/nobody/"))
+    assert (unknown.status, unknown.problem) == (404, "not-found")
+    wrong = gateway_process.ask(PATH, headers={"Last-Event-ID": "yesterday"})
+    assert (wrong.status, wrong.problem) == (422, "invalid-input")
+    assert wrong.json["errors"][0]["parameter"] == "Last-Event-ID"
+
+
+def test_a_client_that_closes_its_connection_is_let_go(bench: Bench, gateway_process: GatewayProcess) -> None:
+    bench.start("r")
+    process = psutil.Process(gateway_process.pid)
+
+    def clients() -> int:
+        connections = process.net_connections(kind="tcp")
+        return sum(each.laddr.port == gateway_process.port and bool(each.raddr) for each in connections)
+
+    for _ in range(3):
+        # It gives up while the stream is silent.
+        gateway_process.ask(PATH, timeout=0.3)
+    poll_until(lambda: clients() == 0, seconds=5, what="no connection is left", state=clients)

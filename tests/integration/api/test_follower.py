@@ -1,0 +1,380 @@
+"""Who waits for a run is told, whatever happens to the connection, the server and the stream meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import pytest
+
+from kelery.errors import LedgerError, LedgerUnavailable
+from kelery.ledger import calls, sync
+from kelery.ledger.messages import Outcome
+from kelery.phases import Phase, Reason
+from kelery_api import event_stream
+from kelery_api.follower import final_record
+from kelery_dev.valkey import ValkeyServer
+from tests.contract.ledger.bench import SUCCEEDED, Bench, failed
+from tests.integration.api.playing_hand import Hand
+from tests.integration.api.stream_reader import Parts, StreamReader, gateway_parts, until
+
+
+@pytest.fixture
+def own_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
+    """A durable server of this test's own, so that it may die."""
+    with ValkeyServer(folder=tmp_path / "valkey", durable=True) as server:
+        yield server
+
+
+@pytest.fixture
+def bench(valkey_url: str) -> Iterator[Bench]:
+    """The ledger, and a worker played by hand."""
+    with sync.connect(valkey_url, timeout_seconds=5, client_name="played") as client:
+        yield Bench(sync.Ledger(client, prefix="kelery"))
+
+
+def eventful_run(bench: Bench, uid: str) -> Iterator[None]:
+    """A run with a retry, progress and a cancel, a step at a time."""
+    fence = bench.start(uid)
+    yield
+    assert bench.ledger.run(calls.progress(uid, fence, '{"current":1}'))
+    yield
+    bench.settle(uid, fence, Outcome(kind="retry", reason=Reason.RETRIED))
+    yield
+    bench.tick()
+    fence = bench.claim(uid, attempt=2)
+    assert bench.ledger.run(calls.progress(uid, fence, '{"current":2}'))
+    yield
+    bench.cancel(uid)
+    yield
+    bench.settle(uid, fence, failed())
+    yield
+
+
+def test_a_resume_at_every_id_gives_exactly_the_rest(bench: Bench) -> None:
+    async def follow() -> None:
+        async with gateway_parts_of(bench) as parts:
+            steps = eventful_run(bench, "r")
+            next(steps)
+            whole = await parts.read("r")
+            resumed: list[tuple[int, StreamReader]] = []
+            told = 0
+            for _ in steps:
+                await whole.wait_for(told + 1)
+                told = len(whole.events)
+                # At each moment of the run: with each id that could have been seen by then.
+                newest = (await parts.record("r")).rev
+                resumed += [
+                    (seen, reader)
+                    for seen in range(newest + 1)
+                    if isinstance(reader := await parts.open("r", last_event_id=str(seen)), StreamReader)
+                ]
+            await whole.wait_for_end()
+            last = whole.phases[-1]
+            assert whole.names[-1] == "finished"
+            assert len(whole.phases) == 6
+            assert len(resumed) > 20
+            for seen, reader in resumed:
+                await reader.wait_for_end()
+                assert reader.phases == [rev for rev in whole.phases if rev > seen], seen
+            assert await parts.open("r", last_event_id=str(last)) == 204
+            assert parts.follower.watched_runs == 0
+
+    asyncio.run(follow())
+
+
+def test_a_stream_tells_each_phase_and_progress_as_it_comes(bench: Bench) -> None:
+    async def follow() -> StreamReader:
+        async with gateway_parts_of(bench) as parts:
+            fence = bench.start("r")
+            reader = await parts.read("r")
+            await reader.wait_for(2)
+            bench.ledger.run(calls.progress("r", fence, '{"current":1,"total":2,"message":"half"}'))
+            await reader.wait_for(3)
+            bench.settle("r", fence)
+            return await reader.wait_for_end()
+
+    reader = asyncio.run(follow())
+    assert reader.headers["content-type"] == "text/event-stream"
+    assert reader.headers["cache-control"] == "no-store"
+    assert reader.names == ["phase", "phase", "progress", "finished"]
+    admitted, running, progress, finished = (event.data for event in reader.events)
+    assert (admitted["phase"], running["phase"], running["reason"]) == ("Admitted", "Running", "Started")
+    assert progress == {"current": 1, "total": 2, "message": "half", "rev": 3}
+    assert finished["status"]["phase"] == "Succeeded"
+    assert finished["status"]["result"] == {"value": 3, "truncated": False}
+
+
+def test_a_task_that_tells_its_progress_without_a_pause_does_not_flood_its_watcher(bench: Bench) -> None:
+    async def follow() -> StreamReader:
+        async with gateway_parts_of(bench) as parts:
+            fence = bench.start("r")
+            reader = await parts.read("r")
+            for current in range(1000):
+                bench.ledger.run(calls.progress("r", fence, f'{{"current":{current}}}'))
+                await asyncio.sleep(0)
+            await until(lambda: reader.events[-1].data.get("current") == 999, what="the newest came")
+            bench.settle("r", fence)
+            return await reader.wait_for_end()
+
+    reader = asyncio.run(follow())
+    assert reader.names.count("progress") < 200
+
+
+def test_a_wait_ends_with_the_run_and_not_before(bench: Bench) -> None:
+    async def follow() -> list[float]:
+        late = []
+        async with gateway_parts_of(bench) as parts:
+            for number in range(30):
+                uid = f"r-{number}"
+                fence = bench.start(uid)
+                wait = asyncio.create_task(final_record(parts.ledger, parts.follower, uid, wait_seconds=30))
+                await until(lambda: parts.follower.watched_runs == 1, what="it waits")
+                bench.ledger.run(calls.progress(uid, fence, "{}"))
+                await asyncio.sleep(0.01)
+                assert not wait.done()
+                ended = time.monotonic()
+                bench.settle(uid, fence)
+                record = await wait
+                late.append(time.monotonic() - ended)
+                assert record is not None
+                assert record.phase is Phase.SUCCEEDED
+        return sorted(late)
+
+    late = asyncio.run(follow())
+    print(f"a wait ends after the run: p50 {late[15] * 1000:.1f} ms, worst {late[-1] * 1000:.1f} ms")
+    # A follower that looks once in a while would need half a second.
+    assert late[15] < 0.1
+
+
+def test_a_wait_ends_at_its_deadline_with_the_newest_record(bench: Bench) -> None:
+    async def follow() -> None:
+        async with gateway_parts_of(bench) as parts:
+            fence = bench.start("r")
+            began = time.monotonic()
+            wait = asyncio.create_task(final_record(parts.ledger, parts.follower, "r", wait_seconds=0.5))
+            await until(lambda: parts.follower.watched_runs == 1, what="it waits")
+            bench.ledger.run(calls.progress("r", fence, '{"current":1}'))
+            record = await wait
+            took = time.monotonic() - began
+            assert record is not None
+            assert record.phase is Phase.RUNNING
+            assert record.progress_json == '{"current":1}'
+            assert 0.5 <= took < 2
+            assert parts.follower.watched_runs == 0
+
+    asyncio.run(follow())
+
+
+def test_a_wait_for_a_run_that_has_ended_or_that_nobody_knows_is_over_at_once(bench: Bench) -> None:
+    async def follow() -> None:
+        async with gateway_parts_of(bench) as parts:
+            bench.settle("r", bench.start("r"))
+            began = time.monotonic()
+            record = await final_record(parts.ledger, parts.follower, "r", wait_seconds=30)
+            assert record is not None
+            assert record.phase is Phase.SUCCEEDED
+            assert await final_record(parts.ledger, parts.follower, "nobody", wait_seconds=30) is None
+            assert time.monotonic() - began < 5
+
+    asyncio.run(follow())
+
+
+def test_who_goes_away_leaves_nothing_behind(bench: Bench) -> None:
+    async def follow() -> None:
+        async with gateway_parts_of(bench) as parts:
+            bench.start("r")
+            tasks_before = len(asyncio.all_tasks())
+            leaving, broken_off = await parts.read("r"), await parts.read("r")
+            at_once = await parts.read("r")
+            at_once.task.cancel()
+            wait = asyncio.create_task(final_record(parts.ledger, parts.follower, "r", wait_seconds=30))
+            await leaving.wait_for(2)
+            await broken_off.wait_for(2)
+            assert parts.follower.watched_runs == 1
+            await leaving.leave()
+            broken_off.task.cancel()
+            wait.cancel()
+            await asyncio.wait([broken_off.task, wait, at_once.task])
+            assert parts.follower.watched_runs == 0
+            await until(lambda: len(asyncio.all_tasks()) == tasks_before, what="no task is left")
+
+    asyncio.run(follow())
+
+
+def test_a_stream_ends_when_its_run_is_deleted(bench: Bench) -> None:
+    async def follow() -> StreamReader:
+        async with gateway_parts_of(bench) as parts:
+            bench.start("r")
+            reader = await parts.read("r")
+            await reader.wait_for(2)
+            bench.ledger.run(calls.delete("r"))
+            return await reader.wait_for_end()
+
+    assert asyncio.run(follow()).names == ["phase", "phase"]
+
+
+def test_a_gateway_that_stops_lets_everybody_go(bench: Bench) -> None:
+    async def follow() -> None:
+        async with gateway_parts_of(bench) as parts:
+            bench.start("r")
+            reader = await parts.read("r")
+            wait = asyncio.create_task(final_record(parts.ledger, parts.follower, "r", wait_seconds=30))
+            await reader.wait_for(2)
+            parts.follower.dismiss()
+            await reader.wait_for_end(seconds=5)
+            record = await asyncio.wait_for(wait, timeout=5)
+            assert record is not None
+            assert record.phase is Phase.RUNNING
+            late = await parts.read("r")
+            await late.wait_for_end(seconds=5)
+
+    asyncio.run(follow())
+
+
+def test_a_stream_stays_open_while_redis_is_away_and_goes_on_where_it_was(
+    own_valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_stream, "KEEP_ALIVE_SECONDS", 0.1)
+
+    async def follow() -> StreamReader:
+        hand = Hand(own_valkey.url)
+        async with gateway_parts(own_valkey.url) as parts:
+            fence = hand.bench.start("r")
+            reader = await parts.read("r")
+            wait = asyncio.create_task(final_record(parts.ledger, parts.follower, "r", wait_seconds=60))
+            await reader.wait_for(2)
+            own_valkey.kill()
+            await until(lambda: not parts.follower.is_following, what="the follower sees the outage")
+            so_far = reader.keep_alives
+            await until(lambda: reader.keep_alives > so_far + 5, what="keep-alives go on")
+            assert not wait.done()
+            with pytest.raises(LedgerError):
+                await final_record(parts.ledger, parts.follower, "r", wait_seconds=60)
+            await asyncio.to_thread(own_valkey.start)
+            hand.say(calls.settle("r", fence, SUCCEEDED))
+            await reader.wait_for_end()
+            record = await asyncio.wait_for(wait, timeout=10)
+            assert record is not None
+            assert record.phase is Phase.SUCCEEDED
+        hand.bench.ledger.client.close()
+        return reader
+
+    assert asyncio.run(follow()).names == ["phase", "phase", "finished"]
+
+
+def test_a_redis_that_hangs_is_noticed_and_what_happened_meanwhile_is_told(own_valkey: ValkeyServer) -> None:
+    async def follow() -> StreamReader:
+        hand = Hand(own_valkey.url)
+        async with gateway_parts(own_valkey.url) as parts:
+            fence = hand.bench.start("r")
+            reader = await parts.read("r")
+            await reader.wait_for(2)
+            os.kill(own_valkey.pid, signal.SIGSTOP)
+            try:
+                await until(lambda: not parts.follower.is_following, what="the hang is noticed")
+            finally:
+                os.kill(own_valkey.pid, signal.SIGCONT)
+            hand.say(calls.settle("r", fence, SUCCEEDED))
+            await reader.wait_for_end()
+        hand.bench.ledger.client.close()
+        return reader
+
+    assert asyncio.run(follow()).names == ["phase", "phase", "finished"]
+
+
+def test_a_wait_that_an_outage_outlasts_says_that_the_ledger_is_away(own_valkey: ValkeyServer) -> None:
+    async def follow() -> None:
+        hand = Hand(own_valkey.url)
+        async with gateway_parts(own_valkey.url) as parts:
+            hand.bench.start("r")
+            wait = asyncio.create_task(final_record(parts.ledger, parts.follower, "r", wait_seconds=1))
+            await until(lambda: parts.follower.watched_runs == 1, what="it waits")
+            own_valkey.kill()
+            with pytest.raises(LedgerUnavailable):
+                await wait
+        hand.bench.ledger.client.close()
+
+    asyncio.run(follow())
+
+
+@pytest.mark.parametrize("something_follows", [False, True])
+def test_a_change_that_was_trimmed_away_before_it_could_be_read_wakes_all_the_same(
+    bench: Bench, something_follows: bool
+) -> None:
+    async def follow() -> list[StreamReader]:
+        async with gateway_parts_of(bench) as parts:
+            fences = {uid: bench.start(uid) for uid in ("r", "s")}
+            readers = [await parts.read(uid) for uid in fences]
+            # The second one, from a stream that is empty to begin with.
+            for (uid, fence), reader in zip(fences.items(), readers, strict=True):
+                await reader.wait_for(2)
+                with bench.ledger.client.pipeline() as pipeline:
+                    pipeline.execute_command(*calls.settle(uid, fence, SUCCEEDED).words("kelery"))
+                    pipeline.xtrim("kelery:events", maxlen=0, approximate=False)
+                    if something_follows:
+                        other = bench.submission(f"after-{uid}")
+                        pipeline.execute_command(*calls.submit(other).words("kelery"))
+                    pipeline.execute()
+                await reader.wait_for_end(seconds=5)
+            return readers
+
+    assert [reader.names[-1] for reader in asyncio.run(follow())] == ["finished", "finished"]
+
+
+def test_a_ledger_that_lost_its_data_ends_the_streams(bench: Bench) -> None:
+    async def follow() -> StreamReader:
+        async with gateway_parts_of(bench) as parts:
+            bench.start("r")
+            reader = await parts.read("r")
+            await reader.wait_for(2)
+            bench.ledger.client.flushall()
+            return await reader.wait_for_end()
+
+    assert asyncio.run(follow()).names == ["phase", "phase"]
+
+
+def test_an_entry_that_nobody_can_read_does_not_stop_the_follower(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def follow() -> StreamReader:
+        async with gateway_parts_of(bench) as parts:
+            fence = bench.start("r")
+            reader = await parts.read("r")
+            await reader.wait_for(2)
+            bench.ledger.client.xadd("kelery:events", {"uid": "r", "phase": "FromTheFuture"})
+            await until(lambda: caplog.records, what="it is said")
+            bench.settle("r", fence)
+            return await reader.wait_for_end()
+
+    assert asyncio.run(follow()).names == ["phase", "phase", "finished"]
+
+
+def test_runs_that_nobody_watches_wake_nobody(bench: Bench) -> None:
+    async def follow() -> None:
+        async with gateway_parts_of(bench) as parts:
+            with parts.follower.watch("r") as subscription, parts.follower.watch("r") as other:
+                # Behind the first change of an empty stream it cannot know yet that it missed none.
+                bench.start("before")
+                while await subscription.changed(within=0.5):
+                    continue
+                for number in range(50):
+                    bench.settle(f"n-{number}", bench.start(f"n-{number}"))
+                assert not await subscription.changed(within=0.2)
+                bench.start("r")
+                assert await subscription.changed(within=5)
+                # What came before it asked is told at once.
+                assert await other.changed(within=0)
+
+    asyncio.run(follow())
+
+
+def gateway_parts_of(bench: Bench) -> AbstractAsyncContextManager[Parts]:
+    """On the server that the bench is on."""
+    where = bench.ledger.client.connection_pool.connection_kwargs
+    return gateway_parts(f"redis://{where['host']}:{where['port']}/0")

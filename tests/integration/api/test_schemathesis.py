@@ -1,0 +1,88 @@
+"""schemathesis asks the live gateway all that its OpenAPI document allows, and all that it forbids.
+
+All phases (examples, coverage, fuzzing, stateful by the document's links) and all checks; runs end, as a
+worker takes them. `KELERY_HYPOTHESIS=thorough` takes twenty minutes; `KELERY_SCHEMATHESIS_SEED` repeats a
+run by the seed that it has printed.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kelery_dev.control_plane import ControlPlane
+from kelery_dev.kubeconfig import write_kubeconfig
+from tests.integration.api.accounts import new_account, new_gateway_account
+from tests.integration.api.conftest import StartGateway
+from tests.integration.api.gateway_process import GatewayProcess
+from tests.integration.operator.played_worker import BusyWorker
+
+THOROUGH = os.environ.get("KELERY_HYPOTHESIS") == "thorough"
+
+_HERE = Path(__file__).parent
+_ROOT = _HERE.parents[2]
+
+
+def run_schemathesis(gateway: GatewayProcess, *options: str, seconds: int, folder: Path) -> None:
+    """Fail with all that it says if it finds anything. Examples and coverage are finite; fuzzing and stateful
+    testing go on until the time is spent.
+    """
+    seed = os.environ.get("KELERY_SCHEMATHESIS_SEED") or str(random.randrange(2**32))
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(_HERE / "schemathesis.toml")),
+        *("run", f"{gateway.url}/openapi.json", "--checks", "all", "--seed", seed),
+        *("--max-time", str(seconds), *options),
+    ]
+    print("schemathesis with the seed", seed)
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={
+            **os.environ,
+            "SCHEMATHESIS_HOOKS": str(_HERE / "schemathesis_hooks.py"),
+            "PYTHONPATH": str(_ROOT),
+            "NO_COLOR": "1",
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    print(done.stdout)
+    assert done.returncode == 0, f"schemathesis with the seed {seed}:\n{done.stdout}\n{gateway.told()}"
+    assert "failed inside the gateway" not in gateway.log.read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600 if THOROUGH else 400)
+def test_the_gateway_does_what_its_document_says(
+    gateway_process: GatewayProcess, valkey_url: str, tmp_path: Path
+) -> None:
+    with BusyWorker(valkey_url):
+        run_schemathesis(gateway_process, seconds=1200 if THOROUGH else 60, folder=tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_it_does_so_too_where_kubernetes_decides_who_may(
+    control_plane: ControlPlane, start_gateway: StartGateway, valkey_url: str, tmp_path: Path
+) -> None:
+    """Also that no operation can be had without a token, or with a wrong one: schemathesis tries."""
+    kubeconfig = tmp_path / "kubeconfig"
+    write_kubeconfig(
+        kubeconfig,
+        server=control_plane.server,
+        certificate=control_plane.certificate,
+        token=new_gateway_account(control_plane).token(),
+    )
+    user = new_account(control_plane)
+    user.bind_cluster_role("cluster-admin")
+    gateway = start_gateway(KELERY_AUTH="kubernetes", KUBECONFIG=str(kubeconfig))
+    with BusyWorker(valkey_url):
+        token = f"Authorization: Bearer {user.token('kelery')}"
+        run_schemathesis(gateway, "--header", token, seconds=20, folder=tmp_path)

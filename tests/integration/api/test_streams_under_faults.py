@@ -1,0 +1,115 @@
+"""Two hundred runs and their watchers, while connections, the stream and the server break."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import redis
+
+from kelery.ledger import calls, sync
+from kelery.phases import Phase
+from kelery_api import event_stream
+from kelery_api.follower import final_record
+from kelery_dev.valkey import ValkeyServer
+from tests.contract.ledger.bench import Bench
+from tests.integration.api.playing_hand import Hand
+from tests.integration.api.stream_reader import FOLLOWER_NAME, StreamReader, gateway_parts, until
+
+RUNS = 200
+HANDS = 4
+
+
+@pytest.fixture
+def own_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
+    """A durable server of this test's own, so that it may die."""
+    with ValkeyServer(folder=tmp_path / "valkey", durable=True) as server:
+        yield server
+
+
+class Nemesis:
+    """Breaks, in turn, the follower's connection, the stream and the server."""
+
+    def __init__(self, server: ValkeyServer) -> None:
+        self._server = server
+        self.killed = self.trimmed = self.restarted = 0
+        self._stop = False
+
+    def stop(self) -> None:
+        self._stop = True
+
+    def run(self) -> None:
+        for turn in itertools.count(1):
+            if self._stop:
+                return
+            if turn % 15 == 0:
+                self._server.kill()
+                self._server.start()
+                self.restarted += 1
+            with suppress(redis.RedisError), redis.Redis.from_url(self._server.url) as client:
+                self._kill_and_trim(client)
+            time.sleep(0.02)
+
+    def _kill_and_trim(self, client: redis.Redis) -> None:
+        follower = [each["id"] for each in client.client_list() if each["name"] == FOLLOWER_NAME]
+        # Together, so that the follower never sees what was announced just before.
+        with client.pipeline() as pipeline:
+            for connection in follower[:1]:
+                pipeline.client_kill_filter(_id=connection)
+            pipeline.xtrim("kelery:events", maxlen=0, approximate=False)
+            *killed, trimmed = pipeline.execute()
+        self.killed += sum(killed)
+        self.trimmed += trimmed
+
+
+@pytest.mark.slow
+def test_no_change_is_lost_or_told_twice_while_everything_breaks(
+    own_valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A keep-alive looks again too; here there is none, so that only the follower can wake anybody."""
+    monkeypatch.setattr(event_stream, "KEEP_ALIVE_SECONDS", 600.0)
+    uids = [f"run-{number}" for number in range(RUNS)]
+    with sync.connect(own_valkey.url, timeout_seconds=5, client_name="submits") as client:
+        before = Bench(sync.Ledger(client, prefix="kelery"))
+        before.submit_all(uids)
+    nemesis = Nemesis(own_valkey)
+
+    async def watch() -> tuple[list[StreamReader], list[StreamReader], list[Phase]]:
+        async with gateway_parts(own_valkey.url) as parts:
+            streams = [await parts.read(uid) for uid in uids]
+            again = [await parts.read(uid) for uid in uids[::10]]
+            waiting = [
+                asyncio.create_task(final_record(parts.ledger, parts.follower, uid, wait_seconds=120))
+                for uid in uids
+            ]
+            breaking = asyncio.create_task(asyncio.to_thread(nemesis.run))
+            hands = [asyncio.to_thread(Hand(own_valkey.url).play, uids[n::HANDS]) for n in range(HANDS)]
+            await asyncio.gather(*hands)
+            nemesis.stop()
+            await breaking
+            for stream in (*streams, *again):
+                await stream.wait_for_end(seconds=20)
+            records = await asyncio.wait_for(asyncio.gather(*waiting), timeout=20)
+            await until(lambda: parts.follower.watched_runs == 0, what="nobody watches")
+            return streams, again, [record.phase for record in records if record is not None]
+
+    streams, again, phases = asyncio.run(watch())
+    print(f"killed {nemesis.killed}, trimmed {nemesis.trimmed}, restarted {nemesis.restarted}")
+    assert nemesis.killed >= 10
+    assert nemesis.trimmed > 100
+    assert nemesis.restarted >= 2
+    assert len(phases) == RUNS
+    assert all(phase.is_final for phase in phases)
+    with sync.connect(own_valkey.url, timeout_seconds=5, client_name="looks") as client:
+        ledger = sync.Ledger(client, prefix="kelery")
+        histories = {uid: [change.rev for change in ledger.run(calls.history(uid))] for uid in uids}
+    for uid, stream in zip([*uids, *uids[::10]], [*streams, *again], strict=True):
+        assert stream.phases == histories[uid]
+        assert stream.names[-1] == "finished"
+        ids = [event.id for event in stream.events]
+        assert ids == sorted(ids)

@@ -1,0 +1,131 @@
+"""The OpenAPI document: complete, and one with the CRD and with what the routes do."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema
+import pytest
+
+from kelery.fieldreader import is_name
+from kelery.settings import LedgerSettings
+from kelery_api.app import create_app
+from kelery_api.crd_schema import NAME_PATTERN
+from kelery_api.operations import OPERATIONS
+from kelery_api.settings import ApiSettings, Auth
+
+
+def document(auth: Auth) -> dict[str, Any]:
+    settings = ApiSettings(ledger=LedgerSettings(redis_url="redis://127.0.0.1:1"), auth=auth)
+    return create_app(settings).openapi()
+
+
+@pytest.fixture(scope="module")
+def described() -> dict[str, Any]:
+    return document(Auth.KUBERNETES)
+
+
+def operations(described: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method} {path}", operation
+
+
+def test_the_components_have_their_names(described: dict[str, Any]) -> None:
+    names = {"TaskRun", "TaskRunSpec", "TaskRunStatus", "TaskRunList", "TaskOut", "Problem"}
+    names |= {"Key", "KeyList", "Queue", "QueueList", "Worker", "WorkerList"}
+    assert names <= described["components"]["schemas"].keys()
+    assert not [name for name in described["components"]["schemas"] if name.endswith("ValidationError")]
+
+
+def test_every_reference_leads_somewhere(described: dict[str, Any]) -> None:
+    found = set(re.findall(r"'\$ref': '#/components/schemas/(\w+)'", str(described)))
+    assert found
+    assert found <= described["components"]["schemas"].keys()
+
+
+def test_every_operation_says_its_problems_and_has_a_tag_and_words(described: dict[str, Any]) -> None:
+    for place, operation in operations(described):
+        assert operation["tags"], place
+        assert operation["description"], place
+        assert {"500"} <= operation["responses"].keys(), place
+        for status, answer in operation["responses"].items():
+            assert "X-Request-ID" in answer["headers"], (place, status)
+            if status >= "400" and "/readyz" not in place:
+                assert list(answer["content"]) == ["application/problem+json"], (place, status)
+        if "requestBody" in operation:
+            assert {"400", "413", "415", "422"} <= operation["responses"].keys(), place
+
+
+def test_names_of_operations_are_unique_and_none_is_described_in_vain(described: dict[str, Any]) -> None:
+    names = [operation["operationId"] for _, operation in operations(described)]
+    assert len(names) == len(set(names))
+    assert set(names) == OPERATIONS.keys()
+
+
+def test_security_follows_the_rules_of_the_routes(described: dict[str, Any]) -> None:
+    open_to_all = {place for place, operation in operations(described) if operation["security"] == []}
+    assert open_to_all == {"get /livez", "get /readyz"}
+    assert described["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    for place, operation in operations(described):
+        assert place in open_to_all or {"401", "403", "503"} <= operation["responses"].keys()
+
+
+def test_without_authentication_no_security_is_told() -> None:
+    described = document(Auth.NONE)
+    assert "securitySchemes" not in described["components"]
+    assert not [place for place, operation in operations(described) if "security" in operation]
+
+
+def test_no_word_of_the_crd_that_is_no_json_schema_is_left(described: dict[str, Any]) -> None:
+    assert "x-kubernetes" not in str(described)
+    assert "nullable" not in str(described)
+
+
+def test_every_example_is_as_its_schema_says(described: dict[str, Any]) -> None:
+    checked = 0
+    for _, operation in operations(described):
+        bodies = [operation["requestBody"]] if "requestBody" in operation else []
+        for part in [*bodies, *operation["responses"].values()]:
+            for content in part.get("content", {}).values():
+                examples = [example["value"] for example in content.get("examples", {}).values()]
+                examples += [content["example"]] if "example" in content else []
+                for example in examples:
+                    validator(described, content["schema"]).validate(example)
+                    checked += 1
+    assert checked > 50
+
+
+@pytest.mark.parametrize(
+    ("spec", "good"),
+    [
+        ({"task": "demo.add", "queue": None, "retry": {"maxAttempts": 2, "reasons": None}}, True),
+        ({"task": "demo.add", "args": [None, {"a": [1]}], "kwargs": {"x": None}}, True),
+        ({"task": None}, False),
+        ({"task": "two words"}, False),
+        ({"task": "zero\u200bwidth"}, False),
+        ({"task": "t", "unknown": 1}, False),
+        ({"task": "t", "cancel": "Now"}, False),
+        ({"task": "t", "concurrency": {"key": "k", "limit": 0}}, False),
+        ({"task": "t", "retry": {"maxAttempts": 1, "reasons": ["Timeout", "Timeout"]}}, False),
+    ],
+)
+def test_a_spec_is_described_as_it_is_read(
+    described: dict[str, Any], spec: dict[str, Any], good: bool
+) -> None:
+    schema = {"$ref": "#/components/schemas/TaskRunSpec"}
+    assert validator(described, schema).is_valid(spec) == good
+
+
+def test_names_are_described_as_they_are_read() -> None:
+    pattern = re.compile(NAME_PATTERN)
+    # What this Python's Unicode does not know yet may have been assigned since.
+    known = [chr(point) for point in range(0x110000) if unicodedata.category(chr(point)) not in ("Cn", "Cs")]
+    assert [hex(ord(one)) for one in known if bool(pattern.fullmatch(one)) != is_name(one, longest=1)] == []
+
+
+def validator(described: dict[str, Any], schema: dict[str, Any]) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator({**schema, "components": described["components"]})
