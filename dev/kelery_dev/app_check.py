@@ -1,7 +1,7 @@
-"""A look at the user's Celery app before anything is started: can it be loaded, and what are its queues?
+"""A look at the user's Celery app before anything is started: does it load, what are its queues and tasks?
 
-The operator must put runs that name no queue where the app's workers look; and that an app cannot be loaded
-is said at once, in a sentence, instead of by a worker that keeps dying.
+Operator and gateway must put runs that name no queue where the app's workers look; and that an app cannot be
+loaded is said at once, in a sentence, instead of by a worker that keeps dying.
 """
 
 import json
@@ -17,22 +17,25 @@ from typing import Any
 from kelery_dev.child_process import Command, signal_group, tail, tethered
 from kelery_dev.errors import DevError
 from kelery_dev.part import describe_exit
+from kelery_dev.start_task import OwnTask
 
 _IMPORT_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AppQueues:
-    """Where an app's messages go; the values of Celery's own defaults."""
+class AppFacts:
+    """Where an app's messages go, the values being Celery's own defaults, and which tasks it has."""
 
     default: str = "celery"
     #: What a worker takes that is not told by -Q.
     taken: tuple[str, ...] = ("celery",)
     #: `global_keyprefix` of the app's broker_transport_options.
     key_prefix: str = ""
+    #: Its own ones, in their order.
+    tasks: tuple[OwnTask, ...] = ()
 
-    def operator_variables(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """What the operator must be told; what a person has set stays as it is."""
+    def control_plane_variables(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """What operator and gateway must be told; what a person has set stays as it is."""
         ours = {"KELERY_DEFAULT_QUEUE": self.default, "KELERY_BROKER_KEY_PREFIX": self.key_prefix}
         return {name: value for name, value in ours.items() if value and not environ.get(name, "").strip()}
 
@@ -48,7 +51,7 @@ class AppQueues:
         )
 
 
-def app_queues(app: str, *, variables: Mapping[str, str]) -> AppQueues:
+def app_facts(app: str, *, variables: Mapping[str, str]) -> AppFacts:
     """Load an app as the worker will, `variables` added to the environment; a DevError says why it cannot."""
     with tempfile.TemporaryDirectory(prefix="kelery-app-") as folder:
         answer, log = Path(folder) / "answer", Path(folder) / "log"
@@ -59,8 +62,13 @@ def app_queues(app: str, *, variables: Mapping[str, str]) -> AppQueues:
             raise DevError(f"--app {app}: importing it ended Python ({describe_exit(code)})\n{tail(log)}")
     if "trouble" in content:
         raise DevError(f"--app {app}: {content['trouble']}")
-    return AppQueues(
-        default=content["default_queue"], taken=tuple(content["queues"]), key_prefix=content["key_prefix"]
+    return AppFacts(
+        default=content["default_queue"],
+        taken=tuple(content["queues"]),
+        key_prefix=content["key_prefix"],
+        tasks=tuple(
+            OwnTask(name=task["name"], required=tuple(task["required"])) for task in content["tasks"]
+        ),
     )
 
 

@@ -1,14 +1,16 @@
 """Run as a program: import a Celery app as a worker would, and write down what the stack must know of it.
 
 `python -m kelery_dev.app_import APP ANSWER`: ANSWER is a file, since an app may print what it likes. It gets
-a JSON object with the app's queues or, under "trouble", one sentence for the person who wrote the app. In a
-process of its own, because importing somebody's code may do anything.
+a JSON object with the app's queues and tasks or, under "trouble", one sentence for the person who wrote it.
+In a process of its own, because importing somebody's code may do anything.
 """
 
+import inspect
 import json
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +34,18 @@ def described(name: str) -> dict[str, Any]:
     try:
         _import(module)
         app = _app(name)
+        # As a worker does: modules that the app includes, or finds by itself, may have all of its tasks.
+        app.loader.import_default_modules()
         options = app.conf.broker_transport_options or {}
         return {
             "default_queue": str(app.conf.task_default_queue),
             "queues": [str(queue) for queue in app.amqp.queues],
             "key_prefix": str(options.get("global_keyprefix") or ""),
+            "tasks": [
+                {"name": name, "required": _required(task.run)}
+                for name, task in app.tasks.items()
+                if not name.startswith("celery.")
+            ],
         }
     except SyntaxError as error:
         where = f"{error.filename or module}, line {error.lineno}"
@@ -86,6 +95,20 @@ def _app(name: str) -> Celery:
             " module:name names one of several"
         )
     return found
+
+
+def _required(function: Callable[..., Any]) -> list[str]:
+    """The parameters that must be given; none are known of what has no signature."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    any_number = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [
+        parameter.name
+        for parameter in parameters
+        if parameter.default is inspect.Parameter.empty and parameter.kind not in any_number
+    ]
 
 
 def _in_words(error: BaseException) -> str:

@@ -14,7 +14,7 @@ from kelery_dev.stack import DEFAULT_CONCURRENCY, DEMO_APP, Stack, StackOptions
     type=click.IntRange(1, 65535),
     default=8000,
     show_default=True,
-    help="Port of 127.0.0.1 that is kept for the REST gateway, which this version does not have yet.",
+    help="Port of 127.0.0.1 for the REST gateway, which needs no token there.",
 )
 @click.option(
     "--state-dir",
@@ -62,7 +62,7 @@ def dev(
     reload: bool,
     kubeconfig: Path | None,
 ) -> None:
-    """Run the whole stack on this machine until Ctrl-C: Valkey, API server, worker and operator."""
+    """Run the whole stack on this machine until Ctrl-C: Valkey, API server, worker, operator, gateway."""
     options = StackOptions(
         state_dir=state_dir,
         app=app,

@@ -1,4 +1,5 @@
-"""`make demo`: the whole stack, every example applied to it, and what becomes of each; then nothing is left.
+"""`make demo`: the whole stack, every example applied to it and what becomes of each, then runs over HTTP;
+then nothing is left.
 
 It reads how each run is to end from the examples themselves, and fails with a sentence that names the runs
 that ended otherwise. Bounded in time: an example that hangs is given up.
@@ -14,7 +15,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from kelery_dev.demo_doors import DoorsDemo
 from kelery_dev.demo_examples import Example, load_examples
+from kelery_dev.demo_http import HttpDoor
 from kelery_dev.demo_kubectl import Kubectl
 from kelery_dev.demo_play import Demo
 from kelery_dev.demo_screen import Screen
@@ -22,12 +25,14 @@ from kelery_dev.errors import DevError
 from kelery_dev.stack import Stack, StackOptions
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+#: What is sent through both doors after them.
+DOORS = EXAMPLES / "doors"
 _INTERRUPTED = 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 async def _play_on_stack(
-    stack: Stack, examples: Sequence[Example], *, screen: Screen, folder: Path
+    stack: Stack, examples: Sequence[Example], *, doors: Path | None, screen: Screen, folder: Path
 ) -> list[str]:
     """Bring the stack up, play, and take it down; interrupted by a signal, it is taken down all the same."""
     loop, playing = asyncio.get_running_loop(), asyncio.current_task()
@@ -48,13 +53,16 @@ async def _play_on_stack(
             raise DevError("the control plane has no kubectl")
         kubectl = Kubectl(program, kubeconfig=stack.kubeconfig, cache=folder / "kubectl-cache")
         problems = await Demo(examples, kubectl=kubectl, screen=screen).run()
+        if doors:
+            async with HttpDoor(stack.url) as http:
+                problems += await DoorsDemo(http=http, kubectl=kubectl, screen=screen, folder=doors).run()
         screen.heading("Stopping the stack")
     return problems
 
 
 def play(paths: Sequence[Path], *, screen: Screen) -> int:
-    """The whole demo; its exit status."""
-    examples = load_examples(paths)
+    """The whole demo, or of examples of one's own what kubectl does with them; its exit status."""
+    examples, doors = load_examples(paths or [EXAMPLES]), None if paths else DOORS
     folder = Path(tempfile.mkdtemp(prefix="kelery-demo-"))
     keep = False
     # What a killed process leaves in its temporary folder goes with ours.
@@ -64,7 +72,7 @@ def play(paths: Sequence[Path], *, screen: Screen) -> int:
         stack = Stack(StackOptions(state_dir=folder / "state", port=0), console=screen)
         # Before the event loop: building a control plane takes minutes, and Ctrl-C must end it.
         stack.prepare()
-        problems = asyncio.run(_play_on_stack(stack, examples, screen=screen, folder=folder))
+        problems = asyncio.run(_play_on_stack(stack, examples, doors=doors, screen=screen, folder=folder))
         keep = bool(problems)
     except (KeyboardInterrupt, asyncio.CancelledError):
         screen.plain("interrupted; nothing is left running")
@@ -87,6 +95,7 @@ def _show_next_steps(screen: Screen, *, count: int) -> None:
     screen.plain("  . .kelery/env                           in another terminal, while it is up")
     screen.plain("  kubectl apply -f examples/01-add.yaml")
     screen.plain("  kubectl get taskruns --watch")
+    screen.plain("  curl $KELERY_URL/start")
 
 
 def _as_ctrl_c(*_: object) -> None:
@@ -100,8 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "paths",
         nargs="*",
         type=Path,
-        default=[EXAMPLES],
-        help="example files or folders (default: examples/)",
+        help="example files or folders (default: examples/, and both doors)",
     )
     paths = parser.parse_args(arguments).paths
     for number in (signal.SIGTERM, signal.SIGHUP):

@@ -1,7 +1,7 @@
 """Putting the chart's CRD and admission policy into an API server, and waiting until the CRD is served.
 
-The chart's files are the only copy of these manifests: found beside the chart in a checkout, and inside this
-package when it is installed from a wheel. Server-side apply, so that applying again changes nothing.
+The chart's files are the only copy of these manifests. Server-side apply, so that applying again changes
+nothing.
 """
 
 import time
@@ -11,21 +11,15 @@ from typing import Any
 
 import yaml
 
+from kelery.chartfiles import chart_files
 from kelery_dev.cluster_access import ClusterAccess
 from kelery_dev.errors import DevError
 
-_PACKAGE = Path(__file__).parent
 _POLL_SECONDS = 0.1
 _SERVED_SECONDS = 30.0
 FIELD_MANAGER = "kelery-dev"
 
 Manifest = Mapping[str, Any]
-
-
-def chart_files() -> Path:
-    """The folder with `crds/` and `policy/`."""
-    installed = _PACKAGE / "chart_files"
-    return installed if installed.is_dir() else _PACKAGE.parents[1] / "charts" / "kelery" / "files"
 
 
 def manifests(*, subfolder: str, root: Path | None = None) -> list[Manifest]:

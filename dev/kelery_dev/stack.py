@@ -1,4 +1,4 @@
-"""The whole stack in one process's care: Valkey, control plane, worker and operator.
+"""The whole stack in one process's care: Valkey, control plane, worker, operator and gateway.
 
 `prepare` finds programs and takes lock and port, and may take minutes; `start` brings the parts up in their
 order; `run` does that and stays until a signal. `kelery dev` and the demo are both thin users of this class.
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kelery_dev import api_server, manifests, ports
-from kelery_dev.app_check import AppQueues, app_queues
+from kelery_dev.app_check import AppFacts, app_facts
 from kelery_dev.binaries import Binaries
 from kelery_dev.cluster_access import cluster_access
 from kelery_dev.console import Console
@@ -21,18 +21,21 @@ from kelery_dev.control_plane import control_plane_settings, write_access
 from kelery_dev.control_plane_sources import find_control_plane
 from kelery_dev.errors import DevError
 from kelery_dev.reload import watch_code, watched_folders
+from kelery_dev.reserved_port import ReservedPort
 from kelery_dev.stack_parts import (
     DRAIN_SECONDS,
     RELOAD_DRAIN_SECONDS,
     Programs,
     api_server_part,
     etcd_part,
+    gateway_part,
     operator_part,
     valkey_part,
     worker_part,
     worker_variables,
 )
-from kelery_dev.state_dir import ReservedPort, StateDir
+from kelery_dev.start_task import VARIABLE, start_command, start_task, start_variables
+from kelery_dev.state_dir import StateDir
 from kelery_dev.supervisor import Supervisor
 from kelery_dev.valkey import ValkeySettings
 
@@ -67,7 +70,8 @@ class Stack:
         self._state: StateDir | None = None
         self._binaries: Binaries | None = None
         self._ports: dict[str, int] = {}
-        self._queues = AppQueues()
+        self._app = AppFacts()
+        self._port: ReservedPort | None = None
         self._valkey: ValkeySettings | None = None
         self._supervisor: Supervisor | None = None
         self._watcher: asyncio.Task[None] | None = None
@@ -83,6 +87,12 @@ class Stack:
     def redis_url(self) -> str:
         assert self._valkey is not None, "the stack is not prepared"
         return self._valkey.url
+
+    @property
+    def url(self) -> str:
+        """Where the gateway is."""
+        assert self._port is not None, "the stack is not prepared"
+        return self._port.url
 
     @property
     def kubectl(self) -> Path | None:
@@ -109,7 +119,8 @@ class Stack:
             )
             self._valkey = ValkeySettings(port=self._ports["valkey"], folder=state.folder / "valkey")
             self._look_at_app()
-            self._held.callback(ReservedPort(self.options.port).release)
+            self._port = ReservedPort(self.options.port)
+            self._held.callback(self._port.release)
             if self.options.kubeconfig:
                 cluster_access(self.kubeconfig)
             else:
@@ -129,26 +140,37 @@ class Stack:
         await self._supervisor.start(valkey_part(self._valkey))
         await self._start_cluster(state)
         self._write_env(state)
-        options = self.options
-        await self._supervisor.start(
-            worker_part(
-                self._programs,
-                app=options.app,
-                concurrency=options.concurrency,
-                redis_url=self.redis_url,
-                queues=options.queues,
-                reload=options.reload,
-            ),
-            operator_part(
-                self._programs,
-                kubeconfig=self.kubeconfig,
-                redis_url=self.redis_url,
-                health_port=self._ports["operator-health"],
-                variables=self._queues.operator_variables(os.environ),
-            ),
-        )
-        if options.reload:
+        await self._start_kelery(self._supervisor)
+        if self.options.reload:
             self._watcher = asyncio.create_task(self._reload_on_change())
+
+    async def _start_kelery(self, supervisor: Supervisor) -> None:
+        """All at the same time; of the two groups the doors, which lead to the worker, are stopped first."""
+        assert self._port is not None
+        options, variables = self.options, self._app.control_plane_variables(os.environ)
+        worker = worker_part(
+            self._programs,
+            app=options.app,
+            concurrency=options.concurrency,
+            redis_url=self.redis_url,
+            queues=options.queues,
+            reload=options.reload,
+        )
+        operator = operator_part(
+            self._programs,
+            kubeconfig=self.kubeconfig,
+            redis_url=self.redis_url,
+            health_port=self._ports["operator-health"],
+            variables=variables,
+        )
+        gateway = gateway_part(
+            self._programs,
+            kubeconfig=self.kubeconfig,
+            redis_url=self.redis_url,
+            port=self._port.number,
+            variables={**variables, **start_variables(start_task(self._app.tasks), environ=os.environ)},
+        )
+        await asyncio.gather(supervisor.start(worker), supervisor.start(operator, gateway))
 
     async def stop(self) -> None:
         """Take every part down, in the reverse order, and let go of directory and port."""
@@ -199,20 +221,21 @@ class Stack:
         await asyncio.gather(*faults)
 
     def _look_at_app(self) -> None:
-        """Learn the app's queues; one that cannot be loaded is refused, or with --reload waited for."""
+        """Learn of queues and tasks; an app that cannot be loaded is refused, or with --reload waited for."""
         options = self.options
         try:
-            self._queues = app_queues(options.app, variables=worker_variables(self.redis_url))
+            self._app = app_facts(options.app, variables=worker_variables(self.redis_url))
         except DevError as error:
             if not options.reload:
                 raise
             self.console.say(f"{error}\n--reload: going on; the worker starts again when that is mended.")
-            # The operator gets it at its start; a queue that the app names later would stay unknown to it.
+            # Operator and gateway are told at their start; what the app says later stays unknown to them.
             self.console.say(
-                "If the app has a task_default_queue, start kelery dev anew then, or set KELERY_DEFAULT_QUEUE"
+                "If the app has a task_default_queue, or /start is to run its task, start kelery dev anew,"
+                f" or set KELERY_DEFAULT_QUEUE and {VARIABLE}"
             )
             return
-        warning = self._queues.warning(chosen=options.queues, environ=os.environ)
+        warning = self._app.warning(chosen=options.queues, environ=os.environ)
         if warning:
             self.console.say(warning)
 
@@ -236,7 +259,7 @@ class Stack:
         return f"the CRD {crds}" + (" and the admission policy" if self._binaries else "")
 
     def _variables(self) -> dict[str, str]:
-        return {"KUBECONFIG": str(self.kubeconfig), "REDIS_URL": self.redis_url}
+        return {"KUBECONFIG": str(self.kubeconfig), "REDIS_URL": self.redis_url, "KELERY_URL": self.url}
 
     def _write_env(self, state: StateDir) -> None:
         """The file to source; it adds our kubectl to PATH only for a person who has none."""
@@ -249,6 +272,17 @@ class Stack:
         self.console.say(f"the stack is up; in another terminal copy these lines, or type: . {env}")
         for line in env.read_text().splitlines():
             self.console.plain(line)
+        self._show_start()
+
+    def _show_start(self) -> None:
+        """A first command for the REST door, if it is known which task the app's worker can run."""
+        chosen = os.environ.get(VARIABLE, "").strip()
+        task = None if chosen else start_task(self._app.tasks)
+        self.console.say(f"runs over HTTP: {self.url}/docs tells what there is")
+        if chosen or task:
+            name = task.name if task else chosen
+            self.console.say(f"/start runs {name}; {VARIABLE} names another")
+            self.console.plain(start_command(self.url, task=task))
 
     async def _reload_on_change(self) -> None:
         assert self._supervisor is not None

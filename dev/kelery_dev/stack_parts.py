@@ -1,6 +1,7 @@
 """The parts of the stack as the supervisor takes them: commands, environments, readiness, ways to stop.
 
-The ways to stop add up to less than 15 seconds for the whole stack, the time that `kelery dev` promises.
+The ways to stop add up to less than 15 seconds for the whole stack, the time that `kelery dev` promises;
+the two doors, operator and gateway, are stopped together.
 """
 
 import signal
@@ -38,7 +39,7 @@ _WORKER_RELOAD = (
     StopStep(signal=signal.SIGTERM, seconds=RELOAD_DRAIN_SECONDS + 2.0),
     StopStep(signal=signal.SIGQUIT, seconds=1.0),
 )
-_OPERATOR_STOP = terminate(3.0)
+_DOOR_STOP = terminate(3.0)
 _SERVER_STOP = terminate(1.5)
 
 
@@ -48,6 +49,7 @@ class Programs:
 
     worker: tuple[str, ...] = (sys.executable, "-m", "kelery", "worker")
     operator: tuple[str, ...] = (sys.executable, "-m", "kelery", "operator")
+    gateway: tuple[str, ...] = (sys.executable, "-m", "kelery", "api")
 
 
 def valkey_part(settings: ValkeySettings) -> Part:
@@ -141,22 +143,58 @@ def operator_part(
             name="operator",
             argv=programs.operator,
             env={
-                **_python_environment(),
-                "KUBECONFIG": str(kubeconfig),
-                "REDIS_URL": redis_url,
-                # It takes precedence, so one from the person's shell would lead to another ledger.
-                "KELERY_REDIS_URL": redis_url,
+                **_control_plane_variables(kubeconfig=kubeconfig, redis_url=redis_url),
                 "KELERY_OPERATOR_HEALTH_ADDR": address,
-                "KELERY_LOG_FORMAT": "text",
                 **(variables or {}),
             },
         ),
         is_ready=lambda: http_answers(f"http://{address}/readyz"),
         ready_seconds=_KELERY_READY_SECONDS,
-        stop_steps=_OPERATOR_STOP,
+        stop_steps=_DOOR_STOP,
         talkative=True,
         where=f"http://{address}",
     )
+
+
+def gateway_part(
+    programs: Programs,
+    *,
+    kubeconfig: Path,
+    redis_url: str,
+    port: int,
+    variables: Mapping[str, str] | None = None,
+) -> Part:
+    """The gateway: on loopback, for everybody on this machine."""
+    address = f"{LOOPBACK}:{port}"
+    return Part(
+        command=Command(
+            name="gateway",
+            argv=programs.gateway,
+            env={
+                **_control_plane_variables(kubeconfig=kubeconfig, redis_url=redis_url),
+                "KELERY_API_ADDR": address,
+                "KELERY_AUTH": "none",
+                **(variables or {}),
+            },
+        ),
+        is_ready=lambda: http_answers(f"http://{address}/readyz"),
+        ready_seconds=_KELERY_READY_SECONDS,
+        stop_steps=_DOOR_STOP,
+        talkative=True,
+        where=f"http://{address}",
+    )
+
+
+def _control_plane_variables(*, kubeconfig: Path, redis_url: str) -> dict[str, str]:
+    """What operator and gateway have in common."""
+    return {
+        **_python_environment(),
+        "KUBECONFIG": str(kubeconfig),
+        "REDIS_URL": redis_url,
+        # It takes precedence, so one from the person's shell would lead to another ledger.
+        "KELERY_REDIS_URL": redis_url,
+        "KELERY_LOG_FORMAT": "text",
+    }
 
 
 def _python_environment() -> Mapping[str, str]:

@@ -3,16 +3,13 @@
 One process at a time holds it, by a lock that the kernel releases however that process ends.
 """
 
-import contextlib
 import fcntl
 import os
 import shlex
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 
 from kelery_dev.errors import DevError
-from kelery_dev.ports import LOOPBACK
 
 
 class StateDir:
@@ -68,26 +65,3 @@ def env_file(*, variables: Mapping[str, str], path_folder: Path | None) -> str:
     if path_folder:
         lines.append(f'export PATH={shlex.quote(str(path_folder))}:"$PATH"')
     return "\n".join(lines) + "\n"
-
-
-class ReservedPort:
-    """The port of the gateway: bound, but not served.
-
-    The gateway that will listen here is not part of this version. Holding its port keeps two stacks apart and
-    keeps the address free for it; a bound port that does not listen refuses connections, as a free one does.
-    """
-
-    def __init__(self, port: int) -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        try:
-            self._socket.bind((LOOPBACK, port))
-        except OSError as error:
-            self._socket.close()
-            raise DevError(
-                f"port {port} is in use ({error.strerror}); kelery dev keeps it for its REST gateway:"
-                " choose another with --port"
-            ) from error
-
-    def release(self) -> None:
-        with contextlib.suppress(OSError):
-            self._socket.close()

@@ -1,4 +1,5 @@
-"""Keeps the parts of the stack up, and takes them down in the reverse of the order in which they came.
+"""Keeps the parts of the stack up, and takes them down in the reverse of the order in which they came; those
+that came together go together.
 
 It knows nothing of Valkey or Kubernetes: `stack.py` tells it which parts there are. To be used from one
 thread that lives as long as the parts, since they are tied to the thread that started them.
@@ -13,16 +14,18 @@ from kelery_dev.part_keeper import PartKeeper
 
 
 class Supervisor:
-    """The parts that are up, in the order of their start."""
+    """The parts that are up, in groups in the order of their start."""
 
     def __init__(self, *, console: Console, logs: Path) -> None:
         self._console = console
         self._logs = logs
         self._keepers: dict[str, PartKeeper] = {}
+        self._groups: list[list[PartKeeper]] = []
 
     async def start(self, *parts: Part) -> None:
         """Start these parts at the same time; return when each is ready, or has been given up waiting for."""
         started = [PartKeeper(part, console=self._console, logs=self._logs) for part in parts]
+        self._groups.append(started)
         for keeper in started:
             self._keepers[keeper.part.name] = keeper
         await asyncio.gather(*(keeper.wait_until_ready() for keeper in started))
@@ -43,9 +46,10 @@ class Supervisor:
             task.result()
 
     async def stop(self) -> None:
-        """Stop every part, the latest first, each before the one it depends on."""
-        for keeper in reversed(self._keepers.values()):
-            await keeper.stop()
+        """Stop every part, the latest group first, each before those it depends on."""
+        for group in reversed(self._groups):
+            await asyncio.gather(*(keeper.stop() for keeper in group))
+        self._groups.clear()
         self._keepers.clear()
 
     def kill(self) -> None:

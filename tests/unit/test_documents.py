@@ -1,5 +1,6 @@
 """The documents say what is: links lead somewhere, names exist, manifests are valid, figures agree."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,9 +9,15 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from fastapi.routing import APIRoute
 
 from kelery.phases import Reason
 from kelery.settings import Lease
+from kelery_api.access.rules import Rule, rule_of
+from kelery_api.bodies import run_request
+from kelery_api.metrics import Metrics
+from kelery_api.problems import Kind
+from kelery_api.routes import ROUTERS
 from kelery_dev.demo_examples import load_examples
 from tests.integration.demo.document_blocks import commands, marked_blocks, prints
 
@@ -18,13 +25,15 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+GATEWAY = ROOT / "docs" / "gateway.md"
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+DOORS = ROOT / "examples" / "doors"
 CRD = ROOT / "charts" / "kelery" / "files" / "crds" / "taskruns.kelery.dev.yaml"
 PLANTED = ROOT / "tests" / "contract" / "ledger" / "test_planted_faults.py"
 
 _LINK = re.compile(r"\]\((?!https?://)([^)#]+)")
 _TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
-_PATH = re.compile(r"`((?:core|worker|operator|dev|tests|charts|docs|examples)/[\w./-]*)`")
+_PATH = re.compile(r"`((?:core|api|worker|operator|dev|tests|charts|docs|examples)/[\w./-]*)`")
 _VARIABLE = re.compile(r"\bKELERY_[A-Z_]+\b")
 _SHELL = re.compile(r"^```(?:sh|console)\n(.*?)^```$", re.M | re.S)
 #: Set inside of the programs, not by a person.
@@ -74,7 +83,9 @@ def test_decision_records_are_numbered_without_a_gap() -> None:
 
 def test_environment_variables_are_documented_and_exist() -> None:
     sources = [
-        path for folder in ("core", "worker", "operator", "dev") for path in (ROOT / folder).rglob("*.py")
+        path
+        for folder in ("core", "api", "worker", "operator", "dev")
+        for path in (ROOT / folder).rglob("*.py")
     ]
     in_code = {name for path in sources for name in _VARIABLE.findall(path.read_text())} - _INTERNAL
     in_documents = {name for path in DOCUMENTS for name in _VARIABLE.findall(path.read_text())} - _INTERNAL
@@ -89,6 +100,44 @@ def test_every_metric_is_documented_and_exists() -> None:
         re.findall(r"^\| `(kelery_operator_\w+)`", (ROOT / "docs" / "operator.md").read_text(), re.M)
     )
     assert documented == {f"kelery_operator_{name}" for name in short} | set(whole)
+
+
+def test_every_metric_of_the_gateway_is_documented_and_exists() -> None:
+    documented = re.findall(r"^\| `(kelery_api_\w+)`", GATEWAY.read_text(), re.M)
+    families = {family.name: family.type for family in Metrics().registry.collect()}
+    assert set(documented) == {
+        f"{name}_total" if kind == "counter" else name for name, kind in families.items()
+    }
+
+
+def test_every_problem_is_documented_with_its_status() -> None:
+    table = GATEWAY.read_text().partition("\n## Errors\n")[2].partition("\n## ")[0]
+    documented = re.findall(r"^\| `([a-z-]+)` \| (\d+) \|", table, re.M)
+    assert documented == [(kind.slug, str(kind.status)) for kind in Kind]
+
+
+def test_every_path_of_the_gateway_is_documented_with_the_right_that_it_takes() -> None:
+    table = GATEWAY.read_text().partition("\n## Paths\n")[2].partition("\n## ")[0]
+    documented = {
+        (method, path.replace("…", "/v1/namespaces/{namespace}")): right
+        for paths, right in re.findall(r"^\| (`[^|]+`) \| ([^|]*?) ?\| ", table, re.M)
+        for method, path in re.findall(r"`([A-Z]+) ([^`]+)`", paths)
+    }
+    served = {
+        (method, route.path.replace(":path}", "}")): _in_words(rule_of(route.endpoint))
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, APIRoute)
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+    assert documented == served
+
+
+def _in_words(rule: Rule | None) -> str:
+    assert rule is not None
+    if rule.path:
+        return f"{rule.verb} on the path `{rule.path}`"
+    return f"{rule.verb or ''}{', in all namespaces' if rule.everywhere else ''}"
 
 
 def test_the_clockwork_in_the_documents_is_the_codes() -> None:
@@ -135,7 +184,7 @@ def test_the_table_of_planted_faults_is_the_tests() -> None:
 
 def manifests() -> Iterator[Any]:
     """Every TaskRun that a person may copy: the examples, and those in the README."""
-    for file in EXAMPLES:
+    for file in (*EXAMPLES, *sorted(DOORS.glob("*.yaml"))):
         for document in yaml.safe_load_all(file.read_text()):
             yield pytest.param(document, id=f"{file.name}-{document['metadata']['name']}")
     for block in marked_blocks(README):
@@ -150,6 +199,11 @@ def test_a_manifest_is_one_that_the_crd_takes(manifest: dict[str, Any]) -> None:
     assert manifest["apiVersion"] == "kelery.dev/v1alpha1"
     assert manifest["kind"] == "TaskRun"
     jsonschema.validate(manifest, closed(version["schema"]["openAPIV3Schema"]))
+
+
+@pytest.mark.parametrize("file", sorted(DOORS.glob("*.json")), ids=ids)
+def test_a_body_of_the_examples_is_one_that_the_gateway_takes(file: Path) -> None:
+    assert run_request(json.loads(file.read_text())).spec.task.startswith("demo.")
 
 
 def test_every_yaml_block_of_the_readme_is_marked() -> None:

@@ -1,7 +1,10 @@
-"""`make demo` as a process: every example ends as it says, a wrong one is named, nothing is left."""
+"""`make demo` as a process: every example ends as it says, both doors lead to the same runs, a wrong one
+is named, nothing is left.
+"""
 
 import datetime
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -96,6 +99,13 @@ def test_every_example_ends_as_it_says_and_nothing_is_left(
     assert "report/tenant-7  3 runs, limit 1, at most 1 at the same time" in demo.out
     assert "held by exclusive-1" in demo.out
     assert '$ kubectl patch taskrun cancel --type merge -p \'{"spec":{"cancel":"Graceful"}}\'' in demo.out
+    refused = re.search(r"^409  one run of this key at a time, .*; id (\S+)$", demo.out, re.M)
+    assert refused
+    assert f'{{"id": "{refused[1]}", "status": "REVOKED", "result": null}}' in demo.out
+    assert "by-kubectl: Waiting/WaitingForKey, held by by-curl" in demo.out
+    assert "by-curl: Cancelled/Superseded" in demo.out
+    assert "by-curl: Waiting/WaitingForKey, held by takes-over" in demo.out
+    assert "finished  Succeeded/Completed, result 3" in demo.out
     written = Path(json.loads(rows["write-timestamp"][2]))
     assert datetime.datetime.fromisoformat(written.read_text().strip())
     written.unlink()
@@ -117,6 +127,7 @@ def test_a_run_that_ends_otherwise_is_named_and_the_logs_are_kept(
     assert demo.process.wait(timeout=90) == 1, demo.everything()
     assert marked.names() == []
     assert set(table(demo.out)) == {"right", "wrong"}
+    assert "Over HTTP" not in demo.out
     sentence, where = demo.err.splitlines()
     assert sentence == "kelery: wrong ended as Succeeded/Completed (expected Failed/TaskError)."
     logs = Path(where.removeprefix("The logs are in ").removesuffix("."))

@@ -1,6 +1,7 @@
-"""What the README tells a newcomer to type, typed: its own app, `kelery dev`, and kubectl."""
+"""What README and docs/gateway.md tell people to type, typed: an own app, `kelery dev`, kubectl and curl."""
 
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from tests.integration.demo.document_blocks import Block, Command, commands, mar
 from tests.polling import poll_until
 
 README = ROOT / "README.md"
+GATEWAY = ROOT / "docs" / "gateway.md"
 _SEPARATOR = "=== end of a command, status "
 
 
@@ -85,15 +87,23 @@ def type_into_a_shell(typed: list[Command], *, cwd: Path, environment: dict[str,
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("stack")
-def test_a_newcomers_commands_print_what_the_readme_says(
+def test_a_newcomers_commands_print_what_the_documents_say(
     project: Path, environment: dict[str, str], control_plane_binaries: Binaries
 ) -> None:
-    blocks: list[Block] = [block for block in marked_blocks(README) if block.mark == "run"]
+    assert shutil.which("curl"), "this test types curl commands: install curl"
+    # One after the other, in one shell.
+    both = [block for document in (README, GATEWAY) for block in marked_blocks(document)]
+    blocks: list[Block] = [block for block in both if block.mark == "run"]
     typed = [command for block in blocks for command in commands(block)]
-    assert len(typed) > 10
-    # `.kelery/env` brings a kubectl only to those who have none.
-    with_kubectl = {**environment, "PATH": f"{control_plane_binaries.folder}:{environment['PATH']}"}
-    outputs = type_into_a_shell(typed, cwd=project, environment=with_kubectl)
+    assert len(typed) > 30
+    typist = {
+        **environment,
+        # `.kelery/env` brings a kubectl only to those who have none.
+        "PATH": f"{control_plane_binaries.folder}:{environment['PATH']}",
+        # Unlike kubectl, curl would send even this to a proxy of the environment.
+        "no_proxy": "127.0.0.1",
+    }
+    outputs = type_into_a_shell(typed, cwd=project, environment=typist)
     for command, output in zip(typed, outputs, strict=True):
         assert prints(command.output, actual=output), f"$ {command.line}\n{output}"
 

@@ -1,4 +1,4 @@
-"""Runs a real stack whose worker and operator are stand-ins.
+"""Runs a real stack whose worker, operator and gateway are stand-ins.
 
 Valkey, etcd, API server, supervisor and signals are the real ones. What it does not know itself goes to the
 stand-in of the worker.
@@ -23,9 +23,12 @@ def main() -> None:
     parser.add_argument("--kubeconfig", type=Path)
     parser.add_argument("--app", default=DEMO_APP)
     parser.add_argument("--reload", action="store_true")
+    parser.add_argument("--real-gateway", action="store_true")
     options, rest = parser.parse_known_args()
     programs = Programs(
-        worker=(sys.executable, STAND_IN, "worker", *rest), operator=(sys.executable, STAND_IN, "operator")
+        worker=(sys.executable, STAND_IN, "worker", *rest),
+        operator=(sys.executable, STAND_IN, "operator"),
+        gateway=Programs().gateway if options.real_gateway else (sys.executable, STAND_IN, "gateway"),
     )
     stack = Stack(
         StackOptions(

@@ -1,6 +1,7 @@
 """A program that plays a part of the stack: it does on command what a real one does only in trouble.
 
-`stand_in.py worker ...` prints Celery's ready line; `stand_in.py operator` serves /readyz where it is told.
+`stand_in.py worker ...` prints Celery's ready line; `stand_in.py operator` and `stand_in.py gateway` serve
+/readyz where they are told.
 `--stubborn` makes it ignore SIGTERM and SIGQUIT; `--orphan FILE` starts a process in another session and
 writes its pid; `--exit CODE` ends it at once.
 """
@@ -12,6 +13,9 @@ import signal
 import subprocess
 import sys
 import time
+
+#: Where each serves.
+_ADDRESSES = {"operator": "KELERY_OPERATOR_HEALTH_ADDR", "gateway": "KELERY_API_ADDR"}
 
 
 class Ready(http.server.BaseHTTPRequestHandler):
@@ -44,8 +48,9 @@ def main() -> None:
         with open(options.orphan, "w") as file:
             file.write(str(orphan.pid))
     print(f"{options.role} pid={os.getpid()} redis={os.environ.get('KELERY_REDIS_URL')}", flush=True)
-    if options.role == "operator":
-        host, _, port = os.environ["KELERY_OPERATOR_HEALTH_ADDR"].rpartition(":")
+    print(f"{options.role} start={os.environ.get('KELERY_START_TASK')}", flush=True)
+    if options.role in _ADDRESSES:
+        host, _, port = os.environ[_ADDRESSES[options.role]].rpartition(":")
         http.server.HTTPServer((host, int(port)), Ready).serve_forever()
     print(f"celery@{options.role} ready.", flush=True)
     while True:

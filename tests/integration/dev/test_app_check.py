@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kelery_dev.app_check import app_queues
+from kelery_dev.app_check import app_facts
 from kelery_dev.errors import DevError
 
 APP = "from celery import Celery\n{name} = Celery('proj', broker='redis://elsewhere:6379/0')\n"
@@ -20,7 +20,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def trouble(app: str) -> str:
     """Why it cannot be loaded."""
     with pytest.raises(DevError) as caught:
-        app_queues(app, variables={})
+        app_facts(app, variables={})
     return str(caught.value)
 
 
@@ -32,7 +32,7 @@ def test_an_apps_own_queues_and_key_prefix_are_found_whatever_it_prints(project:
         "app.conf.broker_transport_options = {'global_keyprefix': 'p:'}\n"
     )
     (project / "proj.py").write_text(APP.format(name="app") + settings)
-    found = app_queues("proj", variables={})
+    found = app_facts("proj", variables={})
     assert (found.default, set(found.taken), found.key_prefix) == ("proj-default", {"high", "low"}, "p:")
 
 
@@ -41,14 +41,28 @@ def test_an_app_is_found_where_celery_finds_it(project: Path) -> None:
     (project / "proj" / "__init__.py").touch()
     (project / "proj" / "celery.py").write_text(APP.format(name="mine"))
     for name in ("proj", "proj.celery", "proj.celery:mine", "proj.celery.mine"):
-        assert app_queues(name, variables={}).default == "celery"
+        assert app_facts(name, variables={}).default == "celery"
+
+
+def test_an_apps_own_tasks_are_found_with_what_each_must_be_given(project: Path) -> None:
+    (project / "proj.py").write_text(
+        APP.format(name="app")
+        + "app.conf.include = ['more']\n"
+        + "@app.task(name='proj.report', bind=True)\n"
+        + "def report(self, tenant, pages=2, *rest, day, **more): ...\n"
+    )
+    (project / "more.py").write_text(
+        "from celery import shared_task\n@shared_task(name='more.clean')\ndef clean(days=1): ...\n"
+    )
+    found = {task.name: task.required for task in app_facts("proj", variables={}).tasks}
+    assert found == {"proj.report": ("tenant", "day"), "more.clean": ()}
 
 
 def test_it_is_imported_with_the_workers_environment(project: Path) -> None:
     (project / "proj.py").write_text(
         "import os\n" + APP.format(name="app") + "app.conf.task_default_queue = os.environ['GIVEN']\n"
     )
-    assert app_queues("proj", variables={"GIVEN": "seen"}).default == "seen"
+    assert app_facts("proj", variables={"GIVEN": "seen"}).default == "seen"
 
 
 def test_a_module_that_is_nowhere_is_named_with_the_way_to_write_it(project: Path) -> None:
@@ -89,4 +103,4 @@ def test_threads_and_processes_that_an_import_starts_hold_nothing_up(project: Pa
         + "threading.Thread(target=time.sleep, args=(600,)).start()\n"
         + "subprocess.Popen(['sleep', '600'])\n"
     )
-    assert app_queues("proj", variables={}).default == "celery"
+    assert app_facts("proj", variables={}).default == "celery"

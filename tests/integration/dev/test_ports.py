@@ -8,18 +8,54 @@ import pytest
 
 from kelery_dev import ports
 from kelery_dev.errors import DevError
-from kelery_dev.state_dir import ReservedPort
+from kelery_dev.reserved_port import ReservedPort
+
+
+def refused(number: int) -> pytest.RaisesExc[DevError]:
+    """What a second stack is told."""
+    return pytest.raises(
+        DevError, match=f"port {number} is in use .* REST gateway: choose another with --port"
+    )
+
+
+def gateway(number: int) -> socket.socket:
+    """A socket as the gateway's: it listens."""
+    return socket.create_server(("127.0.0.1", number))
 
 
 def test_a_port_in_use_is_refused_by_number() -> None:
     reserved = ReservedPort(ports.free_port())
-    number = reserved._socket.getsockname()[1]
-    with pytest.raises(
-        DevError, match=f"port {number} is in use .* REST gateway: choose another with --port"
-    ):
-        ReservedPort(number)
+    with refused(reserved.number):
+        ReservedPort(reserved.number)
     reserved.release()
-    ReservedPort(number).release()
+    with gateway(reserved.number), refused(reserved.number):
+        ReservedPort(reserved.number)
+    ReservedPort(reserved.number).release()
+
+
+def test_no_other_stack_gets_a_port_before_during_and_after_each_life_of_its_gateway() -> None:
+    reserved = ReservedPort(0)
+    for _ in range(2):
+        with refused(reserved.number):
+            ReservedPort(reserved.number)
+        with gateway(reserved.number), refused(reserved.number):
+            ReservedPort(reserved.number)
+    with refused(reserved.number):
+        ReservedPort(reserved.number)
+    reserved.release()
+
+
+def test_connections_that_a_gateway_has_closed_do_not_keep_the_next_stack_away() -> None:
+    reserved = ReservedPort(0)
+    with gateway(reserved.number) as server:
+        client = socket.create_connection(("127.0.0.1", reserved.number), timeout=5)
+        accepted, _ = server.accept()
+        # Who closes first waits a minute for late packets: the server.
+        accepted.close()
+        assert client.recv(1) == b""
+        client.close()
+    reserved.release()
+    ReservedPort(reserved.number).release()
 
 
 def test_a_reserved_port_refuses_connections() -> None:

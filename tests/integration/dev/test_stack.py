@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -22,7 +23,7 @@ UP = "the stack is up"
 
 
 class RunningStack:
-    """One `kelery dev` with stand-ins for worker and operator."""
+    """One `kelery dev` with stand-ins for worker, operator and gateway."""
 
     def __init__(
         self, folder: Path, *, port: int, flags: tuple[str, ...], environment: dict[str, str]
@@ -113,7 +114,7 @@ def test_sigterm_leaves_nothing_running_and_the_next_start_finds_everything(
     assert marked.names() == []
     assert stack.process.returncode == 0, stack.text()
 
-    again = start_stack()
+    again = start_stack(port=stack.port)
     again.wait_for(UP)
     assert again.exports() == exports
     assert kubectl(again, control_plane_binaries, "get", "taskruns", "-o", "name") == (
@@ -154,7 +155,7 @@ def test_a_second_ctrl_c_kills_at_once(start_stack: StartStack, marked: Marked) 
 def test_sigkill_leaves_nothing_running(start_stack: StartStack, marked: Marked) -> None:
     stack = start_stack()
     stack.wait_for(UP)
-    assert len(marked.names()) == 6
+    assert len(marked.names()) == 7
     stack.end(signal.SIGKILL)
     wait_until(lambda: not marked.names(), timeout=10, state=marked.names)
 
@@ -191,9 +192,36 @@ def test_what_it_prints_to_be_copied_is_what_its_env_file_holds(
     assert [line.partition("=")[0] for line in lines] == [
         "export KUBECONFIG",
         "export REDIS_URL",
+        "export KELERY_URL",
         "export PATH",
     ]
     assert str(control_plane_binaries.folder) in lines[-1]
+
+
+def test_the_gateway_is_where_it_says_and_starts_a_task_of_the_persons_app(
+    start_stack: StartStack, tmp_path: Path
+) -> None:
+    (tmp_path / "proj_of_a_person.py").write_text(
+        "from celery import Celery\napp = Celery()\n@app.task(name='proj.report')\ndef report(tenant): ...\n"
+    )
+    stack = start_stack("--app=proj_of_a_person", PYTHONPATH=str(tmp_path))
+    stack.wait_for("--data-urlencode")
+    url = f"http://127.0.0.1:{stack.port}"
+    assert stack.exports()["KELERY_URL"] == url
+    assert f"gateway is up: {url}" in stack.text()
+    assert f'curl -G {url}/start --data-urlencode \'kwargs={{"tenant": "..."}}\'' in stack.text()
+    assert "gateway start=proj.report" in (stack.folder / "logs" / "gateway.log").read_text()
+
+
+def test_a_gateway_whose_port_somebody_took_meanwhile_says_so_and_holds_nothing_up(
+    start_stack: StartStack,
+) -> None:
+    stack = start_stack("--real-gateway")
+    stack.wait_for("valkey is up")
+    with socket.create_server(("127.0.0.1", stack.port)):
+        stack.wait_for("gateway ended at its start; going on without it until it comes up")
+    assert f"KELERY_API_ADDR=127.0.0.1:{stack.port}: address already in use" in stack.text()
+    stack.wait_for("gateway is up")
 
 
 def test_an_app_that_cannot_be_loaded_is_refused_before_anything_starts(

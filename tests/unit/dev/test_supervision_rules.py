@@ -4,11 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from kelery_dev.app_check import AppQueues
+from kelery_dev.app_check import AppFacts
 from kelery_dev.backoff import Backoff
-from kelery_dev.part import describe_exit
+from kelery_dev.part import Part, describe_exit
 from kelery_dev.reload import watched_folders
-from kelery_dev.stack_parts import Programs, operator_part, worker_part
+from kelery_dev.stack_parts import Programs, gateway_part, operator_part, valkey_part, worker_part
+from kelery_dev.valkey import ValkeySettings
+
+
+def stop_seconds(part: Part) -> float:
+    """How long the stop of a part takes at most."""
+    return sum(step.seconds for step in part.stop_steps)
 
 
 def delays(lives: list[float]) -> list[float]:
@@ -55,7 +61,7 @@ def test_an_app_that_is_nowhere_is_not_watched(tmp_path: Path) -> None:
     assert watched_folders("no_such_module_anywhere", cwd=tmp_path) == []
 
 
-def test_worker_and_operator_use_the_same_ledger_whatever_the_shell_says() -> None:
+def test_all_of_kelery_uses_the_same_ledger_whatever_the_shell_says() -> None:
     url = "redis://127.0.0.1:1/0"
     worker = worker_part(Programs(), app="proj", concurrency=3, redis_url=url)
     operator = operator_part(Programs(), kubeconfig=Path("/k"), redis_url=url, health_port=2)
@@ -63,6 +69,10 @@ def test_worker_and_operator_use_the_same_ledger_whatever_the_shell_says() -> No
     assert {worker.command.env[name] for name in ("KELERY_REDIS_URL", "CELERY_BROKER_URL")} == {url}
     assert {operator.command.env[name] for name in ("KELERY_REDIS_URL", "REDIS_URL")} == {url}
     assert operator.command.env["KUBECONFIG"] == "/k"
+    gateway = gateway_part(Programs(), kubeconfig=Path("/k"), redis_url=url, port=3)
+    assert {gateway.command.env[name] for name in ("KELERY_REDIS_URL", "REDIS_URL")} == {url}
+    assert gateway.command.env["KUBECONFIG"] == "/k"
+    assert (gateway.command.env["KELERY_API_ADDR"], gateway.where) == ("127.0.0.1:3", "http://127.0.0.1:3")
 
 
 def test_the_worker_takes_the_queues_that_were_chosen() -> None:
@@ -70,22 +80,34 @@ def test_the_worker_takes_the_queues_that_were_chosen() -> None:
     assert worker.command.argv[-2:] == ("-Q", "a,b")
 
 
-def test_with_reload_runs_get_more_time_but_the_whole_stack_still_stops_in_time() -> None:
+def test_with_reload_runs_get_more_time() -> None:
     worker = worker_part(Programs(), app="proj", concurrency=3, redis_url="redis://h/0", reload=True)
     drain = float(worker.command.env["KELERY_DRAIN_SECONDS"])
     assert drain == 10
     assert worker.reload_steps[0].seconds > drain
-    assert sum(step.seconds for step in worker.stop_steps) <= 6
 
 
-def test_the_operator_uses_the_apps_default_queue_unless_a_person_said_otherwise() -> None:
-    queues = AppQueues(default="proj", taken=("proj",), key_prefix="p:")
-    assert queues.operator_variables({"KELERY_DEFAULT_QUEUE": " "}) == {
+@pytest.mark.parametrize("reload", [False, True])
+def test_the_whole_stack_stops_in_fifteen_seconds_even_if_each_part_takes_its_time(reload: bool) -> None:
+    kubeconfig, url = Path("/k"), "redis://h/0"
+    worker = worker_part(Programs(), app="proj", concurrency=3, redis_url=url, reload=reload)
+    doors = (
+        operator_part(Programs(), kubeconfig=kubeconfig, redis_url=url, health_port=2),
+        gateway_part(Programs(), kubeconfig=kubeconfig, redis_url=url, port=3),
+    )
+    servers = [valkey_part(ValkeySettings(port=4, folder=Path("/v")))] * 3
+    longest_door = max(stop_seconds(door) for door in doors)
+    assert longest_door + stop_seconds(worker) + sum(map(stop_seconds, servers)) < 14
+
+
+def test_operator_and_gateway_use_the_apps_default_queue_unless_a_person_said_otherwise() -> None:
+    queues = AppFacts(default="proj", taken=("proj",), key_prefix="p:")
+    assert queues.control_plane_variables({"KELERY_DEFAULT_QUEUE": " "}) == {
         "KELERY_DEFAULT_QUEUE": "proj",
         "KELERY_BROKER_KEY_PREFIX": "p:",
     }
     said = {"KELERY_DEFAULT_QUEUE": "other", "KELERY_BROKER_KEY_PREFIX": "q:"}
-    assert queues.operator_variables(said) == {}
+    assert queues.control_plane_variables(said) == {}
 
 
 @pytest.mark.parametrize(
@@ -101,7 +123,7 @@ def test_the_operator_uses_the_apps_default_queue_unless_a_person_said_otherwise
 def test_a_default_queue_that_the_worker_does_not_take_is_warned_of(
     chosen: str | None, said: dict[str, str], warned: bool
 ) -> None:
-    warning = AppQueues(default="proj", taken=("proj",)).warning(chosen=chosen, environ=said)
+    warning = AppFacts(default="proj", taken=("proj",)).warning(chosen=chosen, environ=said)
     assert bool(warning) is warned
     if warned:
         assert "--queues" in warning
