@@ -26,8 +26,8 @@ T = TypeVar("T")
 #: Deletes the TaskRun that a record is of, as far as it is still there.
 DeleteTaskRun = Callable[[Record], Awaitable[None]]
 _REFUSED = {
-    OnlyIf.ROOM: (Kind.ALREADY_RUNNING, "one run of this key at a time"),
-    OnlyIf.FREE_NAME: (Kind.NAME_TAKEN, "a live run of the namespace has this name; give another"),
+    OnlyIf.ROOM: (Kind.ALREADY_RUNNING, "one run of this key at a time, and one is {phase}"),
+    OnlyIf.FREE_NAME: (Kind.NAME_TAKEN, "a run of the namespace has this name and is {phase}; give another"),
 }
 
 
@@ -92,7 +92,7 @@ class Runs:
         kind, detail = _REFUSED[refused.because_not]
         other = await self.view(refused.other)
         phase = other.phase.value if other is not None else "gone by now"
-        return Problem(kind, f"{detail}: {refused.other} is {phase}", extra={"id": refused.other})
+        return Problem(kind, detail.format(phase=phase), extra={"id": refused.other})
 
     async def find(self, namespace: str, id_or_name: str) -> Record:
         """The run with this uid, else the newest with this name; Problem if the namespace has none."""

@@ -104,7 +104,8 @@ def test_bad_settings_are_one_sentence() -> None:
     done = run_to_its_end(KELERY_REDIS_URL="amqp://rabbit")
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "KELERY_REDIS_URL must be the Redis that Celery's messages go through (redis://, rediss://, unix://)"
+        "KELERY_REDIS_URL must be the URL of the Redis that Celery's messages go through"
+        " (redis://, rediss://, unix://), such as redis://localhost:6379/0"
     ]
 
 
