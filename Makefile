@@ -1,6 +1,7 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
+LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-annotate --quiet
 
 .PHONY: help
 help: ## Show what there is to do
@@ -42,6 +43,9 @@ fmt: setup ## Format and fix what can be fixed
 	$(BIN)/ruff format .
 
 .PHONY: lock
-lock: setup ## Write requirements.lock anew from pyproject.toml
-	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-annotate --quiet \
-	  --all-extras --group build --group test --upgrade --output-file requirements.lock pyproject.toml
+lock: setup ## Write the lock files anew from pyproject.toml
+	$(LOCK) --all-extras --group build --group test --upgrade --output-file requirements.lock pyproject.toml
+	@rm -f requirements-image.lock requirements-wheel.lock
+	$(LOCK) --constraint requirements.lock --extra api --extra operator --extra worker \
+	  --output-file requirements-image.lock pyproject.toml
+	echo hatchling | $(LOCK) --constraint requirements.lock --output-file requirements-wheel.lock -

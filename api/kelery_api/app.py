@@ -27,6 +27,7 @@ from kelery_api.follower import Follower
 from kelery_api.gateway import Gateway
 from kelery_api.metrics import Metrics
 from kelery_api.own_page import OwnPageOnly
+from kelery_api.queue_figures import QueueFigures
 from kelery_api.readiness import Readiness
 from kelery_api.routes import ROUTERS
 from kelery_api.runs import Runs
@@ -100,6 +101,11 @@ async def _open(
             gate=gate,
             metrics=metrics,
             readiness=readiness,
+            queue_figures=QueueFigures(
+                ledger,
+                alive_within=settings.ledger.lease.seconds,
+                default_queue=settings.ledger.default_queue,
+            ),
             runs=Runs(
                 ledger, follower=follower, delete_task_run=TaskRunDeletion(session) if session else None
             ),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
+from kelery.errors import LedgerError
 from kelery.ledger import register
 from kelery.ledger.aio import Ledger
-from kelery.model import WorkerPresence
+from kelery.ledger.calls import Call
+from kelery.model import QueueUse, WorkerPresence
 
 _SHOWN = ("kelery", "celery", "started")
 
@@ -32,8 +34,9 @@ async def workers(ledger: Ledger, *, alive_within: float) -> list[dict[str, Any]
 
 async def queues(ledger: Ledger, *, alive_within: float, default_queue: str) -> list[dict[str, Any]]:
     """Every queue with messages, with running runs or with a worker, and the one for runs that name none."""
-    used = {use.queue: use for use in await ledger.run(register.queues())}
-    alive = [w for w in await ledger.run(register.workers()) if w.silent_seconds <= alive_within]
+    uses, present = await _both(ledger)
+    used = {use.queue: use for use in uses}
+    alive = [worker for worker in present if worker.silent_seconds <= alive_within]
     told = [_told(worker.info_json) for worker in alive]
     names = {default_queue, *used, *(queue for worker in told for queue in worker.queues)}
     return [
@@ -45,6 +48,17 @@ async def queues(ledger: Ledger, *, alive_within: float, default_queue: str) -> 
         }
         for name in sorted(names)
     ]
+
+
+async def _both(ledger: Ledger) -> tuple[list[QueueUse], list[WorkerPresence]]:
+    """In one round trip; LedgerError if either fails."""
+    calls: list[Call[Any]] = [register.queues(), register.workers()]
+    answers = await ledger.run_all(calls)
+    for answer in answers:
+        if isinstance(answer, LedgerError):
+            raise answer
+    uses, present = answers
+    return cast(list[QueueUse], uses), cast(list[WorkerPresence], present)
 
 
 def _worker(present: WorkerPresence, *, alive_within: float) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from kelery.ledger.aio import Ledger
 from kelery_api.access.gate import Gate
 from kelery_api.follower import Follower
 from kelery_api.metrics import Metrics
+from kelery_api.queue_figures import QueueFigures
 from kelery_api.readiness import Readiness
 from kelery_api.runs import Runs
 from kelery_api.settings import ApiSettings
@@ -29,6 +30,7 @@ class Gateway:
     gate: Gate
     metrics: Metrics
     readiness: Readiness
+    queue_figures: QueueFigures
     runs: Runs
     #: Set once the gateway is to stop: what waits or streams comes to its end.
     stopping: asyncio.Event

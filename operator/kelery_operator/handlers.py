@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import kopf
 
-from kelery.cluster.credentials import Credentials
+from kelery.cluster.credentials import Credentials, accept_plain_authority
 from kelery.manifest import GROUP, PLURAL, VERSION
 from kelery_operator.intake import Intake
 from kelery_operator.resync import UNFINISHED
@@ -53,6 +54,13 @@ class _NoDiffBase(kopf.DiffBaseStorage):
         return None
 
 
+class _Connection(kopf.ConnectionInfo):
+    """kopf's own, which trusts as the rest of the operator does."""
+
+    def as_ssl_context(self) -> ssl.SSLContext:
+        return accept_plain_authority(super().as_ssl_context())
+
+
 def registry(intake: Intake, *, load: Callable[[], Credentials]) -> kopf.OperatorRegistry:
     """One handler, one login."""
     ours = kopf.OperatorRegistry()
@@ -60,7 +68,7 @@ def registry(intake: Intake, *, load: Callable[[], Credentials]) -> kopf.Operato
     async def login(**_: Any) -> kopf.ConnectionInfo:
         # Read again before a projected token runs out.
         credentials = load()
-        return kopf.ConnectionInfo(
+        return _Connection(
             server=credentials.server,
             ca_data=credentials.authority,
             insecure=credentials.insecure,

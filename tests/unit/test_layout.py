@@ -4,14 +4,14 @@ The worker plug-in and the core are copied into users' own images, beside a Pyth
 """
 
 import ast
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 
 import pytest
+
+from tests.unit.bare_environment import import_refusing_the_rest
 
 ROOT = Path(__file__).parents[2]
 PLAIN_FOLDERS = ("api", "core", "dev", "operator", "tests", "worker")
@@ -24,21 +24,6 @@ BESIDE_CELERY = {"billiard", "celery", "click", "kombu", "redis"}
 
 MODULES = [path.relative_to(ROOT) for folder in INJECTED for path in (ROOT / folder).rglob("*.py")]
 BESIDE_USERS_CODE = [path for path in MODULES if not path.is_relative_to(NEVER_IMPORTED_THERE)]
-
-REFUSING = '''
-import importlib.abc, pathlib, sys
-
-class Refuse(importlib.abc.MetaPathFinder):
-    """Lets nothing in but the standard library and what was allowed."""
-    def find_spec(self, name, path=None, target=None):
-        top = name.partition(".")[0]
-        if top in ALLOWED or top in sys.stdlib_module_names or top.startswith("_"):
-            return None
-        raise ModuleNotFoundError(f"refused here: {name}", name=name)
-
-ALLOWED = set(sys.argv[1].split(","))
-sys.meta_path.insert(0, Refuse())
-'''
 
 
 @pytest.mark.parametrize("folder", PLAIN_FOLDERS)
@@ -77,20 +62,20 @@ def test_what_reaches_the_api_server_is_left_alone_by_the_plug_in() -> None:
     modules = [".".join(path.with_suffix("").parts[1:]) for path in BESIDE_USERS_CODE]
     plain = [name.removesuffix(".__init__") for name in modules if not name.endswith("__main__")]
     assert {"kelery_worker", "kelery_worker.plugin", "kelery.ledger.sync"} <= set(plain)
-    ran = _import_refusing_the_rest(
+    ran = import_refusing_the_rest(
         *plain, then="print([m for m in sys.modules if m.startswith('kelery.cluster')])"
     )
     assert (ran.returncode, ran.stdout.strip()) == (0, "[]"), ran.stderr
 
 
 def test_what_reaches_the_api_server_could_not_be_imported_there() -> None:
-    ran = _import_refusing_the_rest("kelery.cluster.session")
+    ran = import_refusing_the_rest("kelery.cluster.session")
     assert ran.returncode != 0
     assert "refused here: aiohttp" in ran.stderr
 
 
 def test_the_plug_in_imports_with_nothing_but_celery_and_redis() -> None:
-    ran = _import_refusing_the_rest(
+    ran = import_refusing_the_rest(
         "kelery_worker", "kelery.ledger.sync", "kelery.settings", "kelery.manifest"
     )
     assert ran.returncode == 0, ran.stderr
@@ -98,7 +83,7 @@ def test_the_plug_in_imports_with_nothing_but_celery_and_redis() -> None:
 
 @pytest.mark.parametrize("module", ["pydantic", "kopf", "aiohttp", "yaml", "psutil", "pytest"])
 def test_the_bare_environment_refuses_the_rest(module: str) -> None:
-    ran = _import_refusing_the_rest(module)
+    ran = import_refusing_the_rest(module)
     assert ran.returncode != 0
     assert f"refused here: {module}" in ran.stderr
 
@@ -108,36 +93,6 @@ def test_no_module_is_longer_than_400_lines(folder: str) -> None:
     modules = list((ROOT / folder).rglob("*.py"))
     assert modules
     assert [str(path) for path in modules if len(path.read_text().splitlines()) > 400] == []
-
-
-def _import_refusing_the_rest(*modules: str, then: str = "") -> subprocess.CompletedProcess[str]:
-    code = REFUSING + "".join(f"import {module}\n" for module in modules) + then
-    allowed = ",".join(sorted(_modules_of_celery_and_redis() | {"kelery", "kelery_worker"}))
-    return subprocess.run([sys.executable, "-c", code, allowed], cwd=ROOT, capture_output=True, text=True)
-
-
-def _modules_of_celery_and_redis() -> set[str]:
-    """The top-level modules of both and of all that they require, by what their distributions say."""
-    wanted, distributions = ["celery", "redis"], set[str]()
-    while wanted:
-        name = wanted.pop()
-        try:
-            requirements = metadata.requires(name) or ()
-        except metadata.PackageNotFoundError:
-            # For another Python or another system.
-            continue
-        if name not in distributions:
-            distributions.add(name)
-            plain = [text for text in requirements if "extra ==" not in text]
-            wanted += [_normal(re.split(r"[^A-Za-z0-9._-]", text, maxsplit=1)[0]) for text in plain]
-    modules = metadata.packages_distributions()
-    return {
-        module for module, owners in modules.items() if distributions & {_normal(name) for name in owners}
-    }
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _imported(tree: ast.AST) -> Iterator[str]:

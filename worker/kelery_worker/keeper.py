@@ -75,6 +75,8 @@ class Keeper:
         self._settle_after = 0.0
         self._drain_at: float | None = None
         self._draining = self._finishing = False
+        #: When the ledger last gave a good answer, on the monotonic clock.
+        self.answered_at = float("-inf")
 
     # What the worker's main thread says
 
@@ -90,6 +92,11 @@ class Keeper:
     def is_draining(self) -> bool:
         """Whether no new run may start here."""
         return self._draining
+
+    @property
+    def has_runs(self) -> bool:
+        """Whether any run is claimed here and not settled."""
+        return bool(self._table.all())
 
     def claim(self, request: Any, *, tag: Tag | None) -> LiveRun | None:
         """Claim the run that `request`'s message rings for; None if there is nothing to start."""
@@ -266,6 +273,7 @@ class Keeper:
         try:
             leases = self._ledger.run(calls.tick(leases=True)).leases
             self._outage.answered()
+            self.answered_at = time.monotonic()
             for uid, lease in self._observer.observe(leases, now)[:_RECLAIMS_A_TICK]:
                 if self._ledger.run(calls.reclaim(uid, lease)):
                     logger.warning("run %s: its worker stopped renewing; reclaimed", uid)

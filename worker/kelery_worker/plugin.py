@@ -52,9 +52,11 @@ def _prepare_worker(sender: Any, **_: Any) -> None:
     if not _is_asked_for(worker):
         # Task code imports this package for `progress`; that alone makes no worker Kelery's.
         return
+    from kelery_worker import heartbeat
     from kelery_worker.bootstep import KeeperStep
 
     worker.app.steps["worker"].add(KeeperStep)
+    heartbeat.install(worker)
     # A message in a worker's own buffer waits behind what runs there, although another worker may be idle.
     worker.app.conf.worker_disable_prefetch = True
     worker.prefetch_multiplier = 1

@@ -32,4 +32,4 @@ async def get_readyz(request: Request) -> Response:
 @needs_path("get", "/metrics")
 async def get_metrics(request: Request) -> Response:
     """The gateway's metrics, for Prometheus."""
-    return health.metrics_page(gateway_of(request))
+    return await health.metrics_page(gateway_of(request))

@@ -48,7 +48,10 @@ def test_kelery_worker_runs_a_users_app_and_hands_the_signal_to_celery(
 @pytest.mark.parametrize(
     ("env", "words"),
     [
-        ({"USERS_BROKER": "amqp://guest@127.0.0.1//"}, "must be the URL of the Redis that Celery's messages go through"),
+        (
+            {"USERS_BROKER": "amqp://guest@127.0.0.1//"},
+            "must be the URL of the Redis that Celery's messages go through",
+        ),
         ({"KELERY_LEASE_SECONDS": "soon"}, "KELERY_LEASE_SECONDS='soon' is not a number"),
         ({"KELERY_LEASE_SECONDS": "0.1"}, "KELERY_LEASE_SECONDS=0.1 is out of range"),
     ],

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import base64
 import os
+import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from kelery.cluster.credentials import Credentials, from_kubeconfig, load_credentials
+from kelery.cluster.credentials import (
+    Credentials,
+    accept_plain_authority,
+    from_kubeconfig,
+    load_credentials,
+)
 from kelery.errors import SettingsError
 
 PEM = "-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n"
@@ -148,3 +154,10 @@ def test_no_secret_is_shown() -> None:
         proxy_url="http://s3@proxy",
     )
     assert "s3" not in repr(credentials)
+
+
+def test_an_authority_without_the_newest_extensions_is_trusted_and_still_verified() -> None:
+    # Python 3.13 refuses the certificate authorities of many clusters by default.
+    context = accept_plain_authority(ssl.create_default_context())
+    assert not context.verify_flags & ssl.VERIFY_X509_STRICT
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)

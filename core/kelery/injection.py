@@ -1,0 +1,97 @@
+"""`kelery-inject DIRECTORY`: copies the worker plug-in, and what it uses of the core, to where a user's own
+image finds it by PYTHONPATH.
+
+It runs before a worker of another image starts, so it imports neither Celery nor the plug-in. What it copies
+is pure Python that needs only celery and redis beside it. Any user may read all of it, since the other image
+runs as a user of its own.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+PACKAGES = ("kelery", "kelery_worker")
+#: They need the installed distribution (its commands, the chart's files), or aiohttp and a YAML parser.
+_LEFT_OUT = frozenset(
+    {
+        "kelery/__main__.py",
+        "kelery/chart_files",
+        "kelery/chartfiles.py",
+        "kelery/cli.py",
+        "kelery/cluster",
+        "kelery/injection.py",
+        "kelery_worker/cli.py",
+    }
+)
+_SUFFIXES = frozenset({".lua", ".py"})
+_FILE_MODE, _FOLDER_MODE = 0o644, 0o755
+
+
+def injected_files() -> Iterator[tuple[PurePosixPath, Path]]:
+    """What is copied: the path below the target, and the file; sorted, so that two copies are the same."""
+    for package in PACKAGES:
+        folder = _folder_of(package)
+        for file in sorted(folder.rglob("*")):
+            path = PurePosixPath(package, *file.relative_to(folder).parts)
+            if file.suffix in _SUFFIXES and not _is_left_out(path):
+                yield path, file
+
+
+def inject(target: Path) -> int:
+    """Copy into `target`, in place of what an earlier copy left there; the number of files."""
+    for package in PACKAGES:
+        if target.joinpath(package).resolve() == _folder_of(package).resolve():
+            raise FileExistsError(f"{target} is where Kelery itself is installed")
+    target.mkdir(parents=True, exist_ok=True)
+    for package in PACKAGES:
+        if target.joinpath(package).exists():
+            shutil.rmtree(target / package)
+        _make_folder(target / package)
+    count = 0
+    for path, file in injected_files():
+        copy = target / path
+        if not copy.parent.exists():
+            _make_folder(copy.parent)
+        shutil.copyfile(file, copy)
+        copy.chmod(_FILE_MODE)
+        count += 1
+    return count
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if len(given) != 1 or given[0].startswith("-"):
+        raise SystemExit("usage: kelery-inject DIRECTORY")
+    target = Path(given[0])
+    try:
+        count = inject(target)
+    except OSError as error:
+        reason = error.strerror or error
+        raise SystemExit(f"kelery-inject: cannot copy the plug-in to {target}: {reason}") from error
+    sys.stdout.write(f"kelery-inject: {count} files in {target}\n")
+
+
+def _folder_of(package: str) -> Path:
+    found = importlib.util.find_spec(package)
+    if found is None or found.origin is None:
+        raise FileNotFoundError(f"{package} is not installed")
+    return Path(found.origin).parent
+
+
+def _is_left_out(path: PurePosixPath) -> bool:
+    return any(str(part) in _LEFT_OUT for part in (path, *path.parents))
+
+
+def _make_folder(folder: Path) -> None:
+    folder.mkdir()
+    # Whatever the umask is.
+    folder.chmod(_FOLDER_MODE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Run as a script, by a liveness probe: is the worker's heartbeat younger than so many seconds?
+
+usage: python -I -S alive.py <file> <seconds>
+
+Exit status 0 if it is, 1 with the reason if not. Imports neither Celery nor this package, so it costs as much
+as starting Python. The file holds the monotonic clock in nanoseconds, which is one for all processes of a
+node and which nobody sets: a corrected wall clock makes no worker look dead.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+
+def why_dead(file: str, seconds: float) -> str:
+    """Empty if it is alive."""
+    try:
+        with open(file, encoding="ascii") as heartbeat:
+            beat = int(heartbeat.read()) / 1e9
+    except OSError as error:
+        return f"no heartbeat: {file}: {error.strerror}"
+    except ValueError:
+        return f"no heartbeat yet in {file}"
+    age = time.monotonic() - beat
+    if 0 <= age <= seconds:
+        return ""
+    # Younger than now: written before the node was restarted.
+    return f"the last heartbeat is {age:.0f} s old" if age >= 0 else "the heartbeat is of an earlier boot"
+
+
+def main(words: list[str]) -> int:
+    """The exit status."""
+    try:
+        file, seconds = words[0], float(words[1])
+    except (IndexError, ValueError):
+        sys.stderr.write("usage: alive.py <file> <seconds>\n")
+        return 2
+    problem = why_dead(file, seconds)
+    if problem:
+        sys.stderr.write(f"{problem}\n")
+    return 1 if problem else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
