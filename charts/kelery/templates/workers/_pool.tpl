@@ -1,0 +1,65 @@
+{{/* The values of a pool: {root, name}; its own over workerDefaults, maps merged, lists replaced. */}}
+{{- define "kelery.pool" -}}
+{{- $own := get .root.Values.workers .name | default dict -}}
+{{- mergeOverwrite (deepCopy .root.Values.workerDefaults) $own | toYaml -}}
+{{- end -}}
+
+{{- define "kelery.pool.name" -}}
+{{- printf "%s-worker-%s" (include "kelery.fullname" .root) .name -}}
+{{- end -}}
+
+{{/* What `kelery worker` starts. In a user's image that command is not there, so its flags are told to Celery itself. */}}
+{{- define "kelery.pool.command" -}}
+{{- $flags := list "-n" "kelery@%h" "-l" .logLevel "-c" (.concurrency | toString) -}}
+{{- with .queues }}{{ $flags = concat $flags (list "-Q" (join "," .)) }}{{ end -}}
+{{- if gt (int .maxTasksPerChild) 0 }}{{ $flags = concat $flags (list "--max-tasks-per-child" (int .maxTasksPerChild | toString)) }}{{ end -}}
+{{- $flags = concat $flags .extraArgs -}}
+{{- if .image.repository }}
+{{- $program := ternary (list .python "-m" "celery") (list "celery") (not (empty .python)) }}
+{{- $plugin := list "-I" "kelery_worker" "-P" "prefork" "-O" "fair" "--disable-prefetch" "--without-gossip" "--without-mingle" }}
+command:
+  {{- toYaml (concat $program (list "-A" .app "worker") $plugin $flags) | nindent 2 }}
+{{- else }}
+args:
+  {{- toYaml (concat (list "worker" "-A" .app) $flags) | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* A program that starts in some tens of milliseconds; `celery inspect ping` would start a whole Celery each time. */}}
+{{- define "kelery.pool.alive" -}}
+{{- $program := list "python3" "-I" "-S" "/opt/kelery/inject/kelery_worker/alive.py" -}}
+{{- if .pool.image.repository -}}
+{{- $python := .pool.python | default "python3" -}}
+{{- $program = ternary (list $python "-I" "-S" "/kelery/inject/kelery_worker/alive.py") (list $python "-m" "kelery_worker.alive") .pool.inject -}}
+{{- end -}}
+exec:
+  command:
+    {{- toYaml (concat $program (list "/kelery/run/heartbeat" (.seconds | toString))) | nindent 4 }}
+timeoutSeconds: 10
+{{- end -}}
+
+{{/* The folders of PYTHONPATH, joined; "" if there is none. */}}
+{{- define "kelery.pool.pythonPath" -}}
+{{- $folders := list -}}
+{{- if and .image.repository .inject }}{{ $folders = append $folders "/kelery/inject" }}{{ end -}}
+{{- if or .code.inline .code.configMap }}{{ $folders = append $folders "/kelery/code" }}{{ end -}}
+{{- concat $folders .pythonPath | join ":" -}}
+{{- end -}}
+
+{{/* {root, pool} */}}
+{{- define "kelery.pool.env" -}}
+{{- $names := list "KELERY_REDIS_URL" "CELERY_BROKER_URL" -}}
+{{- if .pool.setResultBackend }}{{ $names = append $names "CELERY_RESULT_BACKEND" }}{{ end -}}
+{{- include "kelery.broker.env" (dict "root" .root "names" $names) }}
+{{ include "kelery.ledger.env" .root }}
+- name: KELERY_DRAIN_SECONDS
+  value: {{ .pool.drainSeconds | int | default (max 1 (sub (int .pool.terminationGracePeriodSeconds) 15)) | toString | quote }}
+- name: KELERY_HEARTBEAT_FILE
+  value: /kelery/run/heartbeat
+- name: HOME
+  value: /tmp
+{{- with include "kelery.pool.pythonPath" .pool }}
+- name: PYTHONPATH
+  value: {{ . | quote }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,109 @@
+"""Another value for each value of values.yaml, and the surroundings in which it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tests.chart.cases import DIGEST, EVERYTHING, FROM, POD_COMMON, TOGGLES
+
+_PASSWORD: dict[str, Any] = {"redis": {"auth": {"existingSecret": {"name": "my-password"}}}}
+
+#: By path, or by the last part of one.
+_OTHERS: dict[str, list[Any]] = {
+    **{key: [value] for key, value in POD_COMMON.items()},
+    "topologySpreadConstraints": [
+        [{"maxSkew": 2, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}]
+    ],
+    "podSecurityContext": [{"supplementalGroups": [7]}],
+    "securityContext": [{"procMount": "Default"}],
+    "pullPolicy": ["Always"],
+    "digest": [DIGEST, "sha256:" + "cd" * 32],
+    "imagePullSecrets": [[{"name": "pull"}], ["pull"]],
+    "policy.requireTaskUse": ["off", "label"],
+    "scope.mode": ["namespaces"],
+    "scope.namespaces": [["team-x"]],
+    "broker.url": ["redis://other.example:6379/0"],
+    "persistence.size": ["9Gi"],
+    "accessModes": [["ReadWriteOncePod"]],
+    "redis.config": [{"maxclients": "77"}],
+    "logFormat": ["text"],
+    "gateway.auth": ["none"],
+    "authDelegator": [False, True],
+    "gateway.service.type": ["NodePort"],
+    "hosts": [[{"host": "other.example", "paths": [{"path": "/", "pathType": "Prefix"}]}]],
+    "tls": [[{"secretName": "other", "hosts": ["other.example"]}]],
+    "behavior": [{"scaleDown": {"stabilizationWindowSeconds": 7}}],
+    "rbac.aggregateTaskUse": ["edit"],
+    "workerDefaults.app": ["other"],
+    "code.inline": [{"tasks.py": "x = 1\n"}],
+    "pythonPath": [["/app/src"]],
+    "queues": [["other"]],
+    "extraArgs": [["--without-heartbeat"]],
+    "logLevel": ["DEBUG", "WARNING"],
+    "workerDefaults.autoscaling.type": ["hpa"],
+    "interval": ["77s"],
+    "extraRules": [[{"alert": "Mine", "expr": "vector(1)"}]],
+    "allowGatewayFrom": [FROM],
+    "allowMetricsFrom": [FROM],
+    "allowValkeyFrom": [FROM],
+    "extraWorkerIngress": [[{"from": FROM}]],
+    "apiServerPorts": [[7443]],
+    "brokerPorts": [[7379]],
+    "networkPolicy.egress.extra": [[{"to": [{"ipBlock": {"cidr": "192.0.2.0/24"}}]}]],
+    "tests.args": [[7]],
+    "extraObjects": [
+        [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "mine"}, "data": {"a": "1"}}]
+    ],
+}
+
+
+def at(path: tuple[str, ...], value: object) -> dict[str, Any]:
+    """A map that has nothing but this value at this path."""
+    for key in reversed(path):
+        value = {key: value}
+    assert isinstance(value, dict)
+    return value
+
+
+def merged(below: Any, above: Any) -> Any:
+    """As Helm lays values over values."""
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    return {**below, **{key: merged(below.get(key), value) for key, value in above.items()}}
+
+
+def changed(path: tuple[str, ...], value: object) -> Iterator[object]:
+    """Other values that the schema takes."""
+    name = ".".join(path)
+    for known, others in _OTHERS.items():
+        if name == known or name.endswith(f".{known}"):
+            yield from (other for other in others if other != value)
+            return
+    if isinstance(value, bool):
+        yield not value
+    elif isinstance(value, int):
+        yield value + 1
+    elif isinstance(value, dict):
+        yield {"example.com/changed": "yes"}
+    else:
+        yield "changed"
+
+
+#: None of them makes a password, so each renders the same twice.
+CONTEXTS: list[dict[str, Any]] = [
+    EVERYTHING,
+    _PASSWORD,
+    TOGGLES["broker-tls"],
+    TOGGLES["broker-url"],
+    merged(_PASSWORD, TOGGLES["namespaces"]),
+    merged(_PASSWORD, TOGGLES["pod-monitor"]),
+    merged(_PASSWORD, TOGGLES["several-pools"]),
+    merged(_PASSWORD, TOGGLES["worker-budgets"]),
+    merged(
+        _PASSWORD,
+        {"workerDefaults": {"app": "p", "image": {"repository": "p", "tag": "1"}}, "workers": {"more": {}}},
+    ),
+    merged(TOGGLES["broker-url"], {"networkPolicy": {"egress": {"enabled": True}}}),
+    merged(_PASSWORD, {"workerDefaults": {"autoscaling": {"type": "keda"}}}),
+]

@@ -1,0 +1,108 @@
+"""Reading what a chart rendered: pods, their containers, who selects them, who is called what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tests.chart.helm import Manifest
+
+WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodTemplate:
+    """A pod, and the object that it stands in."""
+
+    owner: Manifest
+    metadata: Mapping[str, Any]
+    spec: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return name_of(self.owner)
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return self.metadata.get("labels") or {}
+
+    @property
+    def component(self) -> str:
+        return self.labels.get("app.kubernetes.io/component", "")
+
+    def containers(self) -> list[Mapping[str, Any]]:
+        """The init containers too."""
+        return [*(self.spec.get("initContainers") or ()), *self.spec["containers"]]
+
+    def variables(self) -> dict[str, Any]:
+        """The environment of its main container: the literal, or where it comes from."""
+        entries = self.spec["containers"][0].get("env") or ()
+        return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in entries}
+
+
+def name_of(manifest: Manifest) -> str:
+    """As in `Deployment/kelery-api`."""
+    return f"{manifest['kind']}/{manifest['metadata']['name']}"
+
+
+def of_kind(manifests: Iterable[Manifest], *kinds: str) -> list[Manifest]:
+    """Those of these kinds."""
+    return [manifest for manifest in manifests if manifest["kind"] in kinds]
+
+
+def pods(manifests: Iterable[Manifest]) -> Iterator[PodTemplate]:
+    """Every pod that they would lead to."""
+    for manifest in manifests:
+        if manifest["kind"] == "Pod":
+            yield PodTemplate(owner=manifest, metadata=manifest["metadata"], spec=manifest["spec"])
+        elif manifest["kind"] in WORKLOADS:
+            template = manifest["spec"]["template"]
+            yield PodTemplate(owner=manifest, metadata=template["metadata"], spec=template["spec"])
+
+
+def components(manifests: Iterable[Manifest], component: str) -> list[PodTemplate]:
+    """The pods of one component; those of tests are none."""
+    return [
+        pod for pod in pods(manifests) if pod.component == component and pod.owner["kind"] in WORKLOADS[:2]
+    ]
+
+
+def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Whether a label selector takes these labels."""
+    for key, value in (selector.get("matchLabels") or {}).items():
+        if labels.get(key) != value:
+            return False
+    for rule in selector.get("matchExpressions") or ():
+        value, among = labels.get(rule["key"]), rule.get("values") or ()
+        verdicts = {
+            "In": value in among,
+            "NotIn": value not in among,
+            "Exists": value is not None,
+            "DoesNotExist": value is None,
+        }
+        if not verdicts[rule["operator"]]:
+            return False
+    return True
+
+
+def leaves(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Every value that is no map, and every empty map, with its path."""
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from leaves(inner, (*path, key))
+    else:
+        yield path, value
+
+
+def texts(value: object) -> Iterator[str]:
+    """Every string in it, keys included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from texts(key)
+            yield from texts(inner)
+    elif isinstance(value, Sequence):
+        for inner in value:
+            yield from texts(inner)

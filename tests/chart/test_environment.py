@@ -1,0 +1,133 @@
+"""What the pods are told: the programs' own settings read it, and it says what the values say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from kelery.settings import for_worker
+from kelery_api.settings import ApiSettings, Auth, api_settings
+from kelery_operator.settings import OperatorSettings, operator_settings
+from tests.chart.cases import CASES
+from tests.chart.helm import NAMESPACE, Helm, Manifest
+from tests.chart.rendered import PodTemplate, components, pods, texts
+
+ROOT = Path(__file__).parents[2]
+SOURCES = [*ROOT.glob("core/**/*.py"), *ROOT.glob("api/**/*.py"), *ROOT.glob("operator/**/*.py")]
+READ = {
+    name
+    for file in [*SOURCES, *ROOT.glob("worker/**/*.py"), *ROOT.glob("charts/kelery/scripts/*.py")]
+    for name in re.findall(r"KELERY_[A-Z_]+", file.read_text())
+}
+#: Stands for whatever comes from a Secret.
+URL = "redis://:word@redis.example:6379/0"
+SHARED = {
+    "prefix": "other",
+    "defaultQueue": "work",
+    "leaseSeconds": 30,
+    "brokerKeyPrefix": "app:",
+    "logFormat": "text",
+}
+
+
+def _environment(pod: PodTemplate) -> dict[str, str]:
+    """Its variables, as its container would see them."""
+    return {name: URL if isinstance(v, dict) or "$(" in v else v for name, v in pod.variables().items()}
+
+
+def _operator(helm: Helm, values: dict[str, Any]) -> OperatorSettings:
+    [pod] = components(helm.template(values), "operator")
+    return operator_settings(_environment(pod))
+
+
+def _gateway(helm: Helm, values: dict[str, Any]) -> ApiSettings:
+    [pod] = components(helm.template(values), "api")
+    return api_settings(_environment(pod))
+
+
+def test_every_variable_is_one_that_somebody_reads(rendered: list[Manifest]) -> None:
+    for pod in pods(rendered):
+        for container in pod.containers():
+            entries = container.get("env") or ()
+            told = {entry["name"] for entry in entries if entry["name"].startswith("KELERY_")}
+            put_into_others = set(re.findall(r"\$\((\w+)\)", " ".join(texts(entries))))
+            assert told - READ - put_into_others == set(), pod.name
+
+
+def test_the_programs_take_what_they_are_told(rendered: list[Manifest]) -> None:
+    for pod in components(rendered, "operator"):
+        settings = operator_settings(_environment(pod))
+        assert settings.health_host in ("0.0.0.0", "::")
+    for pod in components(rendered, "api"):
+        gateway = api_settings(_environment(pod))
+        assert not gateway.address.is_loopback
+        assert gateway.metrics_address is not None
+        assert not gateway.metrics_address.is_loopback
+    for pod in components(rendered, "worker"):
+        for_worker(_environment(pod), broker_url=None)
+
+
+def test_all_agree_about_the_ledger(helm: Helm) -> None:
+    operator, gateway = _operator(helm, SHARED), _gateway(helm, SHARED)
+    workers = [
+        for_worker(_environment(pod), broker_url=None) for pod in components(helm.template(SHARED), "worker")
+    ]
+    assert workers
+    for ledger in (operator.ledger, gateway.ledger, *workers):
+        assert (ledger.prefix, ledger.lease.seconds) == ("other", 30)
+    # Who submits names the queue; a worker pushes where the run's record says.
+    assert {operator.ledger.default_queue, gateway.ledger.default_queue} == {"work"}
+    assert {operator.ledger.broker_key_prefix, gateway.ledger.broker_key_prefix} == {"app:"}
+    assert {operator.log_format, gateway.log_format} == {"text"}
+
+
+def test_the_operators_values_reach_it(helm: Helm) -> None:
+    settings = _operator(helm, {"clusterId": "prod-1", "operator": {"defaultTtlSeconds": 60}})
+    assert (settings.cluster_id, settings.default_ttl_seconds) == ("prod-1", 60)
+    assert settings.namespaces == ()
+
+
+def test_the_gateways_values_reach_it(helm: Helm) -> None:
+    own = {"namespace": "team-a", "startTask": "proj.report", "startKey": "k", "retainSeconds": 7}
+    settings = _gateway(helm, {"gateway": own})
+    assert (settings.namespace, settings.start_task, settings.start_key) == ("team-a", "proj.report", "k")
+    assert settings.retain_seconds == 7
+    assert settings.auth is Auth.KUBERNETES
+    assert _gateway(helm, {}).namespace == NAMESPACE
+
+
+def test_no_authentication_is_as_the_person_says(helm: Helm) -> None:
+    assert _gateway(helm, CASES["auth-none"]).auth is Auth.NONE
+
+
+def test_large_numbers_stay_whole(helm: Helm) -> None:
+    """Helm reads numbers as floating point, and prints large ones with an exponent."""
+    values = {"operator": {"defaultTtlSeconds": 31536000}, "gateway": {"retainSeconds": 31536000}}
+    [operator], [gateway] = (components(helm.template(values), name) for name in ("operator", "api"))
+    assert operator.variables()["KELERY_DEFAULT_TTL_SECONDS"] == "31536000"
+    assert gateway.variables()["KELERY_API_RETAIN_SECONDS"] == "31536000"
+
+
+def test_ports_and_probes_are_where_the_programs_listen(helm: Helm) -> None:
+    rendered = helm.template()
+    [operator], [gateway] = components(rendered, "operator"), components(rendered, "api")
+    health = _operator(helm, {}).health_port
+    metrics = _gateway(helm, {}).metrics_address
+    assert metrics
+    for pod, port in ((operator, health), (gateway, metrics.port)):
+        [container] = pod.spec["containers"]
+        named = {entry["name"]: entry["containerPort"] for entry in container["ports"]}
+        for probe, path in (("livenessProbe", "/livez"), ("readinessProbe", "/readyz")):
+            asked = container[probe]["httpGet"]
+            assert asked["path"] == path
+            assert named.get(asked["port"], asked["port"]) == port
+
+
+def test_ones_own_variables_come_last_and_once(helm: Helm) -> None:
+    """The API server refuses nothing here: of two entries with one name it silently keeps the last."""
+    values = {"operator": {"extraEnv": [{"name": "KELERY_LOG_FORMAT", "value": "text"}]}}
+    [pod] = components(helm.template(values), "operator")
+    names = [entry["name"] for entry in pod.spec["containers"][0]["env"]]
+    assert names.count("KELERY_LOG_FORMAT") == 1
+    assert pod.variables()["KELERY_LOG_FORMAT"] == "text"

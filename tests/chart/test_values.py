@@ -1,0 +1,190 @@
+"""values.yaml and its schema: each value is documented and does something, and a wrong one is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft7Validator
+
+from tests.chart.changed_values import CONTEXTS, at, changed, merged
+from tests.chart.helm import CHART, Helm
+from tests.chart.rendered import leaves
+
+VALUES = CHART / "values.yaml"
+#: They are written as the API has them, and it checks them.
+_OF_THE_API = {"podSecurityContext", "securityContext", "behavior"}
+
+
+def _values() -> Iterator[tuple[tuple[str, ...], object]]:
+    """Each value with its path."""
+    everything = yaml.safe_load(VALUES.read_text())
+    for path, value in leaves(everything):
+        typed = [depth for depth, key in enumerate(path) if key in _OF_THE_API]
+        if typed:
+            short = path[: typed[0] + 1]
+            yield short, reduce(lambda inner, key: inner[key], short, everything)
+        else:
+            yield path, value
+
+
+LEAVES = dict(_values())
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    content = json.loads((CHART / "values.schema.json").read_text())
+    assert isinstance(content, dict)
+    return content
+
+
+@pytest.fixture(scope="module")
+def unused(helm: Helm) -> set[str]:
+    """The values that change nothing, in whatever surroundings."""
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        verdicts = pool.map(lambda path: _shows(helm, path), LEAVES)
+        return {".".join(path) for path, shows in zip(LEAVES, verdicts, strict=True) if not shows}
+
+
+@pytest.mark.timeout(600)
+def test_every_value_is_used(unused: set[str]) -> None:
+    assert unused == set()
+
+
+def test_every_value_is_described_above_it() -> None:
+    bare = [".".join(path) for path, comment in _comments(VALUES) if not comment.startswith("# -- ")]
+    assert bare == []
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=".".join)
+def test_every_value_stands_in_the_readme(path: tuple[str, ...]) -> None:
+    # Pools are named by the user, and described by `workerDefaults`.
+    name = "workers" if path[0] == "workers" else ".".join(path)
+    assert f"| `{name}` |" in (CHART / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "file", [None, *sorted((CHART / "ci").glob("*-values.yaml"))], ids=lambda file: file.name if file else ""
+)
+def test_helm_finds_nothing_to_warn_of(helm: Helm, file: Path | None) -> None:
+    done = helm.run("lint", "--strict", CHART, *(("-f", file) if file else ()))
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_schema_is_one_and_takes_the_defaults(schema: dict[str, Any], default_values: Any) -> None:
+    assert schema["$schema"].startswith("http://json-schema.org/draft-07/schema")
+    Draft7Validator.check_schema(schema)
+    assert list(Draft7Validator(schema).iter_errors(default_values)) == []
+
+
+def test_a_key_that_no_template_knows_is_refused_wherever_it_stands(
+    schema: dict[str, Any], default_values: Any
+) -> None:
+    validator = Draft7Validator(schema)
+    maps = {path[:depth] for path in LEAVES for depth in range(len(path))}
+    # What a parent chart keeps in `global` is its own; pools are named by the user.
+    free = {("global",), ("workers",)}
+    for path in sorted(maps - free):
+        typo = merged(default_values, at((*path, "typo"), 1))
+        assert not validator.is_valid(typo), f"{'.'.join(path)} takes a key that nobody knows"
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=".".join)
+def test_a_value_of_another_type_is_refused(
+    schema: dict[str, Any], default_values: Any, path: tuple[str, ...]
+) -> None:
+    wrong: object = [{"a": 1}] if isinstance(LEAVES[path], dict) else {"a": {"b": 1}}
+    if isinstance(LEAVES[path], list):
+        wrong = 7
+    assert not Draft7Validator(schema).is_valid(merged(default_values, at(path, wrong)))
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"crds": {"kep": False}}, "kep"),
+        ({"worker": {}}, "worker"),
+        ({"workers": {"default": {"replica": 2}}}, "replica"),
+        ({"workers": {"Not_A_Name": {"app": "a"}}}, "Not_A_Name"),
+        ({"scope": {"mode": "clutser"}}, "mode"),
+        ({"leaseSeconds": 1}, "leaseSeconds"),
+        ({"image": {"digest": "latest"}}, "digest"),
+        ({"gateway": {"replicas": "two"}}, "replicas"),
+        ({"policy": {"requireTaskUse": "always"}}, "requireTaskUse"),
+        ({"workers": {"default": {"autoscaling": {"type": "cpu"}}}}, "type"),
+    ],
+    ids=str,
+)
+def test_helm_refuses_it_and_names_it(helm: Helm, values: dict[str, Any], named: str) -> None:
+    message = helm.refusal(values)
+    assert "values don't meet the specifications of the schema" in message
+    assert named in message
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"scope": {"mode": "namespaces"}}, "authDelegator"),
+        ({"redis": {"enabled": False}}, "broker"),
+        ({"workers": {"nothing": {}}}, "app"),
+        ({"workers": {"a": {"app": "a", "drainSeconds": 700}}}, "drainSeconds"),
+    ],
+    ids=["reviews", "no-redis", "no-app", "drain-beyond-grace"],
+)
+def test_what_cannot_work_is_refused_with_a_sentence(
+    helm: Helm, values: dict[str, Any], sentence: str
+) -> None:
+    message = helm.refusal(values)
+    assert sentence in message
+    assert "nil pointer" not in message
+
+
+def _shows(helm: Helm, path: tuple[str, ...]) -> bool:
+    """Whether another value makes Helm render something else, in some surroundings."""
+    for context in CONTEXTS:
+        for value in changed(path, LEAVES[path]):
+            done = helm.run("template", "kelery", CHART, *_APIS, values=merged(context, at(path, value)))
+            if done.returncode == 0 and done.stdout != _plain(helm, context):
+                return True
+            # A template read it and said that it does not go together with the rest.
+            if "execution error at (kelery/templates/validate.yaml" in done.stderr:
+                return True
+    return False
+
+
+_APIS = ("--api-versions", "keda.sh/v1alpha1", "--api-versions", "monitoring.coreos.com/v1")
+_PLAIN: dict[str, str] = {}
+
+
+def _plain(helm: Helm, context: dict[str, Any]) -> str:
+    key = json.dumps(context, sort_keys=True)
+    if key not in _PLAIN:
+        done = helm.run("template", "kelery", CHART, *_APIS, values=context)
+        assert done.returncode == 0, done.stderr
+        _PLAIN[key] = done.stdout
+    return _PLAIN[key]
+
+
+def _comments(file: Path) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Each value with the comment above it."""
+    lines = file.read_text().splitlines()
+
+    def walk(node: yaml.Node, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+        assert isinstance(node, yaml.MappingNode)
+        for key, value in node.value:
+            here = (*path, key.value)
+            block = isinstance(value, yaml.MappingNode) and not value.flow_style
+            if block and here[:2] != ("workers", "default"):
+                yield from walk(value, here)
+            elif not block:
+                yield here, lines[key.start_mark.line - 1].strip()
+
+    root = yaml.compose(file.read_text())
+    assert root is not None
+    yield from walk(root, ())
