@@ -16,7 +16,12 @@ CHART = Path(__file__).parents[2] / "charts" / "kelery"
 RELEASE = "kelery"
 NAMESPACE = "kelery-system"
 #: What a cluster with KEDA and the Prometheus operator serves; `helm template` knows none of it by itself.
-EXTRA_APIS = ("keda.sh/v1alpha1", "monitoring.coreos.com/v1")
+_EXTRA_APIS = ("keda.sh/v1alpha1", "monitoring.coreos.com/v1")
+#: Otherwise an older Helm renders for an older Kubernetes.
+CLUSTER_OPTIONS = (
+    *("--kube-version", "1.36.0"),
+    *(part for api in _EXTRA_APIS for part in ("--api-versions", api)),
+)
 
 Manifest = dict[str, Any]
 Values = Mapping[str, Any]
@@ -85,6 +90,5 @@ class Helm:
     def _template(
         self, values: Values | None, *, chart: Path, release: str, namespace: str, options: Sequence[str]
     ) -> subprocess.CompletedProcess[str]:
-        apis = [part for api in EXTRA_APIS for part in ("--api-versions", api)]
         place = ("template", release, chart, "--namespace", namespace)
-        return self.run(*place, *apis, *options, values=values or {})
+        return self.run(*place, *CLUSTER_OPTIONS, *options, values=values or {})

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.chart.helm import CHART, Helm
+from tests.chart.helm import CHART, CLUSTER_OPTIONS, Helm
 from tests.chart.rendered import name_of, of_kind, pods
 
 _PARENT = """
@@ -47,7 +47,13 @@ def test_the_parents_globals_are_its_own_business(helm: Helm, parent: Path) -> N
 
 
 def test_a_typo_is_refused_there_too(helm: Helm, parent: Path) -> None:
-    done = helm.run("template", "r", parent, values={"kelery": {"gatewya": {}}, "second": {"enabled": False}})
+    done = helm.run(
+        "template",
+        "r",
+        parent,
+        *CLUSTER_OPTIONS,
+        values={"kelery": {"gatewya": {}}, "second": {"enabled": False}},
+    )
     assert done.returncode != 0
     assert "gatewya" in done.stderr
 

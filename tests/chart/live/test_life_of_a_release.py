@@ -1,0 +1,178 @@
+"""Install, upgrade, roll back, uninstall, install again: what the API server has after each."""
+
+from __future__ import annotations
+
+import json
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from tests.chart.cases import CASES
+from tests.chart.live_release import LiveRelease
+from tests.polling import poll_until
+
+CRD = "taskruns.kelery.dev"
+#: One after the other; each makes, changes or removes objects in a way that the others do not.
+UPGRADES = [
+    "crds-annotated",
+    "task-use-everywhere",
+    "no-policy",
+    "namespaces-without-reviews",
+    "broker-url",
+    "broker-tls",
+    "redis-existing-secret",
+    "no-gateway",
+    "no-operator",
+    "no-workers",
+    "ingress",
+    "gateway-hpa",
+    "gateway-loadbalancer",
+    "workers-hpa",
+    "own-image-by-digest",
+    "code-inline",
+    "network-policy-narrow",
+    "worker-budgets",
+    "no-rbac",
+    "own-accounts",
+    "common-metadata",
+    "pod-common",
+    "extra-objects",
+]
+_RUN = {"apiVersion": "kelery.dev/v1alpha1", "kind": "TaskRun", "metadata": {"name": "kept"}}
+
+
+def _generations(release: LiveRelease) -> dict[str, int]:
+    """They grow whenever a spec changes."""
+    found = release.get("deployments,statefulsets")
+    assert found
+    return {f"{m['kind']}/{m['metadata']['name']}": m["metadata"]["generation"] for m in found}
+
+
+def _passwords(release: LiveRelease) -> dict[str, Any]:
+    secrets = [m for m in release.get("secrets") if m["type"] == "Opaque"]
+    return {m["metadata"]["name"]: m["data"] for m in secrets}
+
+
+def _cluster_wide(release: LiveRelease) -> list[str]:
+    """Its roles and bindings that are the cluster's."""
+    return [
+        manifest["metadata"]["name"]
+        for manifest in release.get("clusterroles,clusterrolebindings")
+        if (manifest["metadata"].get("annotations") or {}).get("meta.helm.sh/release-namespace")
+        == release.namespace
+    ]
+
+
+def _create_run(release: LiveRelease) -> None:
+    run = json.dumps({**_RUN, "spec": {"task": "demo.add"}})
+    made = release.plane.kubectl("create", "-n", release.namespace, "-f", "-", input=run)
+    assert made.returncode == 0, made.stderr
+
+
+def test_everything_that_is_rendered_is_there(release: LiveRelease) -> None:
+    release.install()
+    listed = release.helm.run("get", "manifest", release.name, "--namespace", release.namespace)
+    there = release.plane.kubectl(
+        "get", "-n", release.namespace, "-f", "-", "-o", "name", input=listed.stdout
+    )
+    assert there.returncode == 0, there.stderr
+    assert f"customresourcedefinition.apiextensions.k8s.io/{CRD}" in there.stdout
+    assert "validatingadmissionpolicy.admissionregistration.k8s.io/taskruns.kelery.dev" in there.stdout
+    for manifest in release.get("deployments,statefulsets,services,secrets,serviceaccounts"):
+        if manifest["type" if manifest["kind"] == "Secret" else "kind"] == "helm.sh/release.v1":
+            continue
+        labels = manifest["metadata"]["labels"]
+        assert labels["app.kubernetes.io/managed-by"] == "Helm"
+
+
+def test_the_run_in_the_notes_is_accepted(release: LiveRelease) -> None:
+    release.install()
+    notes = release.helm.run("get", "notes", release.name, "--namespace", release.namespace).stdout
+    _, _, rest = notes.partition("kubectl create -f - <<'END'\n")
+    text, end, _ = rest.partition("\n  END\n")
+    assert end
+    made = release.plane.kubectl("create", "-f", "-", input=dedent(text))
+    assert made.returncode == 0, made.stderr
+    [run] = release.get("taskruns")
+    assert (run["spec"]["task"], run["spec"]["args"]) == ("demo.add", [1, 2])
+
+
+def test_an_upgrade_that_changes_nothing_restarts_nothing(release: LiveRelease) -> None:
+    release.install()
+    before, passwords = _generations(release), _passwords(release)
+    release.upgrade()
+    assert _generations(release) == before
+    assert passwords
+    assert _passwords(release) == passwords
+
+
+def test_a_changed_value_changes_what_it_names_and_a_rollback_brings_it_back(release: LiveRelease) -> None:
+    release.install()
+    before, passwords = _generations(release), _passwords(release)
+    release.upgrade({"operator": {"defaultTtlSeconds": 60}})
+    changed = {name for name, generation in _generations(release).items() if generation != before[name]}
+    assert changed == {"Deployment/kelery-operator"}
+    release.rollback()
+    [container] = release.one("deployment", "kelery-operator")["spec"]["template"]["spec"]["containers"]
+    assert {"name": "KELERY_DEFAULT_TTL_SECONDS", "value": "86400"} in container["env"]
+    assert _passwords(release) == passwords
+
+
+@pytest.mark.timeout(600)
+def test_every_switch_can_be_thrown_on_a_living_release(release: LiveRelease) -> None:
+    """And back: the API server refuses none of these upgrades."""
+    release.install()
+    passwords = _passwords(release)
+    for case in UPGRADES:
+        release.upgrade(CASES[case])
+    release.upgrade()
+    assert _passwords(release).keys() == passwords.keys()
+
+
+def test_uninstall_keeps_crd_runs_and_password_and_the_next_release_takes_them_up(
+    release: LiveRelease,
+) -> None:
+    release.install()
+    _create_run(release)
+    passwords = _passwords(release)
+    assert _cluster_wide(release)
+    release.uninstall()
+    assert release.get("deployments,statefulsets,services,serviceaccounts,configmaps,roles") == []
+    assert _cluster_wide(release) == []
+    [kept] = release.get("taskruns")
+    assert set(_passwords(release)) == {"kelery-valkey"}
+    release.install()
+    assert release.one("taskrun", "kept")["metadata"]["uid"] == kept["metadata"]["uid"]
+    assert _passwords(release) == passwords
+
+
+def test_uninstall_removes_the_crd_if_it_is_not_to_be_kept(release: LiveRelease) -> None:
+    release.install({"crds": {"keep": False}})
+    _create_run(release)
+    release.uninstall()
+    # The API server first deletes the TaskRuns.
+    poll_until(lambda: release.get("crd", CRD) == [], seconds=30, every=0.2, what="the end of the CRD")
+
+
+def test_the_autoscalers_replicas_survive_an_upgrade(release: LiveRelease) -> None:
+    values: dict[str, Any] = {"workerDefaults": {"autoscaling": {"type": "hpa", "minReplicas": 2}}}
+    release.install(values)
+    # As the autoscaler does it: through the subresource, with a manager of its own.
+    scaled = release.plane.kubectl(
+        "scale", "deployment", "kelery-worker-default", "-n", release.namespace, "--replicas=7"
+    )
+    assert scaled.returncode == 0, scaled.stderr
+    release.upgrade({**values, "operator": {"defaultTtlSeconds": 60}})
+    assert release.one("deployment", "kelery-worker-default")["spec"]["replicas"] == 7
+
+
+def test_two_releases_of_one_name_live_in_two_namespaces(release: LiveRelease) -> None:
+    """CRD and policies are the first one's; nothing else of the cluster may be in the way."""
+    release.install()
+    second = LiveRelease(
+        helm=release.helm, plane=release.plane, name=release.name, namespace=f"{release.namespace}-2"
+    )
+    second.install({"crds": {"enabled": False}, "policy": {"enabled": False}})
+    second.uninstall()
+    assert release.get("crd", CRD)
