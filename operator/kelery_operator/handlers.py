@@ -11,7 +11,7 @@ import logging
 import ssl
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import kopf
 
@@ -124,6 +124,8 @@ async def watch(
     tasks = await kopf.spawn_tasks(
         registry=registry(intake, load=load),
         settings=settings(),
+        # kopf would look up the user's name, which not every image has for the user id that a pod is given.
+        identity=cast("Any", "kelery"),
         standalone=True,
         clusterwide=not namespaces,
         namespaces=list(namespaces),
