@@ -10,16 +10,13 @@ import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from kelery import jsonlimits
-from kelery.errors import LedgerError
 from kelery.ledger import calls
 from kelery.ledger.aio import Ledger
-from kelery.ledger.calls import Call
 from kelery.model import Record, Transition
 from kelery_api import run_news
 from kelery_api.follower import LOOK_AGAIN_SECONDS, Follower, Subscription
@@ -148,13 +145,8 @@ class _Pipe:
 
 
 async def _look(ledger: Ledger, uid: str) -> Look:
-    both: list[Call[Any]] = [calls.view([uid], inline_bytes=jsonlimits.INLINE_BYTES), calls.history(uid)]
-    view, history = await ledger.run_all(both)
-    if isinstance(view, LedgerError):
-        raise view
-    if isinstance(history, LedgerError):
-        raise history
-    [record] = view
+    viewing = calls.view([uid], inline_bytes=jsonlimits.INLINE_BYTES)
+    [record], history = await ledger.run_both(viewing, calls.history(uid))
     return Look(record=None if record is None or record.is_deleted else record, history=history)
 
 

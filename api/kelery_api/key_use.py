@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 from kelery import moments
-from kelery.errors import LedgerError
 from kelery.ledger import calls, register
 from kelery.ledger.aio import Ledger
 from kelery.model import Brief
-
-T = TypeVar("T")
 
 
 async def keys_page(
@@ -21,8 +18,8 @@ async def keys_page(
     keys = await ledger.run(register.keys_after(namespace, last, count=limit))
     if not keys:
         return [], ""
-    holders = _answers(await ledger.run_all([register.holders(key) for key in keys]))
-    waiting = _answers(await ledger.run_all([register.waiter_count(key) for key in keys]))
+    holders = await ledger.run_each([register.holders(key) for key in keys])
+    waiting = await ledger.run_each([register.waiter_count(key) for key in keys])
     items = [
         {"key": _bare(key, namespace), **_counts(held, waits)}
         for key, held, waits in zip(keys, holders, waiting, strict=True)
@@ -37,7 +34,7 @@ async def key_use(ledger: Ledger, namespace: str, key: str, *, waiters_shown: in
     waits = await ledger.run(register.waiter_count(scoped))
     first = await ledger.run(calls.first_waiters(scoped, count=waiters_shown))
     uids = [*(uid for uid, _ in held), *first]
-    briefs = _answers(await ledger.run_all([register.brief(uid) for uid in uids])) if uids else []
+    briefs = await ledger.run_each([register.brief(uid) for uid in uids]) if uids else []
     holders = [run for run in briefs[: len(held)] if run is not None]
     waiters = [run for run in briefs[len(held) :] if run is not None]
     holders.sort(key=lambda run: run.admitted_at or 0)
@@ -74,10 +71,3 @@ def _named(run: Brief) -> dict[str, Any]:
 
 def _bare(key: str, namespace: str) -> str:
     return key.removeprefix(f"{namespace}/")
-
-
-def _answers(answers: list[T | LedgerError]) -> list[T]:
-    for answer in answers:
-        if isinstance(answer, LedgerError):
-            raise answer
-    return answers  # type: ignore[return-value]

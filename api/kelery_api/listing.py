@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from kelery.errors import LedgerError
 from kelery.jsonlimits import INLINE_BYTES
 from kelery.ledger import calls, register
 from kelery.ledger.aio import Ledger
@@ -124,14 +123,8 @@ async def _wanted(
 ) -> list[bool]:
     if not wanted.needs_a_look or not entries:
         return [True] * len(entries)
-    answers = await ledger.run_all([register.brief(uid) for uid, _ in entries])
-    return [_admitted(answer, wanted, namespace=namespace) for answer in answers]
-
-
-def _admitted(answer: Brief | LedgerError | None, wanted: Filter, *, namespace: str) -> bool:
-    if isinstance(answer, LedgerError):
-        raise answer
-    return answer is not None and wanted.admits(answer, namespace=namespace)
+    briefs = await ledger.run_each([register.brief(uid) for uid, _ in entries])
+    return [run is not None and wanted.admits(run, namespace=namespace) for run in briefs]
 
 
 async def _shown(

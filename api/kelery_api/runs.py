@@ -7,21 +7,17 @@ not, and any other gateway goes on from there.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
 
 from kelery import manifest
 from kelery.errors import LedgerError, RunConflict
 from kelery.jsonlimits import INLINE_BYTES
 from kelery.ledger import calls, register
 from kelery.ledger.aio import Ledger
-from kelery.ledger.calls import Call
 from kelery.ledger.messages import OnlyIf, Submission, SubmissionRefused
 from kelery.model import CancelMode, Record
 from kelery.phases import Reason
 from kelery_api.follower import Follower, final_record
 from kelery_api.problems import Kind, Problem
-
-T = TypeVar("T")
 
 #: Deletes the TaskRun that a record is of, as far as it is still there.
 DeleteTaskRun = Callable[[Record], Awaitable[None]]
@@ -66,22 +62,17 @@ class Runs:
         Problem if a condition does not hold, if the uid is that of a run with another spec, or if that run
         was deleted.
         """
-        both: list[Call[Any]] = [
-            calls.submit_only_if(submission, conditions),
-            calls.view([submission.uid], inline_bytes=INLINE_BYTES),
-        ]
-        submitted, viewed = await self._ledger.run_all(both)
-        if isinstance(submitted, RunConflict):
+        submitting = calls.submit_only_if(submission, conditions)
+        viewing = calls.view([submission.uid], inline_bytes=INLINE_BYTES)
+        try:
+            submitted, [record] = await self._ledger.run_both(submitting, viewing)
+        except RunConflict:
             raise Problem(
                 Kind.IDEMPOTENCY_KEY_REUSED,
                 "the Idempotency-Key was used with another body; send the same body, or another key",
-            )
-        if isinstance(submitted, LedgerError):
-            raise submitted
+            ) from None
         if isinstance(submitted, SubmissionRefused):
             raise await self._refusal(submitted)
-        record: Record | None
-        (record,) = _answer(viewed)
         if record is None or record.is_deleted:
             raise Problem(
                 Kind.RUN_DELETED, "the run of this Idempotency-Key was deleted; use another key to run again"
@@ -96,15 +87,10 @@ class Runs:
 
     async def find(self, namespace: str, id_or_name: str) -> Record:
         """The run with this uid, else the newest with this name; Problem if the namespace has none."""
-        both: list[Call[Any]] = [
-            calls.view([id_or_name], inline_bytes=INLINE_BYTES),
-            register.uid_of_name(namespace, id_or_name),
-        ]
-        by_uid, named = await self._ledger.run_all(both)
-        record: Record | None
-        (record,) = _answer(by_uid)
+        viewing = calls.view([id_or_name], inline_bytes=INLINE_BYTES)
+        [record], newest = await self._ledger.run_both(viewing, register.uid_of_name(namespace, id_or_name))
         if not _is_shown(record, namespace):
-            record = await self._by_name(namespace, id_or_name, newest=_answer(named))
+            record = await self._by_name(namespace, id_or_name, newest=newest)
         if record is None or not _is_shown(record, namespace):
             raise Problem(
                 Kind.NOT_FOUND,
@@ -187,9 +173,3 @@ def _still_there(record: Record | None) -> Record:
 
 def _is_shown(record: Record | None, namespace: str) -> bool:
     return record is not None and record.namespace == namespace and not record.is_deleted
-
-
-def _answer(answer: T | LedgerError) -> T:
-    if isinstance(answer, LedgerError):
-        raise answer
-    return answer

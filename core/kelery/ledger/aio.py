@@ -19,7 +19,7 @@ from kelery.ledger.calls import Call, Word
 from kelery.ledger.library import GUARD_KEY, REVISION, SOURCE
 
 T = TypeVar("T")
-
+U = TypeVar("U")
 
 #: Calls beyond these wait for one of them; more connections would make none of them faster.
 _CONNECTIONS = 64
@@ -79,6 +79,21 @@ class Ledger:
             answer: T | LedgerError = await self._read(call, reply)
             answers.append(answer)
         return answers
+
+    async def run_each(self, calls: Sequence[Call[T]]) -> list[T]:
+        """Like `run_all`; raises the first LedgerError, after all were made."""
+        answers: list[T] = []
+        for answer in await self.run_all(calls):
+            if isinstance(answer, LedgerError):
+                raise answer
+            answers.append(answer)
+        return answers
+
+    async def run_both(self, first: Call[T], second: Call[U]) -> tuple[T, U]:
+        """Two calls of different answers, as `run_each` makes them."""
+        calls: list[Call[Any]] = [first, second]
+        one, other = await self.run_each(calls)
+        return one, other
 
     async def load_library(self) -> None:
         """Make sure that the library is at least our revision; never replaces a newer one."""

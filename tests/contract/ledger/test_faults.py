@@ -104,6 +104,28 @@ def test_one_call_of_many_that_fails_does_not_keep_the_others_from_being_made(be
     assert bench.state("b") == "Admitted/WaitingForWorker"
 
 
+def test_the_first_call_of_many_that_fails_is_raised_after_all_were_made(
+    valkey_url: str, bench: Bench
+) -> None:
+    async def check() -> None:
+        connection = aio.connect(valkey_url, timeout_seconds=10, client_name="fault-tests")
+        ledger = aio.Ledger(connection, prefix="kelery")
+        conflict, other = calls.submit(bench.submission("a", args=(2,))), calls.submit(bench.submission("b"))
+        try:
+            with pytest.raises(RunConflict):
+                await ledger.run_each([conflict, other])
+            with pytest.raises(RunConflict):
+                await ledger.run_both(conflict, calls.submit(bench.submission("c")))
+            again, history = await ledger.run_both(other, calls.history("b"))
+            assert (again.new, len(history)) == (False, 1)
+        finally:
+            await connection.aclose()
+
+    bench.submit("a", args=(1,))
+    asyncio.run(check())
+    assert bench.state("c") == "Admitted/WaitingForWorker"
+
+
 def test_the_asynchronous_caller_says_the_same(server: ValkeyServer, own: Bench) -> None:
     async def check() -> None:
         connection = aio.connect(server.url, timeout_seconds=1, client_name="fault-tests")
