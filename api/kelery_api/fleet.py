@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-from kelery.errors import LedgerError
 from kelery.ledger import register
 from kelery.ledger.aio import Ledger
-from kelery.ledger.calls import Call
-from kelery.model import QueueUse, WorkerPresence
+from kelery.model import WorkerPresence
 
 _SHOWN = ("kelery", "celery", "started")
 
@@ -26,39 +24,44 @@ class _Told:
     versions: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueFigure:
+    """How much one Celery queue has to do."""
+
+    queue: str
+    #: Messages that wait for a worker. Runs that wait for their key are none: more workers would not help.
+    queued: int = 0
+    running: int = 0
+    workers: int = 0
+
+    @property
+    def load(self) -> int:
+        """What workers are needed for: counting what waits alone would take away those that are busy."""
+        return self.queued + self.running
+
+
 async def workers(ledger: Ledger, *, alive_within: float) -> list[dict[str, Any]]:
     """Every worker that spoke within the last hour; `alive` if it did within `alive_within` seconds."""
     present = await ledger.run(register.workers())
     return [_worker(worker, alive_within=alive_within) for worker in sorted(present, key=lambda w: w.worker)]
 
 
-async def queues(ledger: Ledger, *, alive_within: float, default_queue: str) -> list[dict[str, Any]]:
+async def queues(ledger: Ledger, *, alive_within: float, default_queue: str) -> list[QueueFigure]:
     """Every queue with messages, with running runs or with a worker, and the one for runs that name none."""
-    uses, present = await _both(ledger)
+    uses, present = await ledger.run_both(register.queues(), register.workers())
     used = {use.queue: use for use in uses}
     alive = [worker for worker in present if worker.silent_seconds <= alive_within]
     told = [_told(worker.info_json) for worker in alive]
     names = {default_queue, *used, *(queue for worker in told for queue in worker.queues)}
     return [
-        {
-            "name": name,
-            "queued": used[name].messages if name in used else 0,
-            "running": used[name].running if name in used else 0,
-            "workers": sum(name in worker.queues for worker in told),
-        }
+        QueueFigure(
+            queue=name,
+            queued=used[name].messages if name in used else 0,
+            running=used[name].running if name in used else 0,
+            workers=sum(name in worker.queues for worker in told),
+        )
         for name in sorted(names)
     ]
-
-
-async def _both(ledger: Ledger) -> tuple[list[QueueUse], list[WorkerPresence]]:
-    """In one round trip; LedgerError if either fails."""
-    calls: list[Call[Any]] = [register.queues(), register.workers()]
-    answers = await ledger.run_all(calls)
-    for answer in answers:
-        if isinstance(answer, LedgerError):
-            raise answer
-    uses, present = answers
-    return cast(list[QueueUse], uses), cast(list[WorkerPresence], present)
 
 
 def _worker(present: WorkerPresence, *, alive_within: float) -> dict[str, Any]:

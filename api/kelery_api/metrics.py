@@ -18,7 +18,7 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from kelery_api.queue_figures import QueueFigure
+from kelery_api.fleet import QueueFigure
 
 # Half of all series, and nobody reads them.
 disable_created_metrics()  # type: ignore[no-untyped-call]

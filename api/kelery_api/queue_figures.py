@@ -9,30 +9,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from kelery.errors import LedgerError
 from kelery.ledger.aio import Ledger
 from kelery_api import fleet
+from kelery_api.fleet import QueueFigure
 
 KEPT_SECONDS = 5.0
 AGAIN_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueFigure:
-    """One queue."""
-
-    queue: str
-    #: Messages that wait for a worker. Runs that wait for their key are none: more workers would not help.
-    queued: int = 0
-    running: int = 0
-    workers: int = 0
-
-    @property
-    def load(self) -> int:
-        """What workers are needed for: counting what waits alone would take away those that are busy."""
-        return self.queued + self.running
 
 
 class QueueFigures:
@@ -80,14 +64,5 @@ class QueueFigures:
         except LedgerError as error:
             self._known, kept = error, AGAIN_SECONDS
         else:
-            figures = (
-                QueueFigure(
-                    queue=each["name"],
-                    queued=each["queued"],
-                    running=each["running"],
-                    workers=each["workers"],
-                )
-                for each in used
-            )
-            self._known, kept = {figure.queue: figure for figure in figures}, KEPT_SECONDS
+            self._known, kept = {figure.queue: figure for figure in used}, KEPT_SECONDS
         self._good_until = self._clock() + kept

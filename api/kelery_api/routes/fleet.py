@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Request, Response
 
 from kelery_api import fleet
 from kelery_api.access.guarded_route import GuardedRoute
 from kelery_api.access.rules import needs
 from kelery_api.answers import json_answer
+from kelery_api.fleet import QueueFigure
 from kelery_api.gateway import gateway_of
 
 router = APIRouter(prefix="/v1", tags=["fleet"], route_class=GuardedRoute)
@@ -19,10 +22,10 @@ async def list_queues(request: Request) -> Response:
     """Celery queues: messages that wait in them, Kelery's runs that run, workers that take from them."""
     gateway = gateway_of(request)
     settings = gateway.settings.ledger
-    items = await fleet.queues(
+    figures = await fleet.queues(
         gateway.ledger, alive_within=settings.lease.seconds, default_queue=settings.default_queue
     )
-    return json_answer({"items": items})
+    return json_answer({"items": [_queue(figure) for figure in figures]})
 
 
 @router.get("/workers")
@@ -33,3 +36,12 @@ async def list_workers(request: Request) -> Response:
     return json_answer(
         {"items": await fleet.workers(gateway.ledger, alive_within=gateway.settings.ledger.lease.seconds)}
     )
+
+
+def _queue(figure: QueueFigure) -> dict[str, Any]:
+    return {
+        "name": figure.queue,
+        "queued": figure.queued,
+        "running": figure.running,
+        "workers": figure.workers,
+    }

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
 from kelery.errors import LedgerError, LedgerUnavailable
+from kelery.ledger.aio import Ledger
 from kelery.model import QueueUse, WorkerPresence
+from kelery_api.fleet import QueueFigure
 from kelery_api.metrics import QUEUES_AT_MOST, Metrics
-from kelery_api.queue_figures import AGAIN_SECONDS, KEPT_SECONDS, QueueFigure, QueueFigures
+from kelery_api.queue_figures import AGAIN_SECONDS, KEPT_SECONDS, QueueFigures
 
 
-class CountedLedger:
+class CountedLedger(Ledger):
     """Answers what it is told to, and counts how often it is asked, and by how many at once."""
 
     def __init__(self) -> None:
@@ -24,7 +26,7 @@ class CountedLedger:
         self.error: LedgerError | None = None
         self.asked = self.asking = self.most_at_once = 0
 
-    async def run_all(self, calls: list[Any]) -> list[Any]:
+    async def run_all(self, calls: Sequence[Any]) -> list[Any]:
         assert len(calls) == 2
         self.asked += 1
         self.asking += 1
@@ -37,8 +39,7 @@ class CountedLedger:
 
 
 def figures_of(ledger: CountedLedger, *, clock: Callable[[], float] = lambda: 0.0) -> QueueFigures:
-    any_ledger: Any = ledger
-    return QueueFigures(any_ledger, alive_within=15, default_queue="celery", clock=clock)
+    return QueueFigures(ledger, alive_within=15, default_queue="celery", clock=clock)
 
 
 def worker(*queues: str, silent: float = 1) -> WorkerPresence:
