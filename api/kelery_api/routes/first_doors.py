@@ -13,13 +13,13 @@ from fastapi import APIRouter, Query, Request, Response
 from kelery.errors import InvalidInput
 from kelery.ledger.messages import OnlyIf
 from kelery.model import CancelMode, Record, RunSpec
-from kelery_api import bodies, parameters, rendering, submissions
-from kelery_api.access.guarded_route import GuardedRoute, requester_of
-from kelery_api.access.permission import Permission
+from kelery_api import bodies, parameters, rendering
+from kelery_api.access.guarded_route import GuardedRoute
 from kelery_api.access.rules import needs
 from kelery_api.answers import json_text_answer
 from kelery_api.crd_schema import NAME_PATTERN
 from kelery_api.gateway import Gateway, gateway_of
+from kelery_api.intake import permitted_submission
 from kelery_api.json_body import parse, read_json
 from kelery_api.parameters import refused
 from kelery_api.problems import Problem
@@ -119,21 +119,7 @@ def _spec(request: Request, said: Any) -> RunSpec:
 
 async def _start(request: Request, spec: RunSpec) -> Response:
     gateway = gateway_of(request)
-    settings = gateway.settings
-    requester = requester_of(request)
-    namespace = settings.namespace
-    await gateway.gate.require(
-        requester, Permission(verb="use", resource="tasks", namespace=namespace, name=spec.task)
-    )
-    submission = submissions.submission(
-        spec,
-        uid=submissions.new_uid(namespace=namespace, requester=requester, idempotency_key=None),
-        namespace=namespace,
-        name=None,
-        requester=requester,
-        settings=settings.ledger,
-        retain_seconds=settings.retain_seconds,
-    )
+    submission = await permitted_submission(request, spec, namespace=gateway.settings.namespace)
     return await _shown(gateway, await gateway.runs.submit(submission, OnlyIf.ROOM))
 
 

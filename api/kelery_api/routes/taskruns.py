@@ -8,13 +8,13 @@ from fastapi import APIRouter, Query, Request, Response
 
 from kelery.ledger.messages import OnlyIf
 from kelery.phases import Phase
-from kelery_api import bodies, event_stream, listing, parameters, rendering, submissions
-from kelery_api.access.guarded_route import GuardedRoute, requester_of
-from kelery_api.access.permission import Permission
+from kelery_api import bodies, event_stream, listing, parameters, rendering
+from kelery_api.access.guarded_route import GuardedRoute
 from kelery_api.access.rules import needs
 from kelery_api.answers import json_answer, json_text_answer
 from kelery_api.client_presence import while_client_waits
 from kelery_api.gateway import gateway_of
+from kelery_api.intake import permitted_submission
 from kelery_api.json_body import read_json
 from kelery_api.parameters import (
     Continue,
@@ -37,24 +37,14 @@ async def create_task_run(
     request: Request, namespace: Namespace, wait: Wait = None, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Run a task. The answer comes when the run is accepted, or with `wait` when it has ended."""
-    gateway = gateway_of(request)
     seconds = parameters.wait_seconds(wait)
     key = parameters.idempotency_key(idempotency_key)
     wanted = bodies.run_request(await read_json(request))
-    requester = requester_of(request)
-    permission = Permission(verb="use", resource="tasks", namespace=namespace, name=wanted.spec.task)
-    await gateway.gate.require(requester, permission)
-    submission = submissions.submission(
-        wanted.spec,
-        uid=submissions.new_uid(namespace=namespace, requester=requester, idempotency_key=key),
-        namespace=namespace,
-        name=wanted.name,
-        requester=requester,
-        settings=gateway.settings.ledger,
-        retain_seconds=gateway.settings.retain_seconds,
+    submission = await permitted_submission(
+        request, wanted.spec, namespace=namespace, name=wanted.name, idempotency_key=key
     )
     conditions = [OnlyIf.FREE_NAME] if wanted.name else []
-    submitting = gateway.runs.submit_and_wait(submission, *conditions, seconds=seconds)
+    submitting = gateway_of(request).runs.submit_and_wait(submission, *conditions, seconds=seconds)
     record = await (while_client_waits(request, submitting) if seconds else submitting)
     location = f"/v1/namespaces/{namespace}/taskruns/{record.uid}"
     return json_answer(rendering.task_run(record), status=202, headers={"Location": location})
