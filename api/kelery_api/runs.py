@@ -7,6 +7,7 @@ not, and any other gateway goes on from there.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import TypeGuard
 
 from kelery import manifest
 from kelery.errors import LedgerError, RunConflict
@@ -85,13 +86,17 @@ class Runs:
         phase = other.phase.value if other is not None else "gone by now"
         return Problem(kind, detail.format(phase=phase), extra={"id": refused.other})
 
-    async def find(self, namespace: str, id_or_name: str) -> Record:
-        """The run with this uid, else the newest with this name; Problem if the namespace has none."""
+    async def find(self, namespace: str, id_or_name: str, *, also_ending: bool = False) -> Record:
+        """The run with this uid, else the newest with this name; Problem if the namespace has none.
+
+        With `also_ending`, by its uid also a deleted run that has not ended, for it still holds its key.
+        """
         viewing = calls.view([id_or_name], inline_bytes=INLINE_BYTES)
         [record], newest = await self._ledger.run_both(viewing, register.uid_of_name(namespace, id_or_name))
+        if _is_shown(record, namespace) or (also_ending and _is_ending(record, namespace)):
+            return record
+        record = await self._by_name(namespace, id_or_name, newest=newest)
         if not _is_shown(record, namespace):
-            record = await self._by_name(namespace, id_or_name, newest=newest)
-        if record is None or not _is_shown(record, namespace):
             raise Problem(
                 Kind.NOT_FOUND,
                 f"no run of the namespace {namespace} is known by this id or name; ended runs are kept for a"
@@ -107,19 +112,13 @@ class Runs:
         live = await self._ledger.run(register.live_namesake(namespace, name))
         return (await self.view(live) if live else None) or record
 
-    async def find_to_stop(self, namespace: str, id_or_name: str) -> Record:
-        """Like `find`; by its uid also a deleted run that has not ended, for it still holds its key."""
-        record = await self.view(id_or_name)
-        is_ending = record is not None and record.namespace == namespace and not record.phase.is_final
-        return record if record is not None and is_ending else await self.find(namespace, id_or_name)
-
     async def find_latest(self, namespace: str, key: str) -> Record:
         """The run of a key that was admitted last: the one that runs, if one does. Problem if none ever
         was.
         """
         uid = await self._ledger.run(register.latest_of_key(f"{namespace}/{key}"))
         record = await self.view(uid) if uid else None
-        if record is None or not _is_shown(record, namespace):
+        if not _is_shown(record, namespace):
             raise Problem(Kind.NOT_FOUND, f"no run of the key {key} is known; start one with /start")
         return record
 
@@ -171,5 +170,14 @@ def _still_there(record: Record | None) -> Record:
     return record
 
 
-def _is_shown(record: Record | None, namespace: str) -> bool:
+def _is_shown(record: Record | None, namespace: str) -> TypeGuard[Record]:
     return record is not None and record.namespace == namespace and not record.is_deleted
+
+
+def _is_ending(record: Record | None, namespace: str) -> TypeGuard[Record]:
+    return (
+        record is not None
+        and record.namespace == namespace
+        and record.is_deleted
+        and not record.phase.is_final
+    )

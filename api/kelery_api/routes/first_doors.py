@@ -126,7 +126,7 @@ async def _start(request: Request, spec: RunSpec) -> Response:
 async def _cancel(request: Request, task_id: str | None, *, key: str | None) -> Response:
     gateway = gateway_of(request)
     if task_id is not None:
-        record = await gateway.runs.find_to_stop(gateway.settings.namespace, task_id)
+        record = await gateway.runs.find(gateway.settings.namespace, task_id, also_ending=True)
     else:
         record = await _meant(gateway, None, key=key)
     return await _shown(gateway, await gateway.runs.cancel(record, mode=CancelMode.GRACEFUL, message=""))

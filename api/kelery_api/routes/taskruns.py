@@ -130,7 +130,7 @@ async def cancel_task_run(request: Request, namespace: Namespace, run_id: RunId)
     """Stop a run: at once if it waits, else gracefully or by force; nothing changes if it has ended."""
     wanted = bodies.cancel_request(await read_json(request, optional=True))
     runs = gateway_of(request).runs
-    record = await runs.find_to_stop(namespace, run_id)
+    record = await runs.find(namespace, run_id, also_ending=True)
     record = await runs.cancel(record, mode=wanted.mode, message=wanted.reason)
     return json_answer(rendering.task_run(record))
 
