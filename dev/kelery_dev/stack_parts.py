@@ -138,22 +138,9 @@ def operator_part(
 ) -> Part:
     """The operator, with its health address on loopback."""
     address = f"{LOOPBACK}:{health_port}"
-    return Part(
-        command=Command(
-            name="operator",
-            argv=programs.operator,
-            env={
-                **_control_plane_variables(kubeconfig=kubeconfig, redis_url=redis_url),
-                "KELERY_OPERATOR_HEALTH_ADDR": address,
-                **(variables or {}),
-            },
-        ),
-        is_ready=lambda: http_answers(f"http://{address}/readyz"),
-        ready_seconds=_KELERY_READY_SECONDS,
-        stop_steps=_DOOR_STOP,
-        talkative=True,
-        where=f"http://{address}",
-    )
+    own = {"KELERY_OPERATOR_HEALTH_ADDR": address, **(variables or {})}
+    common = _control_plane_variables(kubeconfig=kubeconfig, redis_url=redis_url)
+    return _door_part(Command(name="operator", argv=programs.operator, env={**common, **own}), address)
 
 
 def gateway_part(
@@ -166,17 +153,15 @@ def gateway_part(
 ) -> Part:
     """The gateway: on loopback, for everybody on this machine."""
     address = f"{LOOPBACK}:{port}"
+    own = {"KELERY_API_ADDR": address, "KELERY_AUTH": "none", **(variables or {})}
+    common = _control_plane_variables(kubeconfig=kubeconfig, redis_url=redis_url)
+    return _door_part(Command(name="gateway", argv=programs.gateway, env={**common, **own}), address)
+
+
+def _door_part(command: Command, address: str) -> Part:
+    """What serves HTTP at `address`, and says there when it is ready."""
     return Part(
-        command=Command(
-            name="gateway",
-            argv=programs.gateway,
-            env={
-                **_control_plane_variables(kubeconfig=kubeconfig, redis_url=redis_url),
-                "KELERY_API_ADDR": address,
-                "KELERY_AUTH": "none",
-                **(variables or {}),
-            },
-        ),
+        command=command,
         is_ready=lambda: http_answers(f"http://{address}/readyz"),
         ready_seconds=_KELERY_READY_SECONDS,
         stop_steps=_DOOR_STOP,
