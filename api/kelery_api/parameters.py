@@ -13,6 +13,7 @@ from fastapi import Header, Path, Query
 
 from kelery import moments
 from kelery.errors import InvalidInput
+from kelery.settings import NAMESPACE_NAME
 from kelery_api.listing import CURSOR_FORM, Cursor
 from kelery_api.problems import FieldProblem, Kind, Problem
 
@@ -28,7 +29,7 @@ Namespace = Annotated[
     str,
     Path(
         description="A namespace.",
-        json_schema_extra={"pattern": "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"},
+        json_schema_extra={"pattern": NAMESPACE_NAME.pattern},
         examples=["default"],
     ),
 ]

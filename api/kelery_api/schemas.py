@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kelery.manifest import KEY_FORM
 from kelery_api import bodies
 from kelery_api.crd_schema import Schema, task_run_schemas
 from kelery_api.problems import Kind
 
-KEY_PATTERN = "^[A-Za-z0-9]([-A-Za-z0-9._:/@]*[A-Za-z0-9])?$"
 _STRING: Schema = {"type": "string"}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _MOMENT: Schema = {"type": "string", "format": "date-time"}
@@ -168,7 +168,7 @@ def _stop_request() -> Schema:
 
 
 def _start_request(spec: Mapping[str, Schema]) -> Schema:
-    key = {**_STRING, "minLength": 1, "maxLength": 253, "pattern": KEY_PATTERN}
+    key = {**_STRING, "minLength": 1, "maxLength": 253, "pattern": KEY_FORM}
     return _closed(
         {
             "task": {**_optional(spec["task"]), "description": "Absent: KELERY_START_TASK."},

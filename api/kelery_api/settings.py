@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from kelery.errors import SettingsError
-from kelery.settings import LedgerSettings, for_control_plane, number
+from kelery.settings import NAMESPACE_NAME, LedgerSettings, for_control_plane, log_format, number
 
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _TASK = re.compile(r"[^\x00-\x20\x7f-\xa0]{1,253}")
 _KEY = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9._:/@]{0,251}[A-Za-z0-9])?")
-_LOG_FORMATS = ("json", "text")
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("", "false", "0", "no", "off")
 
 
@@ -84,7 +82,11 @@ def api_settings(environ: Mapping[str, str]) -> ApiSettings:
         metrics_address=_address(environ, "KELERY_API_METRICS_ADDR"),
         auth=auth,
         namespace=_matching(
-            environ, "KELERY_API_NAMESPACE", default="default", pattern=_NAMESPACE, what="a namespace's name"
+            environ,
+            "KELERY_API_NAMESPACE",
+            default="default",
+            pattern=NAMESPACE_NAME,
+            what="a namespace's name",
         ),
         start_task=_matching(
             environ, "KELERY_START_TASK", default="demo.progress", pattern=_TASK, what="a Celery task's name"
@@ -93,7 +95,7 @@ def api_settings(environ: Mapping[str, str]) -> ApiSettings:
             environ, "KELERY_START_KEY", default="start", pattern=_KEY, what="letters, digits and -._:/@"
         ),
         retain_seconds=int(retain),
-        log_format=_log_format(environ),
+        log_format=log_format(environ),
     )
 
 
@@ -123,13 +125,6 @@ def _flag(environ: Mapping[str, str], name: str) -> bool:
     if text in _FALSE:
         return False
     raise SettingsError(f"{name}={text!r} is neither true nor false")
-
-
-def _log_format(environ: Mapping[str, str]) -> str:
-    log_format = environ.get("KELERY_LOG_FORMAT", "").strip().lower() or "json"
-    if log_format not in _LOG_FORMATS:
-        raise SettingsError(f"KELERY_LOG_FORMAT={log_format!r} is unknown: give json or text")
-    return log_format
 
 
 def _matching(

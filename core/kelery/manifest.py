@@ -48,7 +48,9 @@ _MUTABLE_FIELDS = ("cancel", "ttlSecondsAfterFinished")
 _LONGEST_TASK = 253
 _LONGEST_QUEUE = 200
 _LONGEST_KEY = 253
-_KEY = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9._:/@]*[A-Za-z0-9])?", re.ASCII)
+#: A concurrency key, but for its length.
+KEY_FORM = r"^[A-Za-z0-9]([-A-Za-z0-9._:/@]*[A-Za-z0-9])?$"
+_KEY = re.compile(KEY_FORM, re.ASCII)
 _MOST_ARGUMENTS = 1000
 _THIRTY_DAYS = 30 * 24 * 3600
 _ONE_DAY = 24 * 3600

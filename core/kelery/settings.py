@@ -5,12 +5,16 @@ Secrets (the Redis URL may hold a password) are never part of a message.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from kelery.errors import SettingsError
 
+#: The name of a namespace, for `fullmatch`; JSON Schema needs the ends marked too.
+NAMESPACE_NAME = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
+_LOG_FORMATS = ("json", "text")
 _REDIS_SCHEMES = ("redis", "rediss", "unix")
 
 
@@ -105,6 +109,14 @@ def number(environ: Mapping[str, str], name: str, *, default: float, least: floa
     if not least <= value <= most:
         raise SettingsError(f"{name}={text} is out of range: give {least:g} to {most:g}")
     return value
+
+
+def log_format(environ: Mapping[str, str]) -> str:
+    """KELERY_LOG_FORMAT: json or text."""
+    chosen = environ.get("KELERY_LOG_FORMAT", "").strip().lower() or "json"
+    if chosen not in _LOG_FORMATS:
+        raise SettingsError(f"KELERY_LOG_FORMAT={chosen!r} is unknown: give json or text")
+    return chosen
 
 
 def _redis_url(environ: Mapping[str, str], names: tuple[str, ...], *, broker_url: str | None) -> str:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kelery.errors import SettingsError
-from kelery.settings import LedgerSettings, for_control_plane, number
-
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_LOG_FORMATS = ("json", "text")
+from kelery.settings import NAMESPACE_NAME, LedgerSettings, for_control_plane, log_format, number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +34,6 @@ class OperatorSettings:
 def operator_settings(environ: Mapping[str, str]) -> OperatorSettings:
     """The settings, or SettingsError with the variable and the fix."""
     host, port = _address(environ.get("KELERY_OPERATOR_HEALTH_ADDR", "").strip() or "127.0.0.1:8081")
-    log_format = environ.get("KELERY_LOG_FORMAT", "").strip().lower() or "json"
-    if log_format not in _LOG_FORMATS:
-        raise SettingsError(f"KELERY_LOG_FORMAT={log_format!r} is unknown: give json or text")
     ttl = number(environ, "KELERY_DEFAULT_TTL_SECONDS", default=86400, least=0, most=2**31 - 1)
     resync = number(environ, "KELERY_OPERATOR_RESYNC_SECONDS", default=60, least=1, most=3600)
     sweep = number(environ, "KELERY_OPERATOR_SWEEP_SECONDS", default=3600, least=1, most=86400)
@@ -51,7 +44,7 @@ def operator_settings(environ: Mapping[str, str]) -> OperatorSettings:
         default_ttl_seconds=int(ttl),
         health_host=host,
         health_port=port,
-        log_format=log_format,
+        log_format=log_format(environ),
         resync_seconds=resync,
         sweep_seconds=sweep,
     )
@@ -60,7 +53,7 @@ def operator_settings(environ: Mapping[str, str]) -> OperatorSettings:
 def _namespaces(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(name for part in text.split(",") if (name := part.strip())))
     for name in names:
-        if not _NAMESPACE.fullmatch(name):
+        if not NAMESPACE_NAME.fullmatch(name):
             raise SettingsError(
                 f"KELERY_NAMESPACES: {name!r} is no namespace; give names separated by commas, or nothing"
             )

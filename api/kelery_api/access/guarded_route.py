@@ -6,13 +6,13 @@ before FastAPI looks at query, headers or body: who may not do a thing learns no
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Coroutine
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute, iter_route_contexts
 
+from kelery.settings import NAMESPACE_NAME
 from kelery_api import strictness
 from kelery_api.access.gate import Gate
 from kelery_api.access.requester import Requester
@@ -20,8 +20,6 @@ from kelery_api.access.rules import Rule, rule_of
 from kelery_api.problems import FieldProblem, Kind, Problem
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
-
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 class MissingRule(TypeError):
@@ -90,7 +88,7 @@ async def _admit(request: Request, *, rule: Rule) -> None:
 def _namespace(request: Request, *, default: str) -> str:
     """The namespace that the request is about; what cannot be one is never asked about."""
     namespace: str = request.path_params.get("namespace", default)
-    if not _NAMESPACE.fullmatch(namespace):
+    if not NAMESPACE_NAME.fullmatch(namespace):
         rule = "lower-case letters, digits and -, at most 63"
         raise Problem(
             Kind.INVALID_INPUT,

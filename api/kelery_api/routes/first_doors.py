@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from kelery.errors import InvalidInput
 from kelery.ledger.messages import OnlyIf
+from kelery.manifest import KEY_FORM
 from kelery.model import CancelMode, Record, RunSpec
 from kelery_api import bodies, parameters, rendering
 from kelery_api.access.guarded_route import GuardedRoute
@@ -23,7 +24,6 @@ from kelery_api.intake import permitted_submission
 from kelery_api.json_body import parse, read_json
 from kelery_api.parameters import refused
 from kelery_api.problems import Problem
-from kelery_api.schemas import KEY_PATTERN
 
 router = APIRouter(tags=["first doors"], route_class=GuardedRoute)
 
@@ -46,7 +46,7 @@ Key = Annotated[
     str | None,
     Query(
         description="One run of this key at a time; absent: KELERY_START_KEY.",
-        json_schema_extra={**_NAME, "pattern": KEY_PATTERN},
+        json_schema_extra={**_NAME, "pattern": KEY_FORM},
     ),
 ]
 KeyOfRun = Annotated[str | None, Query(description="A concurrency key; absent: KELERY_START_KEY.")]

@@ -6,13 +6,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from kelery.manifest import KEY_FORM
 from kelery_api import key_use, rendering
 from kelery_api.access.guarded_route import GuardedRoute
 from kelery_api.access.rules import needs
 from kelery_api.answers import json_answer
 from kelery_api.gateway import gateway_of
 from kelery_api.parameters import KeyContinue, Namespace, PageSize
-from kelery_api.schemas import KEY_PATTERN
 
 router = APIRouter(prefix="/v1/namespaces/{namespace}/keys", tags=["keys"], route_class=GuardedRoute)
 
@@ -22,7 +22,7 @@ Key = Annotated[
         description="A concurrency key; its slashes may stand as they are.",
         examples=["report/7"],
         max_length=253,
-        pattern=KEY_PATTERN,
+        pattern=KEY_FORM,
     ),
 ]
 WaitersShown = Annotated[
