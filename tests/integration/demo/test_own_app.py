@@ -1,6 +1,5 @@
 """`kelery dev` with a person's app that is not as simple as the README's."""
 
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kelery_dev.ports import free_port
 from tests.integration.demo.conftest import Marked
-from tests.polling import poll_until
+from tests.integration.demo.running_stack import running_stack
 
 APP = """\
 from celery import Celery
@@ -35,30 +33,9 @@ spec: {task: proj.add, args: [1, 2]}
 def kelery_dev(tmp_path: Path, environment: dict[str, str], marked: Marked) -> Iterator[Path]:
     """The state directory of a stack with that app."""
     (tmp_path / "proj.py").write_text(APP)
-    log = tmp_path / "kelery-dev.out"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "kelery", "dev", "--app", "proj", "--port", str(free_port())],
-            cwd=tmp_path,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        poll_until(
-            lambda: "the stack is up" in log.read_text() or process.poll() is not None,
-            seconds=90,
-            what="the stack",
-            state=log.read_text,
-        )
-        assert process.poll() is None, log.read_text()
+    command = [sys.executable, "-m", "kelery", "dev", "--app", "proj"]
+    with running_stack(command, folder=tmp_path, environment=environment):
         yield tmp_path / ".kelery"
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=15) == 0, log.read_text()
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_a_run_without_a_queue_goes_to_the_apps_own_default_queue(

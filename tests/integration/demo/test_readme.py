@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from kelery_dev.binaries import Binaries
-from kelery_dev.ports import free_port
 from tests.integration.demo.conftest import ROOT, Marked
 from tests.integration.demo.document_blocks import Block, Command, commands, marked_blocks, prints
-from tests.polling import poll_until
+from tests.integration.demo.running_stack import running_stack
 
 README = ROOT / "README.md"
 GATEWAY = ROOT / "docs" / "gateway.md"
@@ -38,31 +36,9 @@ def stack(project: Path, environment: dict[str, str], marked: Marked) -> Iterato
     """`kelery dev` as the README starts it; only the port, which others may use, is another."""
     [block] = [block for block in marked_blocks(README) if block.mark == "run: in the background"]
     [command] = commands(block)
-    log = project / "kelery-dev.out"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command.line.split(), "--port", str(free_port())],
-            cwd=project,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        poll_until(
-            lambda: "the stack is up" in log.read_text() or process.poll() is not None,
-            seconds=90,
-            what="the stack",
-            state=log.read_text,
-        )
-        assert process.poll() is None, log.read_text()
+    with running_stack(command.line.split(), folder=project, environment=environment):
         yield
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=15) == 0, log.read_text()
-        assert marked.names() == []
-    finally:
-        process.kill()
-        process.wait()
+    assert marked.names() == []
 
 
 def type_into_a_shell(typed: list[Command], *, cwd: Path, environment: dict[str, str]) -> list[str]:

@@ -1,0 +1,41 @@
+"""`kelery dev` as a process of its own, from its first line to a clean end."""
+
+import signal
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from kelery_dev.ports import free_port
+from tests.polling import poll_until
+
+
+@contextmanager
+def running_stack(command: Sequence[str], *, folder: Path, environment: dict[str, str]) -> Iterator[None]:
+    """Up while the test runs, in `folder`; stopped by Ctrl-C within 15 seconds. Its port, which others may
+    use, is one that is free.
+    """
+    log = folder / "kelery-dev.out"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, "--port", str(free_port())],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        poll_until(
+            lambda: "the stack is up" in log.read_text() or process.poll() is not None,
+            seconds=90,
+            what="the stack",
+            state=log.read_text,
+        )
+        assert process.poll() is None, log.read_text()
+        yield
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=15) == 0, log.read_text()
+    finally:
+        process.kill()
+        process.wait()
