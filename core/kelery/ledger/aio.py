@@ -63,22 +63,23 @@ class Ledger:
 
     async def run_all(self, calls: Sequence[Call[T]]) -> list[T | LedgerError]:
         """Make many calls in order in one round trip; one that fails does not keep the others from being
-        made.
+        made. Those that miss the library are made again together once it is loaded.
+
+        What is raised is of the server, not of a call: any of them may have been made.
         """
-        pipeline = self.client.pipeline(transaction=False)
-        for call in calls:
-            pipeline.execute_command(*call.words(self.prefix))
         try:
-            replies = await pipeline.execute(raise_on_error=False)
-        except redis_exceptions.RedisError as error:
-            raise faults.translate(error) from error
+            answers = await self._send_all(calls)
+            missed = [
+                place for place, answer in enumerate(answers) if isinstance(answer, faults.LibraryMissing)
+            ]
+            if missed:
+                await self.load_library()
+                again = await self._send_all([calls[place] for place in missed])
+                for place, answer in zip(missed, again, strict=True):
+                    answers[place] = answer
+            return answers
         finally:
             _heed_cancellation()
-        answers: list[T | LedgerError] = []
-        for call, reply in zip(calls, replies, strict=True):
-            answer: T | LedgerError = await self._read(call, reply)
-            answers.append(answer)
-        return answers
 
     async def run_each(self, calls: Sequence[Call[T]]) -> list[T]:
         """Like `run_all`; raises the first LedgerError, after all were made."""
@@ -135,13 +136,18 @@ class Ledger:
         except redis_exceptions.RedisError as error:
             raise faults.translate(error) from error
 
-    async def _read(self, call: Call[T], reply: Any) -> T | LedgerError:
-        if isinstance(reply, redis_exceptions.RedisError):
-            error = faults.translate(reply)
-            if isinstance(error, faults.LibraryMissing):
-                return await self.run(call)
-            return error
-        return call.parse(reply)
+    async def _send_all(self, calls: Sequence[Call[T]]) -> list[T | LedgerError]:
+        pipeline = self.client.pipeline(transaction=False)
+        for call in calls:
+            pipeline.execute_command(*call.words(self.prefix))
+        try:
+            replies = await pipeline.execute(raise_on_error=False)
+        except redis_exceptions.RedisError as error:
+            raise faults.translate(error) from error
+        return [
+            faults.translate(reply) if isinstance(reply, redis_exceptions.RedisError) else call.parse(reply)
+            for call, reply in zip(calls, replies, strict=True)
+        ]
 
 
 def _heed_cancellation() -> None:

@@ -52,19 +52,17 @@ class Ledger:
 
     def run_all(self, calls: Sequence[Call[T]]) -> list[T | LedgerError]:
         """Make many calls in order in one round trip; one that fails does not keep the others from being
-        made.
+        made. Those that miss the library are made again together once it is loaded.
+
+        What is raised is of the server, not of a call: any of them may have been made.
         """
-        pipeline = self.client.pipeline(transaction=False)
-        for call in calls:
-            pipeline.execute_command(*call.words(self.prefix))
-        try:
-            replies = pipeline.execute(raise_on_error=False)
-        except redis_exceptions.RedisError as error:
-            raise faults.translate(error) from error
-        answers: list[T | LedgerError] = []
-        for call, reply in zip(calls, replies, strict=True):
-            answer: T | LedgerError = self._read(call, reply)
-            answers.append(answer)
+        answers = self._send_all(calls)
+        missed = [place for place, answer in enumerate(answers) if isinstance(answer, faults.LibraryMissing)]
+        if missed:
+            self.load_library()
+            again = self._send_all([calls[place] for place in missed])
+            for place, answer in zip(missed, again, strict=True):
+                answers[place] = answer
         return answers
 
     def load_library(self) -> None:
@@ -107,10 +105,15 @@ class Ledger:
         except redis_exceptions.RedisError as error:
             raise faults.translate(error) from error
 
-    def _read(self, call: Call[T], reply: Any) -> T | LedgerError:
-        if isinstance(reply, redis_exceptions.RedisError):
-            error = faults.translate(reply)
-            if isinstance(error, faults.LibraryMissing):
-                return self.run(call)
-            return error
-        return call.parse(reply)
+    def _send_all(self, calls: Sequence[Call[T]]) -> list[T | LedgerError]:
+        pipeline = self.client.pipeline(transaction=False)
+        for call in calls:
+            pipeline.execute_command(*call.words(self.prefix))
+        try:
+            replies = pipeline.execute(raise_on_error=False)
+        except redis_exceptions.RedisError as error:
+            raise faults.translate(error) from error
+        return [
+            faults.translate(reply) if isinstance(reply, redis_exceptions.RedisError) else call.parse(reply)
+            for call, reply in zip(calls, replies, strict=True)
+        ]

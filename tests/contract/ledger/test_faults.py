@@ -72,6 +72,18 @@ def test_a_server_that_may_only_read_is_unavailable(own: Bench) -> None:
     assert own.submit("b") == "Admitted/WaitingForWorker"
 
 
+def test_calls_in_one_round_trip_without_a_library_that_could_be_loaded_are_refused_as_one(
+    own: Bench,
+) -> None:
+    own.submit("a")
+    own.ledger.client.function_flush()
+    own.ledger.client.replicaof("127.0.0.1", "1")
+    with pytest.raises(LedgerUnavailable, match="Redis refused"):
+        own.ledger.run_all([calls.submit(own.submission("b"))])
+    own.ledger.client.replicaof("NO", "ONE")
+    assert own.submit("b") == "Admitted/WaitingForWorker"
+
+
 def test_a_full_server_refuses_new_runs_and_ends_the_old_ones(own: Bench) -> None:
     fence = own.start("a", concurrency=keyed())
     own.submit("b", concurrency=keyed())

@@ -1,16 +1,20 @@
 """The function library loads itself where it is missing or old, and never takes a newer one's place."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import redis
 
-from kelery.errors import LedgerError
+from kelery.errors import LedgerError, RunConflict
 from kelery.ledger import aio, calls, faults, library, records, sync
 from kelery.ledger.calls import Call
 from kelery.ledger.messages import Submitted
 from tests.contract.ledger.bench import Bench
+
+Answers = list[Submitted | LedgerError]
+#: `run_all` of one of the two callers on a server: its answers to these calls.
+RunAll = Callable[[str, list[Call[Submitted]]], Answers]
 
 NEWER = library.REVISION + 1
 NEWER_SOURCE = library.SOURCE.replace(f"local REVISION = {library.REVISION}\n", f"local REVISION = {NEWER}\n")
@@ -27,6 +31,25 @@ def newer_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+def _blocking(url: str, batch: list[Call[Submitted]]) -> Answers:
+    with sync.connect(url, timeout_seconds=10, client_name="ledger-tests") as connection:
+        return sync.Ledger(connection, prefix="kelery").run_all(batch)
+
+
+def _asynchronous(url: str, batch: list[Call[Submitted]]) -> Answers:
+    async def run_all() -> Answers:
+        connection = aio.connect(url, timeout_seconds=10, client_name="ledger-tests")
+        try:
+            return await aio.Ledger(connection, prefix="kelery").run_all(batch)
+        finally:
+            await connection.aclose()
+
+    return asyncio.run(run_all())
+
+
+both_callers = pytest.mark.parametrize("run_all", [_blocking, _asynchronous])
+
+
 def test_the_first_call_of_all_loads_the_library(client: redis.Redis, bench: Bench) -> None:
     assert _loaded(client) is None
     bench.submit("a")
@@ -37,6 +60,19 @@ def test_calls_in_one_round_trip_load_it_too_and_all_are_made(client: redis.Redi
     answers = bench.ledger.run_all([calls.submit(bench.submission(uid)) for uid in ("a", "b")])
     assert [isinstance(answer, LedgerError) for answer in answers] == [False, False]
     assert bench.rung() == ["a:1", "b:1"]
+
+
+@both_callers
+def test_where_calls_in_one_round_trip_load_it_one_that_fails_does_not_keep_the_others_from_being_made(
+    run_all: RunAll, valkey_url: str, client: redis.Redis, bench: Bench
+) -> None:
+    bench.submit("a", args=(1,))
+    client.function_flush()
+    submissions = [bench.submission("b"), bench.submission("a", args=(2,)), bench.submission("c")]
+    first, conflict, last = run_all(valkey_url, [calls.submit(submission) for submission in submissions])
+    assert isinstance(conflict, RunConflict)
+    assert [isinstance(answer, Submitted) for answer in (first, last)] == [True, True]
+    assert bench.rung() == ["a:1", "b:1", "c:1"]
 
 
 def test_a_flush_of_all_functions_heals_and_loses_nothing(client: redis.Redis, bench: Bench) -> None:
@@ -122,6 +158,15 @@ def test_a_library_that_cannot_be_brought_up_to_date_is_an_error_and_no_endless_
     monkeypatch.setattr(calls, "REVISION", NEWER)
     with pytest.raises(faults.LibraryMissing):
         bench.submit("a")
+
+
+@both_callers
+def test_that_error_stands_among_the_answers_of_calls_in_one_round_trip(
+    run_all: RunAll, valkey_url: str, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "REVISION", NEWER)
+    answers = run_all(valkey_url, [calls.submit(bench.submission(uid)) for uid in ("a", "b")])
+    assert [type(answer) for answer in answers] == [faults.LibraryMissing, faults.LibraryMissing]
 
 
 def test_the_asynchronous_caller_does_all_of_that_too(
