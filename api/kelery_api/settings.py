@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 from kelery.errors import SettingsError
+from kelery.manifest import is_key
 from kelery.settings import NAMESPACE_NAME, LedgerSettings, for_control_plane, log_format, number
 
 _TASK = re.compile(r"[^\x00-\x20\x7f-\xa0]{1,253}")
-_KEY = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9._:/@]{0,251}[A-Za-z0-9])?")
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("", "false", "0", "no", "off")
 
 
@@ -85,14 +85,18 @@ def api_settings(environ: Mapping[str, str]) -> ApiSettings:
             environ,
             "KELERY_API_NAMESPACE",
             default="default",
-            pattern=NAMESPACE_NAME,
+            fits=NAMESPACE_NAME.fullmatch,
             what="a namespace's name",
         ),
         start_task=_matching(
-            environ, "KELERY_START_TASK", default="demo.progress", pattern=_TASK, what="a Celery task's name"
+            environ,
+            "KELERY_START_TASK",
+            default="demo.progress",
+            fits=_TASK.fullmatch,
+            what="a Celery task's name",
         ),
         start_key=_matching(
-            environ, "KELERY_START_KEY", default="start", pattern=_KEY, what="letters, digits and -._:/@"
+            environ, "KELERY_START_KEY", default="start", fits=is_key, what="letters, digits and -._:/@"
         ),
         retain_seconds=int(retain),
         log_format=log_format(environ),
@@ -128,10 +132,10 @@ def _flag(environ: Mapping[str, str], name: str) -> bool:
 
 
 def _matching(
-    environ: Mapping[str, str], name: str, *, default: str, pattern: re.Pattern[str], what: str
+    environ: Mapping[str, str], name: str, *, default: str, fits: Callable[[str], object], what: str
 ) -> str:
     text = environ.get(name, "").strip() or default
-    if not pattern.fullmatch(text):
+    if not fits(text):
         raise SettingsError(f"{name}={text!r} cannot be used: give {what}")
     return text
 

@@ -129,6 +129,11 @@ def parse_spec(spec: Mapping[str, Any]) -> RunSpec:
     return parsed
 
 
+def is_key(text: str) -> bool:
+    """Whether a run may have this as its concurrency key."""
+    return len(text) <= _LONGEST_KEY and _KEY.fullmatch(text) is not None
+
+
 def render_spec(spec: RunSpec) -> dict[str, Any]:
     """The inverse of `parse_spec`; defaults are written out, what is absent stays absent."""
     return _present(

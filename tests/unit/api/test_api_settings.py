@@ -53,6 +53,7 @@ def test_every_variable_is_read() -> None:
         ("KELERY_API_NAMESPACE", "Upper"),
         ("KELERY_START_TASK", "two words"),
         ("KELERY_START_KEY", "-begins-badly"),
+        ("KELERY_START_KEY", "k" * 254),
         ("KELERY_API_RETAIN_SECONDS", "soon"),
         ("KELERY_LOG_FORMAT", "xml"),
     ],
