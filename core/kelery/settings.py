@@ -44,6 +44,11 @@ class Lease:
         """How long an observer must see a lease stand still before it reclaims."""
         return self.seconds * 0.9
 
+    @property
+    def give_up(self) -> float:
+        """How long a worker that is to end waits for a ledger that is away: nobody can hear of its runs."""
+        return self.seconds * 4
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerSettings:

@@ -73,6 +73,7 @@ class Keeper:
         self._thread = threading.Thread(target=self._run, name="kelery-keeper", daemon=True)
         self._next_tick = self._next_renewal = 0.0
         self._settle_after = 0.0
+        self._drain_began = float("inf")
         self._drain_at: float | None = None
         self._draining = self._finishing = False
         #: When the ledger last gave a good answer, on the monotonic clock.
@@ -155,6 +156,7 @@ class Keeper:
     def on_shutting_down(self, **_: Any) -> None:
         """A shutdown begins: nothing new; what runs may end, within the drain's time if one is set."""
         self._draining = True
+        self._drain_began = time.monotonic()
         if self._drain_seconds:
             self._drain_at = time.monotonic() + self._drain_seconds
 
@@ -212,6 +214,10 @@ class Keeper:
         now = time.monotonic()
         if self._drain_at is not None and now >= self._drain_at:
             self._drain_at = None
+            self._stop_all(0)
+        if now >= max(self._drain_began, self.answered_at) + self._lease.give_up:
+            self._drain_began = float("inf")
+            logger.warning("the ledger has been away for too long; nobody can hear of what still runs")
             self._stop_all(0)
         if now >= self._next_renewal:
             self._next_renewal = now + self._lease.renew_every

@@ -17,6 +17,7 @@ from celery.worker.request import Request
 
 from kelery_worker import (
     broken_connection,
+    broker_sockets,
     child,
     cold_shutdown,
     log_filter,
@@ -55,6 +56,7 @@ def _prepare_worker(sender: Any, **_: Any) -> None:
     from kelery_worker import heartbeat
     from kelery_worker.bootstep import KeeperStep
 
+    broker_sockets.limit(worker.app.conf)
     worker.app.steps["worker"].add(KeeperStep)
     heartbeat.install(worker)
     # A message in a worker's own buffer waits behind what runs there, although another worker may be idle.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 
 from kelery.model import CancelMode
 from kelery.phases import Phase
+from kelery_dev.valkey import ValkeyServer
+from tests.integration.worker.conftest import StartWorker
 from tests.integration.worker.ledger_probe import LedgerProbe
 from tests.integration.worker.worker_process import WorkerProcess
 from tests.polling import poll_until
@@ -160,3 +163,21 @@ def test_cancel_before_the_worker_is_there_means_that_it_never_starts(
     start_worker()
     assert probe.wait_for(probe.submit("users.echo", 1)).phase is Phase.SUCCEEDED
     assert not file.exists()
+
+
+def test_a_worker_that_drains_does_not_wait_for_a_ledger_that_is_gone(
+    start_worker: StartWorker, tmp_path: Path
+) -> None:
+    """As at `helm uninstall`: a run without a key executes on without Redis, and nobody would hear of it."""
+    file = tmp_path / "ticks"
+    with ValkeyServer() as valkey:
+        worker = start_worker(url=valkey.url, lease=3)
+        LedgerProbe(valkey.url).submit("users.ticks", str(file), 600, True)
+        wait_for_text(file, "tick")
+        valkey.kill()
+        worker.process.send_signal(signal.SIGTERM)
+        stopped = time.monotonic()
+        # Four leases, and Celery's own good-byes to a broker that is not there.
+        worker.process.wait(60)
+    assert time.monotonic() - stopped >= 12
+    assert_silent(file)

@@ -1,0 +1,59 @@
+"""A Redis that takes a worker's first connection and never says a word, and then is another one."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kelery_dev.ports import LOOPBACK
+from kelery_dev.valkey import ValkeyServer
+from tests.integration.worker.worker_process import WorkerProcess
+from tests.polling import poll_until
+
+
+@contextlib.contextmanager
+def deaf_server() -> Iterator[tuple[socket.socket, list[socket.socket]]]:
+    """Takes connections until its socket is closed; those that it took stay open, and nobody reads them."""
+    taken: list[socket.socket] = []
+    listener = socket.create_server((LOOPBACK, 0))
+
+    def take() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(listener.accept()[0])
+
+    threading.Thread(target=take, daemon=True).start()
+    try:
+        yield listener, taken
+    finally:
+        for connection in [listener, *taken]:
+            connection.close()
+
+
+@pytest.mark.slow
+def test_a_worker_does_not_wait_for_ever(tmp_path: Path) -> None:
+    with deaf_server() as (listener, taken):
+        port = listener.getsockname()[1]
+        worker = WorkerProcess(
+            url=f"redis://{LOOPBACK}:{port}/0",
+            log=tmp_path / "worker.log",
+            app="user_app",
+            name="patient",
+            lease=15,
+            args=("-c", "1"),
+            env={},
+        )
+        try:
+            # The keeper's and Celery's: of both the first word is still to be answered.
+            poll_until(lambda: len(taken) >= 2, seconds=30, what="two connections", state=worker.output)
+            listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+            with ValkeyServer(port=port):
+                worker.wait_until_ready()
+        finally:
+            worker.close()
