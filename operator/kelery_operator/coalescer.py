@@ -157,10 +157,10 @@ class Coalescer:
         self._finals.pop(uid, None)
 
     def hurry(self, *, now: float) -> None:
-        """Before the end of the process: everything that waits is due."""
+        """Before the end of the process: everything that waits is due, but for the pause after a failure."""
         for uid, slot in self._slots.items():
             if slot.pending:
-                slot.due = now
+                slot.due = max(now, slot.not_before)
                 self._schedule(uid, slot)
 
     def next_due(self) -> float | None:
