@@ -91,6 +91,7 @@ TOGGLES: dict[str, dict[str, Any]] = {
     "no-gateway": {"gateway": {"enabled": False}},
     "no-operator": {"operator": {"enabled": False}},
     "no-workers": {"workers": {"default": None}},
+    "workers-switched-off": {"workers": {"default": {"enabled": False}}},
     "auth-none": {"gateway": {"auth": "none"}},
     "ingress": {"gateway": {"ingress": _INGRESS}},
     "gateway-hpa": {"gateway": {"autoscaling": {"enabled": True, "minReplicas": 2, "maxReplicas": 5}}},
@@ -137,6 +138,21 @@ TOGGLES: dict[str, dict[str, Any]] = {
     },
     "registry": {"global": {"imageRegistry": "mirror.example", "imagePullSecrets": [{"name": "pull"}]}},
     "digests": {"image": {"digest": DIGEST}, "redis": {"image": {"digest": DIGEST}}},
+    "listens-on-ipv6": {"listenHost": "::"},
+    "nulls": {
+        # Of a pool that values.yaml does not have Helm keeps them.
+        "workers": {
+            "more": {
+                "app": "a",
+                "podSecurityContext": {"runAsUser": None, "fsGroup": 1000680000},
+                "securityContext": {"privileged": None},
+                "resources": {"requests": {"cpu": "1", "memory": None}, "limits": None},
+                "affinity": {"nodeAffinity": None},
+                "autoscaling": {**_HPA, "behavior": {"scaleDown": None, "scaleUp": None}},
+            },
+        },
+        "gateway": {"autoscaling": {"enabled": True, "behavior": {"scaleUp": None}}},
+    },
     "names": {"fullnameOverride": "tasks", "nameOverride": "tasks"},
     "common-metadata": {
         "commonLabels": {"example.com/owner": "ops"},

@@ -27,6 +27,7 @@ _OTHERS: dict[str, list[Any]] = {
     "persistence.size": ["9Gi"],
     "accessModes": [["ReadWriteOncePod"]],
     "redis.config": [{"maxclients": "77"}],
+    "listenHost": ["::"],
     "logFormat": ["text"],
     "gateway.auth": ["none"],
     "authDelegator": [False, True],
@@ -49,6 +50,7 @@ _OTHERS: dict[str, list[Any]] = {
     "allowValkeyFrom": [FROM],
     "extraWorkerIngress": [[{"from": FROM}]],
     "apiServerPorts": [[7443]],
+    "dnsPorts": [[5353]],
     "brokerPorts": [[7379]],
     "networkPolicy.egress.extra": [[{"to": [{"ipBlock": {"cidr": "192.0.2.0/24"}}]}]],
     "tests.args": [[7]],
@@ -88,6 +90,15 @@ def changed(path: tuple[str, ...], value: object) -> Iterator[object]:
         yield {"example.com/changed": "yes"}
     else:
         yield "changed"
+
+
+def of_every_pool(context: dict[str, Any], path: tuple[str, ...], value: object) -> dict[str, Any]:
+    """The surroundings with this value in each pool itself, the demo's too."""
+    names = {"default", *context.get("workers", {})}
+    return {
+        **context,
+        "workers": merged(context.get("workers", {}), {name: at(path, value) for name in names}),
+    }
 
 
 #: None of them makes a password, so each renders the same twice.

@@ -44,6 +44,8 @@ class Helm:
     program: Path
     home: Path
     kubeconfig: Path | None = None
+    #: Longer than any `--timeout` of its own.
+    seconds: float = 120
     rendered: dict[str, list[Manifest]] = field(default_factory=dict, repr=False)
 
     def run(self, *arguments: str | Path, values: Values | None = None) -> subprocess.CompletedProcess[str]:
@@ -60,7 +62,7 @@ class Helm:
             input="" if values is None else json.dumps(values),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=self.seconds,
         )
 
     def template(

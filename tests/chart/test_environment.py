@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from kelery.settings import for_worker
 from kelery_api.settings import ApiSettings, Auth, api_settings
 from kelery_operator.settings import OperatorSettings, operator_settings
@@ -59,6 +61,7 @@ def test_the_programs_take_what_they_are_told(rendered: list[Manifest]) -> None:
     for pod in components(rendered, "operator"):
         settings = operator_settings(_environment(pod))
         assert settings.health_host in ("0.0.0.0", "::")
+        assert settings.health_port == 8081
     for pod in components(rendered, "api"):
         gateway = api_settings(_environment(pod))
         assert not gateway.address.is_loopback
@@ -107,6 +110,17 @@ def test_large_numbers_stay_whole(helm: Helm) -> None:
     [operator], [gateway] = (components(helm.template(values), name) for name in ("operator", "api"))
     assert operator.variables()["KELERY_DEFAULT_TTL_SECONDS"] == "31536000"
     assert gateway.variables()["KELERY_API_RETAIN_SECONDS"] == "31536000"
+
+
+@pytest.mark.parametrize(("value", "written"), [("0.0.0.0", "0.0.0.0"), ("::", "[::]")])
+def test_they_listen_where_the_person_says(helm: Helm, value: str, written: str) -> None:
+    rendered = helm.template({"listenHost": value})
+    [operator], [gateway] = components(rendered, "operator"), components(rendered, "api")
+    assert operator.variables()["KELERY_OPERATOR_HEALTH_ADDR"] == f"{written}:8081"
+    assert operator_settings(_environment(operator)).health_host == value
+    settings = api_settings(_environment(gateway))
+    assert str(settings.address) == f"{written}:8000"
+    assert str(settings.metrics_address) == f"{written}:8001"
 
 
 def test_ports_and_probes_are_where_the_programs_listen(helm: Helm) -> None:

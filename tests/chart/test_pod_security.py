@@ -34,6 +34,15 @@ def test_every_container_has_a_read_only_root_and_somewhere_to_write(rendered: l
             assert _context(container).get("privileged") in (None, False)
 
 
+def test_no_pod_has_a_user_of_its_own_if_the_cluster_gives_one(helm: Helm) -> None:
+    """As OpenShift does: a pod that asks for a user outside its namespace's range is refused there."""
+    rendered = helm.template(CASES["ci/openshift"])
+    for pod in pods(rendered):
+        contexts = [pod.spec["securityContext"], *map(_context, pod.containers())]
+        asked = {key for context in contexts for key in context} & {"runAsUser", "runAsGroup", "fsGroup"}
+        assert asked == set(), pod.name
+
+
 def test_only_what_talks_to_the_api_server_has_a_token(case: str, rendered: list[Manifest]) -> None:
     for pod in pods(rendered):
         if "automount" in set(texts(CASES[case])):

@@ -11,7 +11,7 @@ import pytest
 from tests.chart.cases import CASES
 from tests.chart.helm import NAMESPACE, Helm, Manifest
 from tests.chart.kubernetes_schemas import RELEASES, faults
-from tests.chart.rendered import PodTemplate, name_of, of_kind, pods, selects, texts
+from tests.chart.rendered import PodTemplate, leaves, name_of, of_kind, pods, selects, texts
 
 _IDENTITY = ("app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component")
 _STANDARD = (*_IDENTITY[:2], "app.kubernetes.io/managed-by", "app.kubernetes.io/version")
@@ -21,6 +21,17 @@ _STANDARD = (*_IDENTITY[:2], "app.kubernetes.io/managed-by", "app.kubernetes.io/
 def test_kubernetes_knows_every_field(rendered: list[Manifest], release: str) -> None:
     found = {name_of(manifest): faults(manifest, release=release) for manifest in rendered}
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+def test_nothing_is_null(rendered: list[Manifest]) -> None:
+    """Helm 4 sends null to the API server, which does not always take it for nothing."""
+    nulls = {
+        name_of(manifest): ".".join(path)
+        for manifest in rendered
+        for path, value in leaves(manifest)
+        if value is None or (isinstance(value, list) and None in value)
+    }
+    assert nulls == {}
 
 
 def test_no_object_stands_there_twice(rendered: list[Manifest]) -> None:

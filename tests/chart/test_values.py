@@ -13,7 +13,7 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
-from tests.chart.changed_values import CONTEXTS, at, changed, merged
+from tests.chart.changed_values import CONTEXTS, at, changed, merged, of_every_pool
 from tests.chart.helm import CHART, CLUSTER_OPTIONS, Helm
 from tests.chart.rendered import leaves
 
@@ -35,6 +35,10 @@ def _values() -> Iterator[tuple[tuple[str, ...], object]]:
 
 
 LEAVES = dict(_values())
+#: The keys that a pool may have, by what `workerDefaults` has.
+OF_POOLS = {path[1:]: value for path, value in LEAVES.items() if path[0] == "workerDefaults"}
+#: There is one account for all pools, so it is described in one place.
+_OF_ALL_POOLS = {"serviceAccount.create", "serviceAccount.annotations"}
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +59,20 @@ def unused(helm: Helm) -> set[str]:
 @pytest.mark.timeout(600)
 def test_every_value_is_used(unused: set[str]) -> None:
     assert unused == set()
+
+
+@pytest.mark.timeout(600)
+def test_every_value_of_a_pool_is_used_or_refused(helm: Helm, schema: dict[str, Any]) -> None:
+    """What `workerDefaults` takes, somebody will write into `workers.<name>`."""
+    validator = Draft7Validator(schema)
+    refused = {
+        path for path, value in OF_POOLS.items() if not validator.is_valid(of_every_pool({}, path, value))
+    }
+    assert {".".join(path) for path in refused} == _OF_ALL_POOLS
+    taken = [path for path in OF_POOLS if path not in refused]
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        verdicts = pool.map(lambda path: _shows_in_a_pool(helm, path), taken)
+        assert [".".join(path) for path, shows in zip(taken, verdicts, strict=True) if not shows] == []
 
 
 def test_every_value_is_described_above_it() -> None:
@@ -118,6 +136,8 @@ def test_a_value_of_another_type_is_refused(
         ({"gateway": {"replicas": "two"}}, "replicas"),
         ({"policy": {"requireTaskUse": "always"}}, "requireTaskUse"),
         ({"workers": {"default": {"autoscaling": {"type": "cpu"}}}}, "type"),
+        ({"workers": {"default": {"serviceAccount": {"create": False}}}}, "create"),
+        ({"listenHost": "[::]"}, "listenHost"),
     ],
     ids=str,
 )
@@ -134,8 +154,29 @@ def test_helm_refuses_it_and_names_it(helm: Helm, values: dict[str, Any], named:
         ({"redis": {"enabled": False}}, "broker"),
         ({"workers": {"nothing": {}}}, "app"),
         ({"workers": {"a": {"app": "a", "drainSeconds": 700}}}, "drainSeconds"),
+        ({"gateway": {"ingress": {"enabled": True}}}, "gateway.ingress.hosts"),
+        (
+            {"gateway": {"autoscaling": {"enabled": True, "minReplicas": 7}}},
+            "gateway.autoscaling.minReplicas",
+        ),
+        ({"gateway": {"serviceAccount": {"create": False}}}, "gateway.serviceAccount.name"),
+        ({"operator": {"serviceAccount": {"create": False}}}, "operator.serviceAccount.name"),
+        (
+            {"scope": {"mode": "namespaces"}, "gateway": {"enabled": False, "namespace": "elsewhere"}},
+            "gateway.namespace=elsewhere",
+        ),
     ],
-    ids=["reviews", "no-redis", "no-app", "drain-beyond-grace"],
+    ids=[
+        "reviews",
+        "no-redis",
+        "no-app",
+        "drain-beyond-grace",
+        "ingress-of-no-host",
+        "gateway-min-above-max",
+        "rights-for-the-default-account",
+        "rights-for-the-default-account-by-the-operator",
+        "home-outside-the-scope",
+    ],
 )
 def test_what_cannot_work_is_refused_with_a_sentence(
     helm: Helm, values: dict[str, Any], sentence: str
@@ -145,19 +186,37 @@ def test_what_cannot_work_is_refused_with_a_sentence(
     assert "nil pointer" not in message
 
 
+def test_accounts_of_ones_own_need_a_name_only_for_rights(helm: Helm) -> None:
+    bare: dict[str, Any] = {"serviceAccount": {"create": False}}
+    assert helm.template({"rbac": {"create": False}, "gateway": bare, "operator": bare})
+    assert helm.template({"gateway": {**bare, "enabled": False}})
+
+
 def _shows(helm: Helm, path: tuple[str, ...]) -> bool:
     """Whether another value makes Helm render something else, in some surroundings."""
-    for context in CONTEXTS:
-        for value in changed(path, LEAVES[path]):
-            done = helm.run(
-                "template", "kelery", CHART, *CLUSTER_OPTIONS, values=merged(context, at(path, value))
-            )
-            if done.returncode == 0 and done.stdout != _plain(helm, context):
-                return True
-            # A template read it and said that it does not go together with the rest.
-            if "execution error at (kelery/templates/validate.yaml" in done.stderr:
-                return True
-    return False
+    return any(
+        _makes_a_difference(helm, merged(context, at(path, value)), plain=context)
+        for context in CONTEXTS
+        for value in changed(path, LEAVES[path])
+    )
+
+
+def _shows_in_a_pool(helm: Helm, path: tuple[str, ...]) -> bool:
+    """The same of a value that each pool has itself."""
+    whole = ("workerDefaults", *path)
+    return any(
+        _makes_a_difference(helm, of_every_pool(context, path, value), plain=context)
+        for context in CONTEXTS
+        for value in changed(whole, LEAVES[whole])
+    )
+
+
+def _makes_a_difference(helm: Helm, values: dict[str, Any], *, plain: dict[str, Any]) -> bool:
+    done = helm.run("template", "kelery", CHART, *CLUSTER_OPTIONS, values=values)
+    if done.returncode == 0:
+        return done.stdout != _plain(helm, plain)
+    # A template read it and said that it does not go together with the rest.
+    return "execution error at (kelery/templates/validate.yaml" in done.stderr
 
 
 _PLAIN: dict[str, str] = {}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
 from tests.chart.cases import CASES
 from tests.chart.helm import Helm, Manifest
-from tests.chart.rendered import PodTemplate, components, of_kind, texts
+from tests.chart.rendered import PodTemplate, components, name_of, of_kind, texts
 
 
 def _pool(rendered: list[Manifest], name: str) -> PodTemplate:
@@ -34,8 +35,28 @@ def test_a_pool_inherits_what_it_does_not_say(helm: Helm) -> None:
     assert two.spec["nodeSelector"] == {"a": "1", "b": "2"}
 
 
-def test_a_pool_that_is_null_is_gone(helm: Helm) -> None:
-    assert components(helm.template(CASES["no-workers"]), "worker") == []
+def test_a_pool_that_is_null_or_switched_off_is_gone(helm: Helm) -> None:
+    """With all that is there for its sake."""
+    gone = helm.template(CASES["no-workers"])
+    assert [name_of(m) for m in gone if "worker" in m["metadata"]["name"]] == []
+    off = helm.template(CASES["workers-switched-off"])
+    assert [name_of(m) for m in off if "worker" in m["metadata"]["name"]] == []
+
+
+def test_null_takes_away_what_a_pool_would_inherit(helm: Helm) -> None:
+    values: dict[str, Any] = {
+        "app": "a",
+        "podSecurityContext": {"runAsUser": None, "runAsGroup": None},
+        "autoscaling": {"type": "hpa", "behavior": {"scaleDown": None}},
+    }
+    rendered = helm.template({"workers": {"more": values}})
+    assert _pool(rendered, "more").spec["securityContext"] == {
+        "runAsNonRoot": True,
+        "fsGroup": 65532,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    [hpa] = of_kind(rendered, "HorizontalPodAutoscaler")
+    assert "behavior" not in hpa["spec"]
 
 
 def test_a_pool_may_say_zero_no_and_nothing(helm: Helm) -> None:
@@ -143,6 +164,40 @@ def test_keda_asks_the_gateway_about_each_queue_of_the_pool(helm: Helm) -> None:
     assert all(trigger["type"] == "metrics-api" for trigger in triggers)
     host = triggers[0]["metadata"]["url"].split("/")[2].partition(":")[0].split(".")[0]
     assert host in {service["metadata"]["name"] for service in of_kind(rendered, "Service")}
+
+
+@pytest.mark.parametrize("queue", ["mail", "team/a+b%c&d", "größe", "a?b#c", "1:2;3=4"])
+def test_keda_asks_about_the_very_queue_whatever_its_name(helm: Helm, queue: str) -> None:
+    pool = {"queues": [queue], "autoscaling": {"type": "keda"}}
+    [scaled] = of_kind(helm.template({"workers": {"default": pool}}), "ScaledObject")
+    url = urlsplit(scaled["spec"]["triggers"][0]["metadata"]["url"])
+    assert (url.query, url.fragment) == ("", "")
+    empty, page, name = url.path.split("/")
+    assert (empty, page, unquote(name)) == ("", "queues", queue)
+
+
+def test_keda_counts_all_queues_of_a_pool_together(helm: Helm) -> None:
+    pool = {"queues": ["a", "b"], "concurrency": 3, "autoscaling": {"type": "keda"}}
+    [scaled] = of_kind(helm.template({"workers": {"default": pool}}), "ScaledObject")
+    names = [trigger["name"] for trigger in scaled["spec"]["triggers"]]
+    together = scaled["spec"]["advanced"]["scalingModifiers"]
+    assert len(names) == 2
+    assert together == {"formula": " + ".join(names), "target": "3", "metricType": "AverageValue"}
+
+
+def test_a_pool_may_change_between_hpa_and_keda(helm: Helm) -> None:
+    """Helm makes what is new before it deletes what is gone, so that both are there for a moment.
+
+    With one name for both Helm and KEDA would contend for it, and KEDA refuses a workload that has another's
+    autoscaler, unless that has the annotation.
+    """
+    values: dict[str, Any] = {"workers": {"default": {"autoscaling": {"type": "hpa"}}}}
+    [hpa] = of_kind(helm.template(values), "HorizontalPodAutoscaler")
+    assert hpa["metadata"]["annotations"]["validations.keda.sh/hpa-ownership"] == "false"
+    values["workers"]["default"]["autoscaling"]["type"] = "keda"
+    [scaled] = of_kind(helm.template(values), "ScaledObject")
+    made_by_keda = scaled["spec"]["advanced"]["horizontalPodAutoscalerConfig"]
+    assert made_by_keda.get("name") != hpa["metadata"]["name"]
 
 
 def _after(command: list[str], flag: str) -> str:

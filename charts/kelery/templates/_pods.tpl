@@ -1,5 +1,18 @@
 {{/* What all pods have in common. The argument is {root, component, spec, ...}; `spec` has the values of the component. */}}
 
+{{/* A map as YAML, without what is null in it; nothing if nothing is left. Helm drops only those nulls that take the place of a value in values.yaml, so those of a pool would come through. */}}
+{{- define "kelery.withoutNulls" -}}
+{{- $kept := dict -}}
+{{- range $key, $value := . -}}
+{{- if kindIs "map" $value -}}
+{{- $_ := set $kept $key (include "kelery.withoutNulls" $value | fromYaml) -}}
+{{- else if not (kindIs "invalid" $value) -}}
+{{- $_ := set $kept $key $value -}}
+{{- end -}}
+{{- end -}}
+{{- with $kept }}{{ toYaml . }}{{ end -}}
+{{- end -}}
+
 {{/* Environment: {own, spec}. A variable of the user's takes the place of ours: a name may stand there only once. */}}
 {{- define "kelery.env" -}}
 {{- $theirs := dict -}}
@@ -14,6 +27,12 @@ env:
 envFrom:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- end -}}
+
+{{/* Where a program listens: {root, port}. */}}
+{{- define "kelery.listenAddress" -}}
+{{- $host := .root.Values.listenHost -}}
+{{- printf (ternary "[%s]:%d" "%s:%d" (contains ":" $host)) $host .port -}}
 {{- end -}}
 
 {{/* The pod's fields that are neither containers nor volumes: {root, component, spec, [pool], accountName, token}. */}}
@@ -40,17 +59,17 @@ priorityClassName: {{ . }}
 {{- with .spec.runtimeClassName }}
 runtimeClassName: {{ . }}
 {{- end }}
-{{- with .spec.podSecurityContext }}
+{{- with include "kelery.withoutNulls" .spec.podSecurityContext }}
 securityContext:
-  {{- toYaml . | nindent 2 }}
+  {{- . | nindent 2 }}
 {{- end }}
 {{- with .spec.nodeSelector }}
 nodeSelector:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .spec.affinity }}
+{{- with include "kelery.withoutNulls" .spec.affinity }}
 affinity:
-  {{- toYaml . | nindent 2 }}
+  {{- . | nindent 2 }}
 {{- end }}
 {{- with .spec.tolerations }}
 tolerations:
@@ -76,13 +95,13 @@ annotations:
 {{- end -}}
 
 {{- define "kelery.container" -}}
-{{- with .spec.securityContext }}
+{{- with include "kelery.withoutNulls" .spec.securityContext }}
 securityContext:
-  {{- toYaml . | nindent 2 }}
+  {{- . | nindent 2 }}
 {{- end }}
-{{- with .spec.resources }}
+{{- with include "kelery.withoutNulls" .spec.resources }}
 resources:
-  {{- toYaml . | nindent 2 }}
+  {{- . | nindent 2 }}
 {{- end }}
 {{- end -}}
 

@@ -12,7 +12,25 @@
 {{- if and .Values.operator.enabled (eq .Values.scope.mode "namespaces") (not .Values.clusterId) (not (include "kelery.bundled" .)) -}}
 {{- fail "with scope.mode=namespaces and a Redis of your own set clusterId to a name of this cluster that no other operator on that Redis has" -}}
 {{- end -}}
+{{- $names := (include "kelery.namespaces" . | fromYaml).names -}}
+{{- if and .Values.gateway.namespace $names (not (has .Values.gateway.namespace $names)) -}}
+{{- fail (printf "gateway.namespace=%s is not among scope.namespaces" .Values.gateway.namespace) -}}
+{{- end -}}
+{{- range $part := list "gateway" "operator" -}}
+{{- $values := get $.Values $part -}}
+{{- if and $values.enabled $.Values.rbac.create (not $values.serviceAccount.create) (not $values.serviceAccount.name) -}}
+{{- fail (printf "%s.serviceAccount.create=false needs %s.serviceAccount.name, an account of yours: otherwise every pod of the namespace that names none would have its rights" $part $part) -}}
+{{- end -}}
+{{- end -}}
 {{- if .Values.gateway.enabled -}}
+{{- if and .Values.gateway.ingress.enabled (not .Values.gateway.ingress.hosts) -}}
+{{- fail "gateway.ingress.enabled=true leads nowhere: set gateway.ingress.hosts, such as [{host: kelery.example}]" -}}
+{{- end -}}
+{{- with .Values.gateway.autoscaling -}}
+{{- if and .enabled (gt (int .minReplicas) (int .maxReplicas)) -}}
+{{- fail "gateway.autoscaling.minReplicas is greater than maxReplicas" -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.rbac.create (eq .Values.gateway.auth "kubernetes") (not (include "kelery.authDelegator" .)) -}}
 {{- fail "the gateway needs the ClusterRole system:auth-delegator to ask who may do what: set gateway.authDelegator=true (renders one ClusterRoleBinding), or rbac.create=false and bind it yourself, or gateway.enabled=false" -}}
 {{- end -}}
@@ -23,10 +41,6 @@
 {{- if or .Values.gateway.ingress.enabled (ne .Values.gateway.service.type "ClusterIP") -}}
 {{- fail "gateway.auth=none goes neither with gateway.ingress nor with a gateway.service.type other than ClusterIP: everybody could run tasks" -}}
 {{- end -}}
-{{- end -}}
-{{- $names := (include "kelery.namespaces" . | fromYaml).names -}}
-{{- if and .Values.gateway.namespace $names (not (has .Values.gateway.namespace $names)) -}}
-{{- fail (printf "gateway.namespace=%s is not among scope.namespaces" .Values.gateway.namespace) -}}
 {{- end -}}
 {{- end -}}
 {{- range $name, $_ := .Values.workers -}}

@@ -25,6 +25,8 @@ UPGRADES = [
     "no-gateway",
     "no-operator",
     "no-workers",
+    "nulls",
+    "ci/openshift",
     "ingress",
     "gateway-hpa",
     "gateway-loadbalancer",

@@ -1,8 +1,8 @@
 {{- define "kelery.gateway.env" -}}
 - name: KELERY_API_ADDR
-  value: 0.0.0.0:8000
+  value: {{ include "kelery.listenAddress" (dict "root" . "port" 8000) | quote }}
 - name: KELERY_API_METRICS_ADDR
-  value: 0.0.0.0:8001
+  value: {{ include "kelery.listenAddress" (dict "root" . "port" 8001) | quote }}
 - name: KELERY_AUTH
   value: {{ .Values.gateway.auth }}
 {{- if eq .Values.gateway.auth "none" }}

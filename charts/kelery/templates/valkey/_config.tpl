@@ -1,3 +1,14 @@
+{{/* A directive's value in Valkey's words. Helm reads numbers as floating point, and `yes` without quotes as true. */}}
+{{- define "kelery.valkey.value" -}}
+{{- if kindIs "bool" . -}}
+{{- ternary "yes" "no" . -}}
+{{- else if and (kindIs "float64" .) (eq (floor .) (float64 .)) -}}
+{{- int64 . -}}
+{{- else -}}
+{{- . -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "kelery.valkey.config" -}}
 {{- $own := dict "appendonly" "yes" "appendfsync" "always" "maxmemory-policy" "noeviction" "save" "\"\"" -}}
 bind * -::*
@@ -5,6 +16,6 @@ port 6379
 dir /data
 include /tmp/password.conf
 {{- range $directive, $value := mergeOverwrite $own .Values.redis.config }}
-{{ $directive }} {{ $value }}
+{{ $directive }} {{ include "kelery.valkey.value" $value }}
 {{- end }}
 {{ end -}}

@@ -4,6 +4,15 @@
 {{- mergeOverwrite (deepCopy .root.Values.workerDefaults) $own | toYaml -}}
 {{- end -}}
 
+{{/* "true" if there is any. */}}
+{{- define "kelery.pools" -}}
+{{- $names := list -}}
+{{- range $name, $_ := .Values.workers -}}
+{{- if (include "kelery.pool" (dict "root" $ "name" $name) | fromYaml).enabled }}{{ $names = append $names $name }}{{ end -}}
+{{- end -}}
+{{- if $names }}true{{ end -}}
+{{- end -}}
+
 {{- define "kelery.pool.name" -}}
 {{- printf "%s-worker-%s" (include "kelery.fullname" .root) .name -}}
 {{- end -}}
