@@ -28,7 +28,11 @@ demo: setup ## Start the whole stack, run the examples, show what happens, stop
 .PHONY: test
 test: setup ## Run every test but the cluster end-to-end tier
 	@$(BIN)/python -m kelery_dev.prepare
-	@$(BIN)/python -m pytest tests
+	@$(BIN)/python -m pytest
+
+.PHONY: e2e
+e2e: setup ## Run the end-to-end tier on the cluster of KUBECONFIG (see tests/e2e/README.md)
+	@$(BIN)/python -m pytest tests/e2e
 
 .PHONY: check
 check: setup ## Lint, format check, types and architecture

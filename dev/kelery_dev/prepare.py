@@ -1,4 +1,4 @@
-"""`python -m kelery_dev.prepare`: have the control plane ready before something that should not wait for it.
+"""`python -m kelery_dev.prepare`: have the programs ready that the tests should not have to wait for.
 
 `make test` runs this first: a build of some minutes inside a test would look like a test that hangs.
 """
@@ -7,18 +7,20 @@ import sys
 
 from kelery_dev.control_plane_sources import announce_line, find_control_plane
 from kelery_dev.errors import DevError
+from kelery_dev.helm_program import find_helm
 from kelery_dev.valkey import server_binary
 
 
 def main() -> int:
     """Find or make the programs of the stack; say where they are."""
     try:
-        valkey, plane = server_binary(), find_control_plane()
+        valkey, plane, helm = server_binary(), find_control_plane(), find_helm()
     except DevError as error:
         print(f"kelery: {error}", file=sys.stderr)
         return 1
     announce_line(f"control plane: {plane.folder}")
     announce_line(f"valkey: {valkey}")
+    announce_line(f"helm: {helm}")
     return 0
 
 

@@ -170,8 +170,16 @@ def test_every_shell_command_of_the_readme_is_typed_by_a_test_or_listed_here() -
     typed = {block.text for block in marked_blocks(README) if block.mark.startswith("run")}
     others = [block for block in _SHELL.findall(README.read_text()) if block not in typed]
     lines = [line.partition("#")[0].strip() for block in others for line in block.splitlines()]
-    # The demo has a test of its own, this is the suite, and the plug-in's tests start workers in this way.
-    assert lines == ["make demo", "make test", "celery -A proj worker -I kelery_worker"]
+    assert lines == [
+        # The demo has a test of its own, and this is the suite.
+        "make demo",
+        "make test",
+        # What the workflow of the end-to-end tests does, under another tag.
+        "docker build -t kelery:0.1.0 .",
+        "kind load docker-image kelery:0.1.0",
+        # The plug-in's tests start workers in this way.
+        "celery -A proj worker -I kelery_worker",
+    ]
 
 
 def test_the_table_of_planted_faults_is_the_tests() -> None:

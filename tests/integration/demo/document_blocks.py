@@ -2,12 +2,15 @@
 
 `<!-- file: NAME -->`: the block is that file's content. `<!-- run -->`: commands after `$ ` and what they
 print, where `...` stands for anything. `<!-- run: in the background -->`: a command that stays.
+`<!-- run: on a cluster -->`: commands for a real cluster, which the end-to-end tests type.
 """
 
 import re
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+_SEPARATOR = "=== end of a command, status "
 _BLOCK = re.compile(r"^<!-- (?P<mark>[^\n]*?) -->\n```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
 
 
@@ -48,3 +51,23 @@ def prints(expected: str, *, actual: str) -> bool:
     """Whether the output is as the document says, spaces aside."""
     pattern = re.escape(" ".join(expected.split())).replace(re.escape("..."), ".*")
     return re.fullmatch(pattern, " ".join(actual.split())) is not None
+
+
+def type_into_a_shell(typed: list[Command], *, cwd: Path, environment: dict[str, str]) -> list[str]:
+    """What each command prints, all in one shell; fails at the first that fails."""
+    lines = [f"{command.line}\necho; echo '{_SEPARATOR}'$?" for command in typed]
+    ran = subprocess.run(
+        ["sh"],
+        input="\n".join(lines),
+        cwd=cwd,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+    )
+    *parts, rest = re.split(rf"^{_SEPARATOR}(\d+)\n", ran.stdout, flags=re.M)
+    assert rest == "", ran.stdout
+    outputs, statuses = parts[::2], parts[1::2]
+    assert set(statuses) == {"0"}, ran.stdout
+    return [output.strip() for output in outputs]

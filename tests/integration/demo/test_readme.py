@@ -1,6 +1,5 @@
 """What README and docs/gateway.md tell people to type, typed: an own app, `kelery dev`, kubectl and curl."""
 
-import re
 import shutil
 import subprocess
 import sys
@@ -11,12 +10,11 @@ import pytest
 
 from kelery_dev.binaries import Binaries
 from tests.integration.demo.conftest import ROOT, Marked
-from tests.integration.demo.document_blocks import Block, Command, commands, marked_blocks, prints
+from tests.integration.demo.document_blocks import Block, commands, marked_blocks, prints, type_into_a_shell
 from tests.integration.demo.running_stack import running_stack
 
 README = ROOT / "README.md"
 GATEWAY = ROOT / "docs" / "gateway.md"
-_SEPARATOR = "=== end of a command, status "
 
 
 @pytest.fixture
@@ -39,26 +37,6 @@ def stack(project: Path, environment: dict[str, str], marked: Marked) -> Iterato
     with running_stack(command.line.split(), folder=project, environment=environment):
         yield
     assert marked.names() == []
-
-
-def type_into_a_shell(typed: list[Command], *, cwd: Path, environment: dict[str, str]) -> list[str]:
-    """What each command prints, all in one shell; fails at the first that fails."""
-    lines = [f"{command.line}\necho; echo '{_SEPARATOR}'$?" for command in typed]
-    ran = subprocess.run(
-        ["sh"],
-        input="\n".join(lines),
-        cwd=cwd,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-    )
-    *parts, rest = re.split(rf"^{_SEPARATOR}(\d+)\n", ran.stdout, flags=re.M)
-    assert rest == "", ran.stdout
-    outputs, statuses = parts[::2], parts[1::2]
-    assert set(statuses) == {"0"}, ran.stdout
-    return [output.strip() for output in outputs]
 
 
 @pytest.mark.slow

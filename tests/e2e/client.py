@@ -1,0 +1,63 @@
+"""A client of the gateway with an account of its own, as the guide tells people to make one."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.e2e.kubectl import Kubectl
+
+_NAME = "client"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """May do everything with runs of one namespace, of the tasks that it was told of."""
+
+    namespace: str
+    token: str = field(repr=False)
+
+    @classmethod
+    def make(cls, kubectl: Kubectl, *, namespace: str, tasks: list[str]) -> Client:
+        meta = {"name": _NAME, "namespace": namespace}
+        api = "rbac.authorization.k8s.io"
+        verbs = ["create", "get", "list", "patch", "delete"]
+        kubectl.apply(
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta},
+            {
+                "apiVersion": f"{api}/v1",
+                "kind": "Role",
+                "metadata": meta,
+                "rules": [
+                    {"apiGroups": ["kelery.dev"], "resources": ["taskruns"], "verbs": verbs},
+                    {
+                        "apiGroups": ["kelery.dev"],
+                        "resources": ["tasks"],
+                        "verbs": ["use"],
+                        "resourceNames": tasks,
+                    },
+                ],
+            },
+            {
+                "apiVersion": f"{api}/v1",
+                "kind": "RoleBinding",
+                "metadata": meta,
+                "roleRef": {"apiGroup": api, "kind": "Role", "name": _NAME},
+                "subjects": [{"kind": "ServiceAccount", **meta}],
+            },
+        )
+        token = kubectl.run("create", "token", _NAME, "-n", namespace, "--audience=kelery").strip()
+        return cls(namespace=namespace, token=token)
+
+    def ask(self, url: str, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        """The answer's JSON, `{}` for none; a refusal is raised."""
+        request = urllib.request.Request(
+            f"{url}/v1/namespaces/{self.namespace}/taskruns{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return dict(json.loads(answer.read() or b"{}"))

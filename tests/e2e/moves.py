@@ -1,0 +1,117 @@
+"""Load through the Kubernetes door: TaskRuns that a thread sends while a test breaks things."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from tests.e2e.journal import Journal
+from tests.integration.operator.cluster import FINAL, Body, Cluster, Watcher
+from tests.polling import poll_until
+
+#: Both doors share them: a run may only be at a place where no run of the other door is.
+PLACES = ("a", "b", "c", "d", "e", "f")
+MOST_ATTEMPTS = 6
+RETRY = {"maxAttempts": MOST_ATTEMPTS, "backoffSeconds": 1, "maxBackoffSeconds": 2, "reasons": ["WorkerLost"]}
+_numbers = itertools.count(1)
+
+
+def spec(name: str, *, place: str, seconds: float, retried: bool, **more: Any) -> dict[str, Any]:
+    """A run that is alone at its place."""
+    return {
+        "task": "warehouse.move",
+        "args": [place, name, seconds],
+        "queue": "warehouse",
+        "concurrency": {"key": place},
+        **({"retry": RETRY} if retried else {}),
+        **more,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One run that was sent."""
+
+    name: str
+    retried: bool
+
+
+class Moves:
+    """Every second run is tried again if its worker is lost."""
+
+    def __init__(self, cluster: Cluster, *, pause: float = 0.5, seconds: float = 0.5) -> None:
+        self._cluster = cluster
+        self._pause = pause
+        self._seconds = seconds
+        self.sent: list[Move] = []
+        self._failure: Exception | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._send, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """No more; an error of the thread is raised here."""
+        self._stopping.set()
+        self._thread.join()
+        if self._failure:
+            raise self._failure
+
+    def await_all_final(self, *, seconds: float) -> dict[str, Body]:
+        """Each run's status, once all have ended."""
+
+        def look() -> dict[str, Body] | None:
+            found = self.statuses()
+            done = [status.get("phase") in FINAL for status in found.values()]
+            return found if all(done) and len(found) == len(self.sent) else None
+
+        statuses = poll_until(look, seconds=seconds, what="the runs' ends", state=self.unfinished, every=0.5)
+        assert statuses is not None
+        return statuses
+
+    def statuses(self) -> dict[str, Body]:
+        """Of all runs that were sent and are there."""
+        names = {move.name for move in self.sent}
+        listed = self._cluster.expect(200, "GET", path=self._cluster.path)["items"]
+        return {
+            run["metadata"]["name"]: run.get("status", {})
+            for run in listed
+            if run["metadata"]["name"] in names
+        }
+
+    def unfinished(self) -> dict[str, Body]:
+        """For a failure's message: those that have not ended, and those that are not there."""
+        found = self.statuses()
+        missing: dict[str, Body] = {move.name: {} for move in self.sent if move.name not in found}
+        return missing | {name: status for name, status in found.items() if status.get("phase") not in FINAL}
+
+    def _send(self) -> None:
+        places = itertools.cycle(PLACES)
+        try:
+            while not self._stopping.wait(self._pause):
+                number = next(_numbers)
+                move = Move(name=f"move-{number}", retried=number % 2 == 0)
+                body = spec(move.name, place=next(places), seconds=self._seconds, retried=move.retried)
+                self._cluster.create(name=move.name, **body)
+                self.sent.append(move)
+        except Exception as error:  # raised to the test by stop()
+            self._failure = error
+
+
+def verify(sent: list[Move], statuses: dict[str, Body], *, journal: Journal, watcher: Watcher) -> None:
+    """Nothing was lost, ended twice, ran twice where it must not, or overlapped."""
+    assert journal.overlaps == []
+    for move in sent:
+        status = statuses[move.name]
+        outcome = f"{status.get('phase')}/{status.get('reason')}"
+        allowed = {"Succeeded/Completed"} if move.retried else {"Succeeded/Completed", "Failed/WorkerLost"}
+        assert outcome in allowed, f"{move}: {status}"
+        started, ended = journal.starts[move.name], journal.ends[move.name]
+        assert started <= (MOST_ATTEMPTS if move.retried else 1), f"{move} started {started} times"
+        if outcome == "Succeeded/Completed":
+            assert ended >= 1, f"{move} has succeeded and not ended"
+        # The watch may tell it a moment after the list.
+        watcher.wait_final(move.name)
+        finals = {phase for phase in watcher.phases(move.name) if phase in FINAL}
+        assert finals == {status["phase"]}, f"{move} was {finals}, and is {status['phase']}"

@@ -1,0 +1,66 @@
+"""The README's section about a cluster, typed word for word; only the images are this cluster's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.kubectl import Kubectl
+from tests.e2e.release import Release, write_values
+from tests.e2e.settings import Settings
+from tests.integration.demo.conftest import ROOT
+from tests.integration.demo.document_blocks import commands, marked_blocks, prints, type_into_a_shell
+
+_NAMESPACE = "kelery"
+_CRD = "taskruns.kelery.dev"
+
+
+@pytest.fixture
+def nothing_installed(bare_release: Release, kubectl: Kubectl) -> Iterator[None]:
+    """Neither the tests' release nor one of the README's, nor what its commands make, before and after."""
+    theirs = replace(bare_release, namespace=_NAMESPACE)
+
+    def remove() -> None:
+        kubectl.run("delete", "rolebinding/me", "serviceaccount/me", "-n", "default", "--ignore-not-found")
+        if theirs.is_installed():
+            theirs.uninstall()
+        # A worker says its good-byes to a Valkey that is gone already.
+        kubectl.run("delete", "namespace", _NAMESPACE, "--ignore-not-found", "--timeout=180s", timeout=190)
+        kubectl.run("delete", "crd", _CRD, "--ignore-not-found", "--timeout=60s", timeout=70)
+
+    if bare_release.is_installed():
+        bare_release.uninstall()
+    remove()
+    yield
+    remove()
+
+
+@pytest.mark.usefixtures("nothing_installed")
+def test_its_commands_print_what_it_says(
+    bare_release: Release, settings: Settings, kubectl: Kubectl, tmp_path: Path
+) -> None:
+    images = {
+        "image": settings.image.values,
+        # The README says so for a cluster without a StorageClass.
+        "redis": {"image": settings.valkey_image.values, "persistence": {"enabled": False}},
+    }
+    file = write_values(images, tmp_path / "values.json")
+    typed = [
+        replace(command, line=f"{command.line} --values {file}")
+        if command.line.startswith("helm install ")
+        else command
+        for block in marked_blocks(ROOT / "README.md")
+        if block.mark == "run: on a cluster"
+        for command in commands(block)
+    ]
+    assert len(typed) > 10
+    # Helm and kubectl are those of the tests, and curl goes to this machine without a proxy.
+    path = os.pathsep.join([str(bare_release.helm.program.parent), os.environ["PATH"]])
+    environment = {**kubectl.environment, "PATH": path, "no_proxy": "127.0.0.1"}
+    printed = type_into_a_shell(typed, cwd=ROOT, environment=environment)
+    for command, output in zip(typed, printed, strict=True):
+        assert prints(command.output, actual=output), f"{command.line}\n{output}"
