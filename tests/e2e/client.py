@@ -7,6 +7,7 @@ import urllib.request
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.e2e.account import account
 from tests.e2e.kubectl import Kubectl
 
 _NAME = "client"
@@ -21,33 +22,8 @@ class Client:
 
     @classmethod
     def make(cls, kubectl: Kubectl, *, namespace: str, tasks: list[str]) -> Client:
-        meta = {"name": _NAME, "namespace": namespace}
-        api = "rbac.authorization.k8s.io"
-        verbs = ["create", "get", "list", "patch", "delete"]
-        kubectl.apply(
-            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta},
-            {
-                "apiVersion": f"{api}/v1",
-                "kind": "Role",
-                "metadata": meta,
-                "rules": [
-                    {"apiGroups": ["kelery.dev"], "resources": ["taskruns"], "verbs": verbs},
-                    {
-                        "apiGroups": ["kelery.dev"],
-                        "resources": ["tasks"],
-                        "verbs": ["use"],
-                        "resourceNames": tasks,
-                    },
-                ],
-            },
-            {
-                "apiVersion": f"{api}/v1",
-                "kind": "RoleBinding",
-                "metadata": meta,
-                "roleRef": {"apiGroup": api, "kind": "Role", "name": _NAME},
-                "subjects": [{"kind": "ServiceAccount", **meta}],
-            },
-        )
+        verbs = ("create", "get", "list", "patch", "delete")
+        kubectl.apply(*account(_NAME, namespace=namespace, verbs=verbs, tasks=tasks))
         token = kubectl.run("create", "token", _NAME, "-n", namespace, "--audience=kelery").strip()
         return cls(namespace=namespace, token=token)
 

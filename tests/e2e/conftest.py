@@ -27,7 +27,7 @@ from tests.e2e.node import Node
 from tests.e2e.pod_logs import PodLogs, write_state
 from tests.e2e.release import NAMESPACE, Release, values_of
 from tests.e2e.rest_pod import RestPod
-from tests.e2e.settings import Settings, SettingsError
+from tests.e2e.settings import Settings, SettingsError, logs_folder
 from tests.integration.operator.cluster import Cluster, Watcher
 
 #: The users' namespace; the release's own holds no runs.
@@ -173,7 +173,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     """A failed test leaves the state of the cluster beside the logs of all pods."""
     report = yield
     if report.failed and call.when in ("setup", "call"):
-        logs = Path(os.environ.get("KELERY_E2E_LOGS") or ".e2e-logs")
+        logs = logs_folder()
         kubectl = Kubectl(kubeconfig=Path(os.environ.get("KUBECONFIG", "")))
         write_state(kubectl, logs / item.name, namespaces=_ALL)
         item.config.stash[_FAILED] = True
@@ -187,4 +187,4 @@ _FAILED = pytest.StashKey[bool]()
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Without a failure nobody reads the logs."""
     if not session.config.stash.get(_FAILED, False):
-        shutil.rmtree(Path(os.environ.get("KELERY_E2E_LOGS") or ".e2e-logs"), ignore_errors=True)
+        shutil.rmtree(logs_folder(), ignore_errors=True)

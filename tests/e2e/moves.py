@@ -18,7 +18,7 @@ RETRY = {"maxAttempts": MOST_ATTEMPTS, "backoffSeconds": 1, "maxBackoffSeconds":
 _numbers = itertools.count(1)
 
 
-def spec(name: str, *, place: str, seconds: float, retried: bool, **more: Any) -> dict[str, Any]:
+def spec(name: str, *, place: str, seconds: float, retried: bool) -> dict[str, Any]:
     """A run that is alone at its place."""
     return {
         "task": "warehouse.move",
@@ -26,7 +26,6 @@ def spec(name: str, *, place: str, seconds: float, retried: bool, **more: Any) -
         "queue": "warehouse",
         "concurrency": {"key": place},
         **({"retry": RETRY} if retried else {}),
-        **more,
     }
 
 

@@ -102,10 +102,7 @@ class Release:
 
     def _is_ready(self) -> bool:
         selector = ("-n", self.namespace, "-l", f"app.kubernetes.io/instance={self.name}")
-        parts = [
-            *self.kubectl.items("deployments", *selector),
-            *self.kubectl.items("statefulsets", *selector),
-        ]
+        parts = self.kubectl.items("deployments,statefulsets", *selector)
         return bool(parts) and all(
             part["status"].get("observedGeneration") == part["metadata"]["generation"]
             and part["status"].get("updatedReplicas", 0)
@@ -134,8 +131,10 @@ def merged(base: Values, changes: Values) -> dict[str, Any]:
     result = dict(base)
     for key, value in changes.items():
         old = result.get(key)
-        both_maps = isinstance(old, Mapping) and isinstance(value, Mapping)
-        result[key] = merged(old, value) if both_maps and isinstance(old, Mapping) else value
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            result[key] = merged(old, value)
+        else:
+            result[key] = value
     return result
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from tests.e2e.account import account
 from tests.e2e.kubectl import Kubectl
 from tests.e2e.moves import PLACES, RETRY
 from tests.e2e.release import NAME, NAMESPACE
@@ -40,28 +41,7 @@ class RestPod:
         }
         token = {"serviceAccountToken": {"path": "token", "audience": "kelery", "expirationSeconds": 3600}}
         kubectl.apply(
-            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta},
-            {
-                "apiVersion": "rbac.authorization.k8s.io/v1",
-                "kind": "Role",
-                "metadata": meta,
-                "rules": [
-                    {"apiGroups": ["kelery.dev"], "resources": ["taskruns"], "verbs": ["create", "get"]},
-                    {
-                        "apiGroups": ["kelery.dev"],
-                        "resources": ["tasks"],
-                        "verbs": ["use"],
-                        "resourceNames": ["warehouse.move"],
-                    },
-                ],
-            },
-            {
-                "apiVersion": "rbac.authorization.k8s.io/v1",
-                "kind": "RoleBinding",
-                "metadata": meta,
-                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
-                "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
-            },
+            *account(name, namespace=namespace, verbs=("create", "get"), tasks=("warehouse.move",)),
             {
                 "apiVersion": "v1",
                 "kind": "ConfigMap",

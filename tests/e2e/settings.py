@@ -71,6 +71,11 @@ class Settings:
             valkey_image=Image.parse(
                 environment.get("KELERY_E2E_VALKEY_IMAGE") or "docker.io/valkey/valkey:8.1"
             ),
-            logs=Path(environment.get("KELERY_E2E_LOGS") or ".e2e-logs"),
+            logs=logs_folder(environment),
             audit_log=Path(audit_log) if audit_log else None,
         )
+
+
+def logs_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where the logs of failures go; also known to a session whose other settings are bad."""
+    return Path(environment.get("KELERY_E2E_LOGS") or ".e2e-logs")
