@@ -1,0 +1,1 @@
+"""Measures Kelery beside what it is compared with, in one run on one machine."""
