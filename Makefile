@@ -30,6 +30,10 @@ test: setup ## Run every test but the cluster end-to-end tier
 	@$(BIN)/python -m kelery_dev.prepare
 	@$(BIN)/python -m pytest
 
+.PHONY: bench
+bench: setup ## Measure Kelery beside its references; BENCH="--only rest --json FILE" for its options
+	@$(BIN)/kelery bench $(BENCH)
+
 .PHONY: e2e
 e2e: setup ## Run the end-to-end tier on the cluster of KUBECONFIG (see tests/e2e/README.md)
 	@$(BIN)/python -m pytest tests/e2e

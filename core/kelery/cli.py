@@ -22,6 +22,7 @@ _IMPORT_NAMES = {"pyyaml": "yaml"}
 #: Said without asking the commands, for that would import them.
 _PURPOSES = {
     "api": "Run the gateway.",
+    "bench": "Measure how fast it is here, beside what it is made of.",
     "dev": "Run the whole stack on this machine.",
     "operator": "Run the operator.",
     "version": "Print the version.",

@@ -1,0 +1,144 @@
+"""A client of the API server that costs little beside what it measures.
+
+One connection carries one request at a time and stays open. Requests are bytes, prepared before the clock
+runs; answers are not parsed unless asked for. A heavier client would hide differences behind its own time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+import urllib.parse
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from kelery_dev.cluster_access import ClusterAccess
+from kelery_dev.errors import DevError
+
+# Of a list of thousands of objects, a line of a watch, or a head.
+_LIMIT = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A request as bytes. Any answer of another status than `status` is an error."""
+
+    content: bytes
+    status: int
+    what: str
+
+
+def prepare(
+    access: ClusterAccess,
+    method: str,
+    path: str,
+    *,
+    status: int,
+    body: object = None,
+    content_type: str = "application/json",
+) -> Prepared:
+    """The request with the access's credentials in it."""
+    content = b"" if body is None else json.dumps(body).encode()
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {urllib.parse.urlsplit(access.server).netloc}"]
+    lines += ["Accept: application/json", f"Content-Type: {content_type}", f"Content-Length: {len(content)}"]
+    lines += [f"{name}: {value}" for name, value in access.headers.items()]
+    head = "\r\n".join(lines).encode() + b"\r\n\r\n"
+    return Prepared(content=head + content, status=status, what=f"{method} {path}")
+
+
+class Connection:
+    """One connection, kept open."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def send(self, request: Prepared) -> bytes:
+        """The answer's body."""
+        self._writer.write(request.content)
+        status, headers = await self._head()
+        body = b""
+        if headers.get("transfer-encoding") == "chunked":
+            async for chunk in self._chunks():
+                body += chunk
+        else:
+            body = await self._reader.readexactly(int(headers.get("content-length", 0)))
+        if status != request.status:
+            raise DevError(f"{request.what}: {status} {body[:500].decode(errors='replace')}")
+        return body
+
+    async def lines(self, request: Prepared) -> AsyncIterator[bytes]:
+        """The answer's lines as they come, such as the events of a watch."""
+        self._writer.write(request.content)
+        status, _ = await self._head()
+        if status != request.status:
+            raise DevError(f"{request.what}: {status}")
+        rest = b""
+        async for chunk in self._chunks():
+            *whole, rest = (rest + chunk).split(b"\n")
+            for line in whole:
+                yield line
+
+    async def _head(self) -> tuple[int, dict[str, str]]:
+        head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        first, *lines = head.rstrip("\r\n").split("\r\n")
+        pairs = (line.partition(":") for line in lines)
+        return int(first.split(" ", 2)[1]), {name.lower(): value.strip() for name, _, value in pairs}
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        while size := int(await self._reader.readuntil(b"\r\n"), 16):
+            yield (await self._reader.readexactly(size + 2))[:-2]
+        await self._reader.readuntil(b"\r\n")
+
+
+@contextlib.asynccontextmanager
+async def connected(access: ClusterAccess) -> AsyncIterator[Connection]:
+    """A connection of its own, used once so that its first request pays for nothing."""
+    where = urllib.parse.urlsplit(access.server)
+    reader, writer = await asyncio.open_connection(
+        where.hostname, where.port, ssl=access.trust if where.scheme == "https" else None, limit=_LIMIT
+    )
+    try:
+        connection = Connection(reader, writer)
+        await connection.send(prepare(access, "GET", "/version", status=200))
+        yield connection
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def connections(access: ClusterAccess, *, count: int) -> AsyncIterator[list[Connection]]:
+    """Several at once."""
+    async with contextlib.AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(connected(access)) for _ in range(count)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """An event of a watch, and when its line was there."""
+
+    moment: float
+    kind: str
+    body: dict[str, Any]
+
+
+@contextlib.asynccontextmanager
+async def watching(access: ClusterAccess, collection: str) -> AsyncIterator[AsyncIterator[Seen]]:
+    """What happens to a collection from now on."""
+    async with connected(access) as connection:
+        listed = await connection.send(prepare(access, "GET", f"{collection}?limit=1", status=200))
+        version = json.loads(listed)["metadata"]["resourceVersion"]
+        path = f"{collection}?watch=true&resourceVersion={version}"
+
+        async def events() -> AsyncIterator[Seen]:
+            async for line in connection.lines(prepare(access, "GET", path, status=200)):
+                moment = time.perf_counter()
+                event = json.loads(line)
+                yield Seen(moment=moment, kind=event["type"], body=event["object"])
+
+        yield events()

@@ -1,0 +1,206 @@
+"""TaskRuns through the main path, beside the raw work that they are made of.
+
+The floor of one run is what no design of this kind can do without: an object created, a Celery task there and
+back, a status written. The raw objects are TaskRuns in a namespace that no operator serves, and their
+status is one that the operator wrote, so both sides have objects of the same size under the same rules.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import statistics
+import time
+from collections.abc import Coroutine, Iterator, Mapping
+from typing import Any, TypeVar
+
+import psutil
+import uvloop
+from celery import Celery
+
+from kelery_dev.bench.api_client import Connection, Prepared, connected, connections, prepare
+from kelery_dev.bench.case import Case, Figures
+from kelery_dev.bench.local_stack import LocalStack, StackPart
+from kelery_dev.bench.size import Size
+from kelery_dev.bench.taskruns import collection, creation, status_write, watched_ends
+
+Found = TypeVar("Found")
+
+_TASK = "bench.noop"
+_CONNECTIONS = 8
+_WARM_UP = 5
+#: Longer than any measure takes, unless it hangs.
+_PATIENCE_SECONDS = 120.0
+_QUIET_SHARE = 0.1
+_QUIET_WINDOW_SECONDS = 0.3
+_QUIET_PATIENCE_SECONDS = 15.0
+
+
+@contextlib.contextmanager
+def cases(stack: LocalStack, *, size: Size) -> Iterator[list[Case]]:
+    """Brings an operator of its own, so the stack must have none."""
+    served, bare = stack.create_namespace("served"), stack.create_namespace("bare")
+    operator = stack.start_operator(env={"KELERY_NAMESPACES": served})
+    client = Celery("bench-client", broker=stack.valkey.url, backend=stack.valkey.url)
+    try:
+        measures = _Measures(stack, served=served, bare=bare, operator=operator, client=client)
+        turns, objects = size.pick(quick=40, full=200), size.pick(quick=150, full=1000)
+        rounds = size.pick(quick=3, full=7)
+        yield [
+            Case(
+                name="taskrun-latency",
+                title="TaskRun created until a watcher sees Succeeded, one at a time",
+                reference="floor: object created + Celery task there and back + status written",
+                unit="ms",
+                ours=lambda: measures.through_kelery(turns),
+                theirs=lambda: measures.floor(turns),
+                rounds=rounds,
+            ),
+            Case(
+                name="taskrun-throughput",
+                title=f"{objects:,} TaskRuns created at once until a watcher saw all succeed",
+                reference="as many objects created and their status written once",
+                unit="runs/s",
+                ours=lambda: measures.many_through_kelery(objects),
+                theirs=lambda: measures.many_bare(objects),
+                rounds=rounds,
+            ),
+        ]
+    finally:
+        client.close()
+        operator.stop()
+
+
+class _Measures:
+    """What is measured; each call has its own connections and leaves no objects behind."""
+
+    def __init__(
+        self, stack: LocalStack, *, served: str, bare: str, operator: StackPart, client: Celery
+    ) -> None:
+        self._access = stack.access
+        self._served = served
+        self._bare = bare
+        self._operator = operator
+        self._client = client
+        self._numbers = itertools.count(1)
+        self._final_status = _run(self._sample_status())
+
+    def through_kelery(self, turns: int) -> Figures:
+        """One at a time."""
+        return self._tidied(self._one_by_one(turns))
+
+    def floor(self, turns: int) -> Figures:
+        """The raw steps of one run after the other, each waited for; a turn's times are added up."""
+        return self._tidied(self._floor(turns))
+
+    def many_through_kelery(self, count: int) -> Figures:
+        """Over several connections at once."""
+        return self._tidied(self._many(count))
+
+    def many_bare(self, count: int) -> Figures:
+        """Over as many connections."""
+        return self._tidied(self._many_bare(count))
+
+    def _tidied(self, measure: Coroutine[Any, Any, Figures]) -> Figures:
+        try:
+            return _run(measure)
+        finally:
+            _run(self._delete_all())
+            _wait_until_quiet(self._operator.pid)
+
+    async def _one_by_one(self, turns: int) -> Figures:
+        times = []
+        async with connected(self._access) as api, watched_ends(self._access, self._served) as ends:
+            for name in self._names(turns + _WARM_UP):
+                request = creation(self._access, namespace=self._served, name=name, spec={"task": _TASK})
+                began = time.perf_counter()
+                await api.send(request)
+                times.append(await ends.moment(name) - began)
+        return _percentiles(times[_WARM_UP:])
+
+    async def _floor(self, turns: int) -> Figures:
+        times = []
+        async with connected(self._access) as api:
+            for name in self._names(turns + _WARM_UP):
+                create, write = self._bare_steps(name)
+                began = time.perf_counter()
+                await api.send(create)
+                # It blocks the event loop, which has nothing else to do.
+                self._client.send_task(_TASK).get(timeout=_PATIENCE_SECONDS)
+                await api.send(write)
+                times.append(time.perf_counter() - began)
+        return _percentiles(times[_WARM_UP:])
+
+    async def _many(self, count: int) -> Figures:
+        names = self._names(count)
+        requests = [
+            [creation(self._access, namespace=self._served, name=name, spec={"task": _TASK})]
+            for name in names
+        ]
+        return await self._rate(names, requests, namespace=self._served)
+
+    async def _many_bare(self, count: int) -> Figures:
+        names = self._names(count)
+        requests = [self._bare_steps(name) for name in names]
+        return await self._rate(names, requests, namespace=self._bare)
+
+    async def _rate(self, names: list[str], requests: list[list[Prepared]], *, namespace: str) -> Figures:
+        """Objects a second from the first request until the last end was seen."""
+
+        async def send(api: Connection, own: list[list[Prepared]]) -> None:
+            for steps in own:
+                for request in steps:
+                    await api.send(request)
+
+        async with (
+            connections(self._access, count=_CONNECTIONS) as apis,
+            watched_ends(self._access, namespace) as ends,
+        ):
+            began = time.perf_counter()
+            shares = [requests[number::_CONNECTIONS] for number in range(_CONNECTIONS)]
+            await asyncio.gather(*(send(api, own) for api, own in zip(apis, shares, strict=True)))
+            last = max([await ends.moment(name) for name in names])
+        return {"rate": len(names) / (last - began)}
+
+    async def _sample_status(self) -> Mapping[str, Any]:
+        """A final status as the operator writes it."""
+        (name,) = self._names(1)
+        async with connected(self._access) as api, watched_ends(self._access, self._served) as ends:
+            await api.send(creation(self._access, namespace=self._served, name=name, spec={"task": _TASK}))
+            return await ends.status(name)
+
+    async def _delete_all(self) -> None:
+        async with connected(self._access) as api:
+            for namespace in (self._served, self._bare):
+                await api.send(prepare(self._access, "DELETE", collection(namespace), status=200))
+
+    def _bare_steps(self, name: str) -> list[Prepared]:
+        """A raw object's creation and its one status write."""
+        create = creation(self._access, namespace=self._bare, name=name, spec={"task": _TASK})
+        write = status_write(self._access, namespace=self._bare, name=name, status=self._final_status)
+        return [create, write]
+
+    def _names(self, count: int) -> list[str]:
+        return [f"run-{number}" for number in itertools.islice(self._numbers, count)]
+
+
+def _run(measure: Coroutine[Any, Any, Found]) -> Found:
+    """On an event loop of its own; what hangs is an error."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(asyncio.wait_for(measure, timeout=_PATIENCE_SECONDS))
+
+
+def _wait_until_quiet(pid: int) -> None:
+    """Until a process has done with what was deleted, so that it does not disturb what comes next."""
+    process = psutil.Process(pid)
+    deadline = time.monotonic() + _QUIET_PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        if process.cpu_percent(interval=_QUIET_WINDOW_SECONDS) <= _QUIET_SHARE * 100:
+            return
+
+
+def _percentiles(times: list[float]) -> Figures:
+    """In milliseconds."""
+    steps = statistics.quantiles([seconds * 1000 for seconds in times], n=100, method="inclusive")
+    return {"p50": steps[49], "p95": steps[94], "p99": steps[98]}

@@ -1,0 +1,50 @@
+"""The smoke of the benchmark: its quick cases against generous limits, ratios only.
+
+`make bench` measures the same with more and longer rounds.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kelery_dev.bench import report
+from kelery_dev.bench.budgets import Budget, load_budgets, overruns
+from kelery_dev.bench.goals import GOALS
+from kelery_dev.bench.results import Result
+from kelery_dev.bench.run import GROUPS, measure
+from kelery_dev.bench.size import Size
+from kelery_dev.binaries import Binaries
+
+BUDGETS = load_budgets(Path(__file__).with_name("budgets.toml"))
+
+
+@pytest.fixture(scope="module")
+def results(control_plane_binaries: Binaries) -> list[Result]:
+    """All quick cases, measured once."""
+    found = measure(GROUPS, size=Size.QUICK, binaries=control_plane_binaries, rounds=None, told=print)
+    print(report.table(found))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("budget", BUDGETS, ids=lambda budget: f"{budget.case}-{budget.figure}")
+def test_a_ratio_keeps_to_its_budget(results: list[Result], budget: Budget) -> None:
+    assert overruns([budget], results) == []
+
+
+@pytest.mark.parametrize("budget", BUDGETS, ids=lambda budget: f"{budget.case}-{budget.figure}")
+def test_a_limit_is_looser_than_what_was_measured(budget: Budget) -> None:
+    assert budget.limit.holds(budget.measured)
+    least, most = budget.spread
+    assert least <= budget.measured <= most
+
+
+def test_no_limit_is_tighter_than_its_goal_was_met() -> None:
+    """A limit on the wrong side would hold whatever happens."""
+    for budget in BUDGETS:
+        goal = GOALS.get(budget.name)
+        if goal:
+            assert (goal.at_most is None) == (budget.limit.at_most is None), budget.name
