@@ -1,0 +1,39 @@
+"""Soak and storm with small numbers: that they find what they look for. People run them with large ones."""
+
+from __future__ import annotations
+
+import pytest
+
+from kelery_dev.bench import soak, storm
+from kelery_dev.bench.growth import growth_of
+
+MIB = 2**20
+
+
+@pytest.mark.slow
+def test_a_soak_forgets_what_it_should_and_the_stream_is_bounded() -> None:
+    found = soak.soak(runs=400)
+    print(soak.table(found))
+    assert found.runs == 400
+    assert found.records > 0
+    assert (found.records_left, found.taskruns_left) == (0, 0)
+    # Too short to fill what is bounded, long enough for a part that keeps whole runs for ever to be seen.
+    assert all(growth.per_run < 20_000 for growth in found.growths)
+
+
+@pytest.mark.slow
+def test_a_storm_leaves_the_operator_alive_and_others_served() -> None:
+    found = storm.storm(runs=300)
+    print(storm.table(found))
+    assert max(found.looks) < storm.PROBE_SECONDS
+    # The goal is a second; a machine that runs other tests too is not held to it.
+    assert max(found.storm_starts) < 5
+
+
+def test_growth_is_told_from_what_comes_and_goes() -> None:
+    runs = list(range(0, 10_000, 100))
+    sawtooth = growth_of("part", runs=runs, sizes=[50 * MIB + number % 7 * 1000 for number in runs])
+    leak = growth_of("part", runs=runs, sizes=[50 * MIB + number * 1000 for number in runs])
+    assert sawtooth.is_bounded
+    assert not leak.is_bounded
+    assert leak.per_run == pytest.approx(1000)
