@@ -1,0 +1,14 @@
+"""Many times -> the few figures that are shown of them."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+_SHOWN = (50, 95)
+
+
+def percentiles(seconds: Sequence[float]) -> dict[str, float]:
+    """Median and 95th percentile, in milliseconds."""
+    cuts = statistics.quantiles(seconds, n=100, method="inclusive")
+    return {f"p{percent}": cuts[percent - 1] * 1000 for percent in _SHOWN}
