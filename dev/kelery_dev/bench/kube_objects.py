@@ -107,28 +107,31 @@ class KubeObjects:
 
     @contextlib.asynccontextmanager
     async def watched(self, told: Told) -> AsyncIterator[None]:
-        """Hear of each change from now on, while the context is open; a watch that ends early is an error."""
+        """Hear of each change from now on, while the context is open."""
         async with self._session.get(self._path, params={"limit": "1"}) as answer:
             version = (await _expect(answer, status=200))["metadata"]["resourceVersion"]
-        query = {"watch": "true", "resourceVersion": version}
-        async with self._session.get(self._path, params=query) as stream:
-            if stream.status != 200:
-                raise DevError(f"the watch was refused: HTTP {stream.status}")
-            reader = asyncio.create_task(_read(stream, told))
-            try:
+        try:
+            # If it fails, the context's body is not to wait for what never comes.
+            async with asyncio.TaskGroup() as group:
+                reader = group.create_task(self._follow(version, told))
                 yield
-                if reader.done():
-                    reader.result()
-                    raise DevError("the watch ended")
-            finally:
                 reader.cancel()
-                await asyncio.wait({reader})
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
 
-
-async def _read(stream: aiohttp.ClientResponse, told: Told) -> None:
-    async for line in stream.content:
-        event = json.loads(line)
-        told(event["type"], event["object"])
+    async def _follow(self, version: str, told: Told) -> None:
+        """An API server under load ends the watches that it thinks are slow; they go on where they were."""
+        while True:
+            query = {"watch": "true", "resourceVersion": version}
+            async with self._session.get(self._path, params=query) as stream:
+                if stream.status != 200:
+                    raise DevError(f"the watch was refused: HTTP {stream.status}")
+                async for line in stream.content:
+                    event = json.loads(line)
+                    if event["type"] == "ERROR":
+                        raise DevError(f"the watch has failed: {event['object'].get('message')}")
+                    version = event["object"]["metadata"]["resourceVersion"]
+                    told(event["type"], event["object"])
 
 
 async def _expect(answer: aiohttp.ClientResponse, *, status: int) -> Mapping[str, Any]:
