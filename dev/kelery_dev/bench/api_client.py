@@ -129,16 +129,22 @@ class Seen:
 
 @contextlib.asynccontextmanager
 async def watching(access: ClusterAccess, collection: str) -> AsyncIterator[AsyncIterator[Seen]]:
-    """What happens to a collection from now on."""
+    """What happens to a collection from now on. A watch that the server ends is taken up where it stopped."""
     async with connected(access) as connection:
         listed = await connection.send(prepare(access, "GET", f"{collection}?limit=1", status=200))
-        version = json.loads(listed)["metadata"]["resourceVersion"]
+        yield _events(access, connection, collection, json.loads(listed)["metadata"]["resourceVersion"])
+
+
+async def _events(
+    access: ClusterAccess, connection: Connection, collection: str, version: str
+) -> AsyncIterator[Seen]:
+    while True:
         path = f"{collection}?watch=true&resourceVersion={version}"
-
-        async def events() -> AsyncIterator[Seen]:
-            async for line in connection.lines(prepare(access, "GET", path, status=200)):
-                moment = time.perf_counter()
-                event = json.loads(line)
-                yield Seen(moment=moment, kind=event["type"], body=event["object"])
-
-        yield events()
+        async for line in connection.lines(prepare(access, "GET", path, status=200)):
+            moment = time.perf_counter()
+            event = json.loads(line)
+            kind, body = event["type"], event["object"]
+            if kind == "ERROR":
+                raise DevError(f"the watch of {collection} failed: {body.get('message')}")
+            version = body["metadata"]["resourceVersion"]
+            yield Seen(moment=moment, kind=kind, body=body)

@@ -59,7 +59,15 @@ class Ends:
         return self._ends[name]
 
     async def read(self, events: AsyncIterator[Seen]) -> None:
-        """Take note of each event."""
+        """Take note of each event; a watch that fails is an error for whoever waits."""
+        try:
+            await self._read(events)
+        except Exception as error:
+            for end in self._ends.values():
+                if not end.done():
+                    end.set_exception(error)
+
+    async def _read(self, events: AsyncIterator[Seen]) -> None:
         async for event in events:
             status = event.body.get("status") or {}
             phase = status.get("phase")
