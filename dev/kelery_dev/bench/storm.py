@@ -38,7 +38,17 @@ PROBE_SECONDS = 5.0
 _START_GOAL_SECONDS = 1.0
 _START_PATIENCE_SECONDS = 60.0
 _MIB = 2**20
-_WIDTH = 40
+_WIDTH = 28
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """A calm run, in seconds since the request that creates it was sent."""
+
+    #: The API server has answered: what comes before is not the operator's.
+    created: float
+    #: The run's code has started.
+    started: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +57,8 @@ class Weathered:
 
     runs: int
     passed: Passed
-    #: From the request that creates a calm run until its code starts.
-    idle_starts: tuple[float, ...]
-    storm_starts: tuple[float, ...]
+    idle_starts: tuple[Start, ...]
+    storm_starts: tuple[Start, ...]
     #: How long /livez took to say 200 during the storm; infinite if it did not.
     looks: tuple[float, ...]
     operator_bytes: int
@@ -57,7 +66,12 @@ class Weathered:
     @property
     def is_good(self) -> bool:
         """Green all the time, and no calm run was late."""
-        return max(self.looks) <= PROBE_SECONDS and max(self.storm_starts) <= _START_GOAL_SECONDS
+        return max(self.looks) <= PROBE_SECONDS and self.latest_start <= _START_GOAL_SECONDS
+
+    @property
+    def latest_start(self) -> float:
+        """The longest that a calm run took to start during the storm."""
+        return max(start.started for start in self.storm_starts)
 
 
 def storm(*, runs: int) -> Weathered:
@@ -71,7 +85,7 @@ async def _weather(stack: LocalStack, *, runs: int) -> Weathered:
     assert stack.operator is not None, "the stack has an operator"
     calm, stormy = stack.create_namespace("calm"), stack.create_namespace("storm")
     loop = asyncio.get_running_loop()
-    starts: list[float] = []
+    starts: list[Start] = []
     looks: list[float] = []
     spawn = multiprocessing.get_context("spawn")
     async with kube_session(stack.access) as session, aiohttp.ClientSession() as health:
@@ -104,16 +118,17 @@ class _Caller:
         self._file = folder / "calm.stamps"
         self._numbers: Iterator[int] = itertools.count()
 
-    async def start_once(self) -> float:
-        """Seconds until the code of a new run has started."""
+    async def start_once(self) -> Start:
+        """One run; returns when its code has started."""
         label = f"calm-{next(self._numbers)}"
         spec = {"task": "bench.stamp", "args": [str(self._file), label], "queue": _QUEUE}
         began = time.monotonic_ns()
         await self._objects.create(TASK_RUN.body(label, spec))
+        created = time.monotonic_ns()
         while True:
             for stamp in read_stamps(self._file):
                 if stamp.label == label:
-                    return (stamp.began - began) / 1e9
+                    return Start(created=(created - began) / 1e9, started=(stamp.began - began) / 1e9)
             if time.monotonic_ns() - began > _START_PATIENCE_SECONDS * 1e9:
                 raise DevError(f"the run {label} did not start in {_START_PATIENCE_SECONDS:g} s")
             await asyncio.sleep(0.01)
@@ -152,9 +167,11 @@ def table(found: Weathered) -> str:
             f" the operator's memory then: {found.operator_bytes / _MIB:.0f} MiB",
             "",
             f"{'seconds':{_WIDTH}}  {'p50':>7}  {'p95':>7}  {'worst':>7}  {'of':>5}",
-            _row("a run of another namespace starts, idle", found.idle_starts),
-            _row("the same during the storm", found.storm_starts),
-            _row("/livez says 200 during the storm", found.looks),
+            _row("idle: a calm run is created", [start.created for start in found.idle_starts]),
+            _row("idle: its code starts", [start.started for start in found.idle_starts]),
+            _row("storm: a calm run is created", [start.created for start in found.storm_starts]),
+            _row("storm: its code starts", [start.started for start in found.storm_starts]),
+            _row("storm: /livez says 200", found.looks),
         ]
     )
 
