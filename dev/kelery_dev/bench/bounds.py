@@ -1,4 +1,4 @@
-"""Limits of ratios: an upper or a lower one."""
+"""Limits of ratios: an upper one, a lower one, or both."""
 
 from __future__ import annotations
 
@@ -7,27 +7,33 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
-    """One of the two is set."""
+    """At least one of the two is set."""
 
     at_most: float | None = None
     at_least: float | None = None
 
     def __post_init__(self) -> None:
-        if (self.at_most is None) == (self.at_least is None):
-            raise ValueError("a bound is either at_most or at_least")
+        if self.at_most is None and self.at_least is None:
+            raise ValueError("a bound has at_most, at_least, or both")
 
     def holds(self, ratio: float) -> bool:
         """Whether the ratio keeps to it."""
-        if self.at_most is not None:
-            return ratio <= self.at_most
-        return self.at_least is not None and ratio >= self.at_least
+        return not (
+            (self.at_most is not None and ratio > self.at_most)
+            or (self.at_least is not None and ratio < self.at_least)
+        )
 
     @property
-    def value(self) -> float:
-        return self.at_most if self.at_most is not None else self.at_least or 0.0
+    def values(self) -> tuple[float, ...]:
+        """Where it begins and where it ends, as far as it does."""
+        return tuple(value for value in (self.at_least, self.at_most) if value is not None)
 
     def __str__(self) -> str:
-        return f"{'≤' if self.at_most is not None else '≥'} {self.value:.2f}"
+        if self.at_most is None:
+            return f"≥ {self.at_least:.2f}"
+        if self.at_least is None:
+            return f"≤ {self.at_most:.2f}"
+        return f"{self.at_least:.2f} to {self.at_most:.2f}"
 
 
 def at_most(value: float) -> Bound:
@@ -38,3 +44,8 @@ def at_most(value: float) -> Bound:
 def at_least(value: float) -> Bound:
     """Kelery does at least so many times what the reference does."""
     return Bound(at_least=value)
+
+
+def within(least: float, most: float) -> Bound:
+    """Neither much more nor much less than the reference."""
+    return Bound(at_least=least, at_most=most)

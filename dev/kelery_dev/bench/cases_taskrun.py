@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import statistics
 import time
 from collections.abc import Coroutine, Iterator, Mapping
 from typing import Any, TypeVar
@@ -22,6 +21,7 @@ from celery import Celery
 from kelery_dev.bench.api_client import Connection, Prepared, connected, connections, prepare
 from kelery_dev.bench.case import Case, Figures
 from kelery_dev.bench.local_stack import LocalStack, StackPart
+from kelery_dev.bench.percentiles import percentiles
 from kelery_dev.bench.size import Size
 from kelery_dev.bench.taskruns import collection, creation, status_write, watched_ends
 
@@ -30,6 +30,7 @@ Found = TypeVar("Found")
 _TASK = "bench.noop"
 _CONNECTIONS = 8
 _WARM_UP = 5
+_SHOWN = (50, 95, 99)
 #: Longer than any measure takes, unless it hangs.
 _PATIENCE_SECONDS = 120.0
 _QUIET_SHARE = 0.1
@@ -117,7 +118,7 @@ class _Measures:
                 began = time.perf_counter()
                 await api.send(request)
                 times.append(await ends.moment(name) - began)
-        return _percentiles(times[_WARM_UP:])
+        return percentiles(times[_WARM_UP:], shown=_SHOWN)
 
     async def _floor(self, turns: int) -> Figures:
         times = []
@@ -130,7 +131,7 @@ class _Measures:
                 self._client.send_task(_TASK).get(timeout=_PATIENCE_SECONDS)
                 await api.send(write)
                 times.append(time.perf_counter() - began)
-        return _percentiles(times[_WARM_UP:])
+        return percentiles(times[_WARM_UP:], shown=_SHOWN)
 
     async def _many(self, count: int) -> Figures:
         names = self._names(count)
@@ -198,9 +199,3 @@ def _wait_until_quiet(pid: int) -> None:
     while time.monotonic() < deadline:
         if process.cpu_percent(interval=_QUIET_WINDOW_SECONDS) <= _QUIET_SHARE * 100:
             return
-
-
-def _percentiles(times: list[float]) -> Figures:
-    """In milliseconds."""
-    steps = statistics.quantiles([seconds * 1000 for seconds in times], n=100, method="inclusive")
-    return {"p50": steps[49], "p95": steps[94], "p99": steps[98]}

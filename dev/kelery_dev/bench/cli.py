@@ -27,7 +27,7 @@ _CAPTION = "Kelery's figures in units of their references' (1 = as much as the r
     "--plot",
     "plot_file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Draw the ratios here, as SVG.",
+    help="Draw the ratios that have a goal here, as SVG.",
 )
 @click.option(
     "--markdown",
@@ -65,6 +65,6 @@ def bench(
         about = {"size": size.value, "machine": here, "programs": machine.describe_programs(binaries)}
         json_file.write_text(json.dumps(report.document(results, **about), indent=2) + "\n")
     if plot_file:
-        plot_file.write_text(plot.svg(results, caption=_CAPTION))
+        plot_file.write_text(plot.svg([result for result in results if result.goal], caption=_CAPTION))
     if markdown_file:
         markdown_file.write_text(f"{report.markdown(results)}\n")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 _SHOWN = (50, 95)
 
 
-def percentiles(seconds: Sequence[float]) -> dict[str, float]:
-    """Median and 95th percentile, in milliseconds."""
+def percentiles(seconds: Sequence[float], *, shown: Sequence[int] = _SHOWN) -> dict[str, float]:
+    """Median and 95th percentile, or those that are asked for, in milliseconds."""
     cuts = statistics.quantiles(seconds, n=100, method="inclusive")
-    return {f"p{percent}": cuts[percent - 1] * 1000 for percent in _SHOWN}
+    return {f"p{percent}": cuts[percent - 1] * 1000 for percent in shown}

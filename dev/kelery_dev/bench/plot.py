@@ -48,7 +48,7 @@ class _Scale:
         values = [1.0]
         for result in results:
             values += result.comparison.ratios
-            values += [result.goal.value] if result.goal else []
+            values += result.goal.values if result.goal else ()
         self.least = math.log(min(values) / 1.25)
         self.most = math.log(max(values) * 1.25)
 
@@ -82,8 +82,8 @@ def _row(result: Result, scale: _Scale, *, top: float) -> list[str]:
         _line(scale.x(min(found.ratios)), middle, scale.x(max(found.ratios)), middle, colour=_INK),
         _text(_LABEL_WIDTH + _PLOT_WIDTH + 10, middle + 4, f"{found.ratio:.2f}{goal}"),
     ]
-    if result.goal:
-        x = scale.x(result.goal.value)
+    for value in result.goal.values if result.goal else ():
+        x = scale.x(value)
         parts.append(_line(x, top + 2, x, top + _ROW - 2, colour=_INK, width=2))
     return parts
 
