@@ -14,6 +14,8 @@ from kelery_dev.bench.local_stack import LocalStack
 from kelery_dev.errors import DevError
 
 PREFIX = "kelery"
+#: Shown and not judged: there the tasks run, and Celery itself keeps what a failure leaves for a long while.
+POOL = "pool processes"
 _STREAM = f"{PREFIX}:events"
 
 
@@ -45,7 +47,7 @@ class Sampler:
     def look(self, *, runs: int) -> Sample:
         """The sizes now."""
         memory: dict[str, float] = {name: resident_bytes(pid) for name, pid in self._pids.items()}
-        memory["pool processes"] = sum(
+        memory[POOL] = sum(
             child.memory_info().rss for child in psutil.Process(self._pids["worker"]).children()
         )
         # The stream has a bound of its own, and grows until then.
