@@ -27,7 +27,7 @@ def cases(stack: LocalStack, *, size: Size) -> Iterator[list[Case]]:
 
 @contextmanager
 def _overhead(stack: LocalStack, *, size: Size) -> Iterator[Case]:
-    count = size.pick(quick=400, full=3000)
+    count = size.pick(quick=400, full=1000)
     with local_stack(plane=stack.plane, operator=False, gateway=False, worker=False) as own:
         with_plugin = own.start_worker("-Q", _WITH)
         without = own.start_worker("-Q", _WITHOUT, plugin=False)
@@ -46,7 +46,7 @@ def _overhead(stack: LocalStack, *, size: Size) -> Iterator[Case]:
                 unit="ms/task",
                 ours=ours,
                 theirs=theirs,
-                rounds=size.pick(quick=3, full=15),
+                rounds=size.pick(quick=3, full=25),
             )
 
 
