@@ -12,9 +12,9 @@ MIB = 2**20
 
 @pytest.mark.slow
 def test_a_soak_forgets_what_it_should_and_the_stream_is_bounded() -> None:
-    found = soak.soak(runs=400)
+    found = soak.soak(runs=1200)
     print(soak.table(found))
-    assert found.runs == 400
+    assert found.runs == 1200
     assert found.records > 0
     assert (found.records_left, found.taskruns_left) == (0, 0)
     # Too short to fill what is bounded, long enough for a part that keeps whole runs for ever to be seen.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +31,9 @@ _CUSTOMERS = 32
 _TTL_SECONDS = 10
 #: The operator's margin (`decide.RETAIN_MARGIN_SECONDS`), by which it keeps records longer than TaskRuns.
 _MARGIN_SECONDS = 3600.0
+#: A look is taken when so much time has passed, or so much of the soak: a short one has several too.
 _SAMPLE_SECONDS = 1.0
+_SAMPLE_SHARE = 0.05
 _WARM_UP_SHARE = 0.5
 _LEFT_SECONDS = 60.0
 _RUN_SECONDS = 60.0
@@ -82,6 +85,7 @@ class _Soak:
         self._sampler = Sampler(stack, client)
         self._samples: list[Sample] = []
         self._ended = 0
+        self._is_time_to_look = asyncio.Event()
         #: TaskRuns whose end somebody waits for.
         self._waited: dict[str, asyncio.Future[str]] = {}
 
@@ -124,6 +128,8 @@ class _Soak:
             if phase != wanted:
                 raise DevError(f"run {number} of the soak is {phase} and should be {wanted}")
             self._ended += 1
+            if self._ended % max(1, int(_SAMPLE_SHARE * self._runs)) == 0:
+                self._is_time_to_look.set()
 
     async def _by_kubernetes(self, number: int, spec: Mapping[str, Any], taskruns: KubeObjects) -> str:
         name = f"run-{number}"
@@ -148,9 +154,12 @@ class _Soak:
 
     async def _look_on(self) -> None:
         while True:
+            self._is_time_to_look.clear()
             self._samples.append(await asyncio.to_thread(self._sampler.look, runs=self._ended))
             await asyncio.to_thread(hasten_purges, self._client, margin_seconds=_MARGIN_SECONDS)
-            await asyncio.sleep(_SAMPLE_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_SAMPLE_SECONDS):
+                    await self._is_time_to_look.wait()
 
     async def _left(self, taskruns: KubeObjects) -> tuple[int, int]:
         """Records and TaskRuns that are there when their time is over; soon after that, none."""
