@@ -117,8 +117,8 @@ class Keeper:
                 self._claiming.hand_back(claim.uid, claim.fence)
                 return None
             run = LiveRun(claim=claim, request=request, claimed_at=asked_at, renewed_at=asked_at)
-            self._table.add(run)
-            self._watcher.ring()
+            if self._table.add(run):
+                self._watcher.ring()
             return run
         finally:
             self._claiming.answered(tag.uid)
@@ -130,12 +130,11 @@ class Keeper:
     def accepted(self, run: LiveRun, pid: int) -> None:
         """Pool child `pid` has the run."""
         take_pid(self._table, run, pid)
-        self._watcher.ring()
+        self._watcher.look_soon()
 
     def returned(self, run: LiveRun, error: BaseException | None) -> None:
         """The child gave the run back and is free for another; waits for a signal on its way to it."""
-        self._table.update(run, returned=True, error=error, returned_ticks=processes.ticks_now())
-        self._watcher.ring()
+        self._watcher.returned(run, error)
 
     def timed_out(self, run: LiveRun, seconds: float) -> None:
         """Celery is about to kill the run for a limit of its own."""

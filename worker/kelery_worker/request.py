@@ -4,8 +4,10 @@
 class that Celery derives from a task's Request shadows `execute_using_pool` and `on_success`, so those two
 are wrapped when it is made.
 
-Invariant: a Kelery request reaches the pool only with a good claim, and its message is acknowledged by then:
-the ledger, not the broker, brings a run back. Celery's own `revoke` has no say over a run; `cancel` has.
+Invariant: a Kelery request reaches the pool only with a good claim, and its message is acknowledged once a
+child has taken it, whatever its task says of that: the ledger, not the broker, brings a run back. A message
+that is delivered again because the worker died before that rings for a claimed attempt, and starts nothing.
+Celery's own `revoke` has no say over a run; `cancel` has.
 """
 
 from __future__ import annotations
@@ -82,7 +84,6 @@ class RunRequest(_Request):  # type: ignore[misc]
         if self._run is None:
             self._drop()
             return False
-        self.acknowledge()
         claim = self._run.claim
         self._request_dict[CLAIM_FIELD] = {
             "uid": claim.uid,
@@ -111,11 +112,13 @@ class RunRequest(_Request):  # type: ignore[misc]
             super().cancel(pool, signal, emit_retry)
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
-        """A pool child has taken the request."""
+        """A pool child has taken the request; the broker hears of it while the body executes."""
         keeper = keeper_access.get()
         if self._run is not None and keeper is not None:
             keeper.accepted(self._run, pid)
         super().on_accepted(pid, time_accepted)
+        if self._run is not None:
+            self.acknowledge()
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
         """Celery's own time limit, from the task's decorator; it says so before the process is dead."""
@@ -161,6 +164,7 @@ def _watching_dispatch(dispatch: Callable[..., Any]) -> Callable[..., Any]:
                 # A pool that is closing takes nothing, and says so only by returning nothing.
                 if job is None:
                     keeper.not_dispatched(self._run)
+                    self.acknowledge()
                 else:
                     self._run.job = job
         return job

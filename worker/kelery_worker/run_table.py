@@ -20,13 +20,14 @@ class RunTable:
         self.lock = threading.RLock()
         self._runs: dict[tuple[str, int], LiveRun] = {}
 
-    def add(self, run: LiveRun) -> None:
-        """A claim was granted: an older one of the same run that is still here has been taken away."""
+    def add(self, run: LiveRun) -> bool:
+        """A claim was granted; True if an older one of the same run is still here: that was taken away."""
         with self.lock:
-            for older in self._runs.values():
-                if older.claim.uid == run.claim.uid:
-                    older.fence_off(now=run.claimed_at)
+            taken_away = [older for older in self._runs.values() if older.claim.uid == run.claim.uid]
+            for older in taken_away:
+                older.fence_off(now=run.claimed_at)
             self._runs[run.key] = run
+            return bool(taken_away)
 
     def update(self, run: LiveRun, **changes: Any) -> bool:
         """Change a run that is still here; False if it is not."""

@@ -29,6 +29,8 @@ from kelery_worker.wakeup import Wakeup
 
 #: At the latest then it looks, should a wake-up get lost.
 LOOK_SECONDS = 0.5
+#: So soon it looks at a run that a child has taken: most runs are over by then, and cost it nothing.
+SOON_SECONDS = 0.1
 _SWEEP_FIRST, _SWEEP_LONGEST = 0.05, 1.0
 
 
@@ -45,6 +47,10 @@ class Watcher:
         self._on_ended = on_ended
         self._wakeup = Wakeup()
         self._stopping = False
+        #: When it looks next if nobody rings, on the monotonic clock; never, while it does.
+        self._looks_at = float("inf")
+        #: A child has taken a run since the last look.
+        self._is_busy = False
         #: How long to wait before the next look at what a run has left behind.
         self._sweeps: dict[tuple[str, int], float] = {}
         self._thread = threading.Thread(target=self._run, name="kelery-watcher", daemon=True)
@@ -56,6 +62,24 @@ class Watcher:
     def ring(self) -> None:
         """Something about a run has changed."""
         self._wakeup.ring()
+
+    def look_soon(self) -> None:
+        """A child has taken a run. It is woken for that only if it would sleep on for long."""
+        self._is_busy = True
+        if self._looks_at > time.monotonic() + SOON_SECONDS:
+            self._wakeup.ring()
+
+    def returned(self, run: LiveRun, error: BaseException | None) -> None:
+        """Its child gave the run back. If nobody stopped it, it has ended with that; else there may be
+        something left of it.
+        """
+        with self._table.lock:
+            self._table.update(run, returned=True, error=error, returned_ticks=processes.ticks_now())
+            is_over = run.stop is None and not run.dead and self._table.update(run, ended=Step.SETTLE)
+        if is_over:
+            self._on_ended()
+        else:
+            self._wakeup.ring()
 
     def stop(self) -> None:
         """End the thread; nothing is watched any more."""
@@ -73,7 +97,8 @@ class Watcher:
 
     def _round(self) -> float:
         """Look after each run; the seconds until the next look is due."""
-        pause = LOOK_SECONDS
+        pause = SOON_SECONDS if self._is_busy else LOOK_SECONDS
+        self._is_busy = False
         for run in self._table.all():
             now = time.monotonic()
             with self._table.lock:
@@ -135,7 +160,9 @@ class Watcher:
         poll.register(self._wakeup.fileno(), select.POLLIN)
         for fd in watched:
             poll.register(fd, select.POLLIN)
+        self._looks_at = time.monotonic() + seconds
         ready = {fd for fd, _ in poll.poll(seconds * 1000 + 1)}
+        self._looks_at = float("inf")
         self._wakeup.clear()
         for fd in ready & watched.keys():
             self._table.update(watched[fd], dead=True)
