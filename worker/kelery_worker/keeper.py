@@ -22,7 +22,7 @@ from kelery.ledger.messages import Renewals
 from kelery.ledger.observer import LeaseObserver
 from kelery.phases import Reason
 from kelery.settings import Lease
-from kelery_worker import ended_run, processes
+from kelery_worker import ended_run
 from kelery_worker.claiming import Claiming
 from kelery_worker.guard_process import GuardProcess
 from kelery_worker.live_run import LiveRun, Step, Stop

@@ -4,6 +4,7 @@ free.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -137,7 +138,7 @@ def test_a_frozen_worker_is_fenced_off_and_kills_its_run_when_it_wakes(
     for pid in frozen:
         os.kill(pid, signal.SIGCONT)
     poll_until(lambda: "killing it" in victim.output(), seconds=10, what="the fence", state=victim.output)
-    poll_until(lambda: is_silent(file), seconds=10, what="silence")
+    poll_until(lambda: is_silent(file), seconds=10)
     assert probe.record(uid).reason == "WorkerLost"
     assert probe.wait_for(probe.submit("users.echo", 1, key="k")).phase is Phase.SUCCEEDED
 
@@ -203,6 +204,39 @@ def test_a_doubled_message_starts_nothing(probe: LedgerProbe, start_worker: Any,
         assert probe.wait_for(uid).phase is Phase.SUCCEEDED
     assert file.read_text().count("begin") == 3
     assert {probe.record(uid).attempt for uid in uids} == {1}
+
+
+def test_the_broker_hears_of_a_message_while_the_body_executes(
+    probe: LedgerProbe, start_worker: Any, tmp_path: Path
+) -> None:
+    """This app's tasks acknowledge late, which is Celery's way to bring a task back, and not ours."""
+    file = tmp_path / "notes"
+    start_worker()
+    uid = probe.submit("users.nap", 3, str(file))
+    wait_for_lines(file, 1)
+    poll_until(lambda: probe.client.hlen("unacked") == 0, seconds=2, what="the acknowledgement")
+    assert probe.record(uid).phase is Phase.RUNNING
+
+
+def test_a_message_that_outlives_its_worker_starts_nothing(
+    probe: LedgerProbe, start_worker: Any, tmp_path: Path
+) -> None:
+    """A worker that dies between its claim and the acknowledgement leaves the message to be delivered again."""
+    file = tmp_path / "notes"
+    worker = start_worker(concurrency=1)
+    assert probe.wait_for(probe.submit("users.echo", 1)).phase is Phase.SUCCEEDED
+    [child] = worker.children()
+    os.kill(child, signal.SIGSTOP)
+    uid = probe.submit("users.nap", 0.1, str(file), key="k", retry=Retry(max_attempts=2))
+    probe.wait_for(uid, Phase.RUNNING)
+    poll_until(lambda: probe.client.hlen("unacked") == 1, seconds=2, what="the message")
+    worker.kill()
+    for message, _, _ in map(json.loads, probe.client.hvals("unacked")):
+        probe.client.lpush("celery", json.dumps(message))
+    start_worker()
+    record = probe.wait_for(uid, seconds=40)
+    assert (record.phase, record.attempt) == (Phase.SUCCEEDED, 2)
+    assert file.read_text().count("begin") == 1
 
 
 def test_a_claim_whose_body_has_begun_does_not_begin_again(
