@@ -121,10 +121,12 @@ def _settle_in(**_: Any) -> None:
 
 def _before(task_id: str, task: Any, **_: Any) -> None:
     global _current
-    claim = vars(task.request).get(CLAIM_FIELD)
+    request = vars(task.request)
+    claim = request.get(CLAIM_FIELD)
     if claim is None:
         # A plain task, maybe one that the body of a run applies in place.
-        _refuse_unclaimed(task_id, task)
+        if request.get(doorbell.HEADER) == task_id:
+            _refuse_unclaimed(task_id, task)
         return
     _current = None
     try:
@@ -153,7 +155,7 @@ def _before(task_id: str, task: Any, **_: Any) -> None:
 
 def _refuse_unclaimed(task_id: str, task: Any) -> None:
     """A run that came past the gate (its task's Request class cannot be wrapped) must not execute."""
-    if vars(task.request).get(doorbell.HEADER) == task_id and not task.request.is_eager:
+    if not task.request.is_eager:
         logger.error(
             "run %s: came here without a claim; task %s has a Request of its own", task_id, task.name
         )
