@@ -138,7 +138,7 @@ def test_a_frozen_worker_is_fenced_off_and_kills_its_run_when_it_wakes(
     for pid in frozen:
         os.kill(pid, signal.SIGCONT)
     poll_until(lambda: "killing it" in victim.output(), seconds=10, what="the fence", state=victim.output)
-    poll_until(lambda: is_silent(file), seconds=10)
+    poll_until(lambda: is_silent(file), seconds=10, what="silence")
     assert probe.record(uid).reason == "WorkerLost"
     assert probe.wait_for(probe.submit("users.echo", 1, key="k")).phase is Phase.SUCCEEDED
 
@@ -221,7 +221,7 @@ def test_the_broker_hears_of_a_message_while_the_body_executes(
 def test_a_message_that_outlives_its_worker_starts_nothing(
     probe: LedgerProbe, start_worker: Any, tmp_path: Path
 ) -> None:
-    """A worker that dies between its claim and the acknowledgement leaves the message to be delivered again."""
+    """A worker that dies between its claim and the acknowledgement leaves the message to be delivered."""
     file = tmp_path / "notes"
     worker = start_worker(concurrency=1)
     assert probe.wait_for(probe.submit("users.echo", 1)).phase is Phase.SUCCEEDED

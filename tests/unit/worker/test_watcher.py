@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +11,6 @@ import pytest
 
 from kelery.ledger.messages import Claim
 from kelery.settings import Lease
-from kelery_worker import watcher as watcher_module
 from kelery_worker.live_run import LiveRun, Step, Stop
 from kelery_worker.run_table import RunTable
 from kelery_worker.watcher import LOOK_SECONDS, SOON_SECONDS, Watcher
@@ -76,7 +76,7 @@ def test_it_is_woken_for_a_taken_run_only_if_it_would_sleep_for_long(
     told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 100.0
-    monkeypatch.setattr(watcher_module.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     # While it looks, it may have passed the run already.
     told.watcher.look_soon()
     assert told.is_woken()
