@@ -6,31 +6,37 @@ Else whoever opens long polls and closes them again would leave each behind for 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.types import Receive
 
 T = TypeVar("T")
 
 
-async def while_client_waits(request: Request, work: Coroutine[Any, Any, T]) -> T:
+async def while_client_waits(request: Request, work: Awaitable[T]) -> T:
     """What the work gives; ClientDisconnect, and the work is cancelled, if the client has left before. The
     request's body must have been read, if it matters.
     """
-    working = asyncio.create_task(work)
-    leaving = asyncio.create_task(_has_left(request.receive))
+    waiting = asyncio.current_task()
+    assert waiting is not None
+    has_left = False
+
+    async def cancel_when_left() -> None:
+        nonlocal has_left
+        while (await request.receive())["type"] != "http.disconnect":
+            continue
+        has_left = True
+        waiting.cancel()
+
+    leaving = asyncio.create_task(cancel_when_left())
     try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return working.result()
+        # In this task: one of its own would cost more than some of the work does.
+        return await work
+    except asyncio.CancelledError:
+        # Whoever else cancelled goes first.
+        if has_left and not waiting.uncancel():
+            raise ClientDisconnect from None
+        raise
     finally:
-        working.cancel()
         leaving.cancel()
-
-
-async def _has_left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        continue

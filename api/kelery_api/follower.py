@@ -32,6 +32,11 @@ LOOK_AGAIN_SECONDS = 1.0
 _PAUSE_SECONDS = 0.25
 _CERTAINTY_SECONDS = 0.1
 _LOOKS_AT_ONCE = 16
+#: Between two reads, for each run that is waited for: then there are more changes to be read at once.
+_GATHER_SECONDS = 0.0001
+_LONGEST_GATHER_SECONDS = 0.005
+#: Of so few, each hears at once.
+_HEARD_AT_ONCE = 8
 
 
 class Subscription:
@@ -142,6 +147,8 @@ class Follower:
             if events:
                 self._pass_on(events)
                 cursor = events[-1].id
+                if self.watched_runs > _HEARD_AT_ONCE:
+                    await asyncio.sleep(min(self.watched_runs * _GATHER_SECONDS, _LONGEST_GATHER_SECONDS))
                 if clock() - asked_at < _CERTAINTY_SECONDS:
                     continue
                 is_lost = not await self._ledger.run(calls.has_event(certain))

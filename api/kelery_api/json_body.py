@@ -69,14 +69,7 @@ def parse(body: bytes) -> Any:
 
 def _load(text: str) -> Any:
     # A call for every integer costs; only one with many digits can be too large.
-    parse_int = _within_double if _MANY_DIGITS.search(text) else None
-    return json.loads(
-        text,
-        parse_constant=_refuse_constant,
-        parse_float=_finite,
-        parse_int=parse_int,
-        object_pairs_hook=_each_once,
-    )
+    return (_DECODER_OF_LARGE if _MANY_DIGITS.search(text) else _DECODER).decode(text)
 
 
 def _check_type(request: Request, *, optional: bool) -> None:
@@ -207,3 +200,15 @@ def _too_deep(path: FieldPath) -> Problem:
     detail = f"lists and objects may be nested {limit} levels deep in the arguments"
     errors = [FieldProblem(pointer=json_pointer(path), detail=detail)]
     return Problem(Kind.INVALID_INPUT, detail, errors=errors)
+
+
+# At the end, for they are made of the above; made once, for json.loads makes one for each call.
+_DECODER = json.JSONDecoder(
+    parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_each_once
+)
+_DECODER_OF_LARGE = json.JSONDecoder(
+    parse_constant=_refuse_constant,
+    parse_float=_finite,
+    parse_int=_within_double,
+    object_pairs_hook=_each_once,
+)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -48,6 +49,8 @@ async def _serve(settings: ApiSettings) -> int:
         servers = {_server(app): main}
         if health is not None:
             servers[_server(metrics_app(app))] = health
+        # What is there now stays: no collection needs to look at it again.
+        gc.freeze()
         logger.info("listening", extra={"address": _shown(main), "auth": settings.auth.value})
         await _run(servers, stopping=app.state.stopping)
     return 0 if signalled.is_set() else 1

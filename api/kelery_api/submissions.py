@@ -60,9 +60,9 @@ def submission(
             cluster=_NO_CLUSTER,
             settings=settings,
             born_final=Reason.CANCELLED_AT_CREATE if spec.cancel else None,
+            spec_hash=_hash(spec, name=name),
         ),
         origin=ORIGIN,
-        spec_hash=_hash(spec, name=name),
         retain_seconds=retain_seconds if ttl is None else max(ttl, _LEAST_RETAIN_SECONDS),
         requester=requester.name,
     )

@@ -22,20 +22,25 @@ MAX_INLINE_DEPTH = 100
 _LEAST_INTEGER, _MOST_INTEGER = -(2**63), 2**63 - 1
 
 
+# Made once: json.dumps makes one for each call.
+_COMPACT = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_CANONICAL = json.JSONEncoder(separators=(",", ":"), sort_keys=True, allow_nan=False)
+_UTF8 = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def compact(value: Any) -> str:
     """JSON text without spaces, in ASCII: no later encoding can fail. ValueError for NaN and infinities."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return _COMPACT.encode(value)
 
 
 def canonical(value: Any) -> str:
     """The same text for equal values, whatever the order of their keys."""
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def size_in_bytes(value: Any) -> int:
     """The size of the compact JSON in UTF-8, as the API server keeps it."""
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return len(text.encode("utf-8", "surrogatepass"))
+    return len(_UTF8.encode(value).encode("utf-8", "surrogatepass"))
 
 
 def is_deeper_than(value: Any, limit: int) -> bool:
@@ -52,7 +57,7 @@ def is_deeper_than(value: Any, limit: int) -> bool:
 def inline_value(text: str) -> Any:
     """The value of `text` if the API server would keep it as it is; ValueError otherwise."""
     try:
-        value = json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_integer)
+        value = _INLINE.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if is_deeper_than(value, MAX_INLINE_DEPTH):
@@ -80,3 +85,6 @@ def _integer(text: str) -> int:
     if not _LEAST_INTEGER <= value <= _MOST_INTEGER:
         raise ValueError("an integer beyond 64 bits")
     return value
+
+
+_INLINE = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite, parse_int=_integer)

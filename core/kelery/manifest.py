@@ -156,13 +156,13 @@ def fingerprint(spec: RunSpec) -> str:
 
     Defaults are left out, so that a version that adds a field with a default still knows an older one's runs.
     """
-    said = _sparse(render_spec(spec), render_spec(RunSpec(task="")))
+    said = _sparse(render_spec(spec), _DEFAULTS)
     for field in _MUTABLE_FIELDS:
         said.pop(field, None)
     if spec.concurrency:
-        said["concurrency"] = _sparse(said["concurrency"], _render_concurrency(Concurrency(key="")) or {})
+        said["concurrency"] = _sparse(said["concurrency"], _DEFAULT_CONCURRENCY)
     if spec.retry:
-        said["retry"] = _sparse(said["retry"], _render_retry(Retry()) or {})
+        said["retry"] = _sparse(said["retry"], _DEFAULT_RETRY)
     return hashlib.sha256(jsonlimits.canonical(said).encode()).hexdigest()
 
 
@@ -173,8 +173,9 @@ def submission(
     settings: LedgerSettings,
     born_final: Reason | None = None,
     error_json: str = "",
+    spec_hash: str | None = None,
 ) -> Submission:
-    """What a TaskRun is to the ledger."""
+    """What a TaskRun is to the ledger; by default its spec's `fingerprint` stands for its spec."""
     spec = task_run.spec
     queue = spec.queue or settings.default_queue
     return Submission(
@@ -185,7 +186,7 @@ def submission(
         origin=KIND,
         spec=spec,
         spec_json=jsonlimits.compact(render_spec(spec)),
-        spec_hash=fingerprint(spec),
+        spec_hash=fingerprint(spec) if spec_hash is None else spec_hash,
         queue=queue,
         queue_key=settings.queue_key(queue),
         doorbell=doorbell.make(
@@ -329,3 +330,8 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
+
+
+_DEFAULTS = render_spec(RunSpec(task=""))
+_DEFAULT_CONCURRENCY = _render_concurrency(Concurrency(key="")) or {}
+_DEFAULT_RETRY = _render_retry(Retry()) or {}

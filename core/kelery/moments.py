@@ -11,19 +11,20 @@ from typing import Any
 
 #: The moment zero.
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_WITHOUT_ZONE = EPOCH.replace(tzinfo=None)
 _LONGEST = 40
 
 
 @lru_cache(maxsize=256)
 def precise(microseconds: int) -> str:
     """To the microsecond, UTC."""
-    return (EPOCH + timedelta(microseconds=microseconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{_plain(microseconds).isoformat(timespec='microseconds')}Z"
 
 
 @lru_cache(maxsize=256)
 def whole(microseconds: int) -> str:
     """Whole seconds, UTC, as Kubernetes' own times are."""
-    return (EPOCH + timedelta(microseconds=microseconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{_plain(microseconds).isoformat(timespec='seconds')}Z"
 
 
 def of(moment: datetime) -> int:
@@ -46,3 +47,7 @@ def parse(value: Any) -> int | None:
 def readable(value: Any) -> str | None:
     """`value` if it is a string that shows a moment in UTC; None for anything else."""
     return value if parse(value) is not None else None
+
+
+def _plain(microseconds: int) -> datetime:
+    return _WITHOUT_ZONE + timedelta(microseconds=microseconds)
