@@ -66,8 +66,8 @@ def why_no_success(status: Body, *, target: Target, namespace: str, seconds: flo
         return f"a run of {target.task} did not start within {seconds:g} s: {words[0]}"
     return (
         f"no operator has taken up a TaskRun in the namespace {namespace} within {seconds:g} s: see"
-        " whether it is ready; if it serves certain namespaces only (scope.mode: namespaces), name one of them"
-        " with --namespace"
+        " whether it is ready; if it serves certain namespaces only (scope.mode: namespaces), name one of"
+        " these with --namespace"
     )
 
 
