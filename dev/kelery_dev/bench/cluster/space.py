@@ -51,8 +51,9 @@ class Space:
     def clear(self) -> None:
         """Delete what is ours, and return when it is gone, the Jobs' pods too."""
         collections = (taskruns.collection(self.namespace), jobs.collection(self.namespace))
-        for collection in collections:
-            self._delete(collection)
+        self._delete(collections[0], dependents="Background")
+        # A Job is gone when its pods are.
+        self._delete(collections[1], dependents="Foreground")
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while left := [collection for collection in collections if self._has(collection)]:
             if time.monotonic() > deadline:
@@ -65,14 +66,14 @@ class Space:
             self.clear()
             return
         # The runs first, so that what still goes on is cancelled now and not when their turn comes.
-        self._delete(taskruns.collection(self.namespace))
+        self._delete(taskruns.collection(self.namespace), dependents="Background")
         answer = self.access.request("DELETE", path=f"/api/v1/namespaces/{self.namespace}")
         if answer.status not in (200, 202, 404, 409):
             raise DevError(f"cannot delete the namespace {self.namespace}: {answer.message}")
 
-    def _delete(self, collection: str) -> None:
-        # In the foreground: a Job is gone when its pods are.
-        path = f"{collection}?propagationPolicy=Foreground&labelSelector={urllib.parse.quote(self.selector)}"
+    def _delete(self, collection: str, *, dependents: str) -> None:
+        chosen = f"labelSelector={urllib.parse.quote(self.selector)}"
+        path = f"{collection}?propagationPolicy={dependents}&{chosen}"
         deadline = time.monotonic() + _SILENCE_SECONDS
         while True:
             try:
