@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.parse
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,11 +25,12 @@ import pytest
 from kelery_dev.bench import taskruns
 from kelery_dev.bench.api_client import connected
 from kelery_dev.bench.cluster import jobs
-from kelery_dev.bench.cluster.measuring import measure_on_cluster
+from kelery_dev.bench.cluster.measuring import measure_on_cluster, one_line
+from kelery_dev.bench.cluster.placement import Placement
 from kelery_dev.bench.cluster.rights import check_kelery_is_there, check_rights
 from kelery_dev.bench.cluster.space import Space, bench_space
 from kelery_dev.bench.cluster.target import Target
-from kelery_dev.bench.cluster.trial import try_task
+from kelery_dev.bench.cluster.trial import try_jobs, try_task
 from kelery_dev.bench.local_stack import LocalStack, local_stack
 from kelery_dev.bench.size import Size
 from kelery_dev.cluster_access import ClusterAccess
@@ -50,7 +52,7 @@ def stack(control_plane: ControlPlane) -> Iterator[LocalStack]:
     with local_stack(plane=control_plane, app="kelery_worker.demo", operator=False, gateway=False) as stack:
         make_namespace(stack.access, SERVED)
         stack.start_operator(env={"KELERY_NAMESPACES": SERVED})
-        make_worker_pod(stack.access)
+        make_pod(stack.access, WORKER_POD, labels={}, status={"phase": "Running"})
         yield stack
 
 
@@ -59,14 +61,16 @@ def make_namespace(access: ClusterAccess, name: str) -> None:
     assert answer.status == 201, answer.message
 
 
-def make_worker_pod(access: ClusterAccess) -> None:
+def make_pod(
+    access: ClusterAccess, name: str, *, labels: Mapping[str, str], status: Mapping[str, Any]
+) -> None:
     path = f"/api/v1/namespaces/{SERVED}/pods"
     spec = {"nodeName": NODE, "containers": [{"name": "worker", "image": "shop:1"}]}
-    body = {"metadata": {"name": WORKER_POD}, "spec": spec}
+    body = {"metadata": {"name": name, "labels": labels}, "spec": spec}
     assert access.request("POST", path=path, body=body).status == 201
-    patch = {"status": {"phase": "Running"}}
     kind = "application/merge-patch+json"
-    answer = access.request("PATCH", path=f"{path}/{WORKER_POD}/status", body=patch, content_type=kind)
+    patch = {"status": status}
+    answer = access.request("PATCH", path=f"{path}/{name}/status", body=patch, content_type=kind)
     assert answer.status == 200, answer.message
 
 
@@ -154,6 +158,8 @@ def test_both_sides_are_measured_and_only_what_was_made_is_deleted(stack: LocalS
     assert 0 < result.comparison.theirs[0] < 5_000
     assert "demo.hello" in result.title
     assert measured.cluster["image"] == "shop:1"
+    # There is a pod here, and no node.
+    assert one_line(measured.cluster).endswith("the workers' node node-1: unknown")
     # The trial's, two of the round that warms up, two that count.
     assert len(player.seen) == 5
     stack.access.request("DELETE", path=f"{path}/somebodys")
@@ -232,6 +238,46 @@ def test_a_trial_that_works_names_the_worker(stack: LocalStack) -> None:
     target = Target(access=stack.access, namespace=SERVED)
     with bench_space(target, told=silent) as space:
         assert try_task(target, space).endswith(f"@{WORKER_POD}")
+
+
+def test_a_job_that_cannot_start_is_told_by_its_pod_at_once(stack: LocalStack) -> None:
+    placement = Placement(nodes=(NODE,), image="shop:0", python="python3", security={})
+    waiting = {"reason": "ImagePullBackOff", "message": "no such image"}
+    container = {"name": "noop", "image": "shop:0", "imageID": "", "ready": False, "restartCount": 0}
+
+    def attempt() -> None:
+        with (
+            JobPlayer(access=stack.access, completes=()),
+            bench_space(Target(access=stack.access, namespace=SERVED), told=silent) as space,
+        ):
+            labels = {"batch.kubernetes.io/job-name": f"trial-{space.run}-1"}
+            status = {"containerStatuses": [{**container, "state": {"waiting": waiting}}]}
+            make_pod(stack.access, "trial", labels=labels, status=status)
+            try_jobs(placement, space, seconds=30)
+
+    began = time.monotonic()
+    said = "image shop:0 did not complete on the node node-1: ImagePullBackOff: no such image"
+    with pytest.raises(DevError, match=said):
+        attempt()
+    assert time.monotonic() - began < 20
+
+
+def test_a_job_that_gets_no_pod_is_told_by_its_events(stack: LocalStack) -> None:
+    placement = Placement(nodes=(NODE,), image="shop:0", python="python3", security={})
+
+    def attempt() -> None:
+        with (
+            JobPlayer(access=stack.access, completes=()),
+            bench_space(Target(access=stack.access, namespace=SERVED), told=silent) as space,
+        ):
+            job = {"kind": "Job", "name": f"trial-{space.run}-1", "namespace": SERVED}
+            body = {"metadata": {"name": "refused"}, "involvedObject": job, "message": "exceeded quota"}
+            path = f"/api/v1/namespaces/{SERVED}/events"
+            assert stack.access.request("POST", path=path, body=body).status == 201
+            try_jobs(placement, space, seconds=0.5)
+
+    with pytest.raises(DevError, match="did not complete on the node node-1: exceeded quota"):
+        attempt()
 
 
 def test_an_api_server_that_serves_no_taskruns_is_told_from_one_that_does(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kelery_dev.bench.case import compare
 from kelery_dev.bench.cluster.cases import CASE_NAMES, cluster_cases
@@ -14,6 +15,7 @@ from kelery_dev.bench.cluster.target import Target
 from kelery_dev.bench.cluster.trial import try_jobs, try_task
 from kelery_dev.bench.results import Result, results_of
 from kelery_dev.bench.size import Size
+from kelery_dev.cluster_access import ClusterAccess
 from kelery_dev.errors import DevError
 
 
@@ -22,7 +24,7 @@ class Measured:
     """What was found, and on what kind of cluster."""
 
     results: Sequence[Result]
-    cluster: Mapping[str, str]
+    cluster: Mapping[str, Any]
 
 
 def chosen_cases(names: Sequence[str]) -> list[str]:
@@ -54,23 +56,29 @@ def measure_on_cluster(
     return Measured(results=results, cluster=cluster)
 
 
-def one_line(cluster: Mapping[str, str]) -> str:
+def one_line(cluster: Mapping[str, Any]) -> str:
     """For people."""
-    return ", ".join(f"{name} {value}" for name, value in cluster.items())
+    nodes = "; ".join(f"node {name}: {what}" for name, what in cluster["nodes"].items())
+    return f"Kubernetes {cluster['kubernetes']}; the workers' {nodes}"
 
 
-def _described(target: Target, *, placement: Placement) -> dict[str, str]:
-    """What figures belong to; a right that we do not have leaves a gap only."""
+def _described(target: Target, *, placement: Placement) -> dict[str, Any]:
+    """What figures belong to."""
     version = target.access.request("GET", path="/version").body.get("gitVersion", "")
-    found = {"Kubernetes": str(version), "task": target.task, "image": placement.image}
-    for node in placement.nodes:
-        answer = target.access.request("GET", path=f"/api/v1/nodes/{node}")
-        if answer.status == 200:
-            found[f"node {node}:"] = _node(answer.body["status"])
-    return found
+    return {
+        "kubernetes": str(version),
+        "task": target.task,
+        "image": placement.image,
+        "nodes": {node: _node(target.access, node) for node in placement.nodes},
+    }
 
 
-def _node(status: Mapping[str, Mapping[str, str]]) -> str:
+def _node(access: ClusterAccess, name: str) -> str:
+    """A right that we do not have leaves a gap only."""
+    answer = access.request("GET", path=f"/api/v1/nodes/{name}")
+    if answer.status != 200:
+        return "unknown"
+    status = answer.body["status"]
     capacity, info = status["capacity"], status["nodeInfo"]
     return (
         f"{capacity['cpu']} cores, {capacity['memory']}, {info['osImage']}, {info['kernelVersion']},"

@@ -22,6 +22,16 @@ _RUN_SECONDS = 30.0
 #: It may have to fetch the image that was asked for.
 _JOB_SECONDS = 180.0
 _POLL_SECONDS = 0.2
+#: Why a container waits that will not start by itself.
+_HOPELESS = frozenset(
+    {
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "ErrImageNeverPull",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+    }
+)
 
 Body = Mapping[str, Any]
 
@@ -75,18 +85,25 @@ def try_jobs(placement: Placement, space: Space, *, seconds: float = _JOB_SECOND
     """One on each node."""
     for number, node in enumerate(placement.nodes, 1):
         name = f"trial-{space.run}-{number}"
-        status = _tried(
-            space,
-            jobs.collection(space.namespace),
-            jobs.manifest(name, placement=placement, labels=space.labels, nodes=[node]),
-            until=_has_ended,
-            seconds=seconds,
-        )
-        if not _has_ended({"status": status}, kinds=("Complete",)):
+        body = jobs.manifest(name, placement=placement, labels=space.labels, nodes=[node])
+        if said := _try_job(body, space, seconds=seconds):
             raise DevError(
-                f"a Job of the image {placement.image} did not complete on the node {node}:"
-                f" {_what_its_pods_say(space, job=name)}"
+                f"a Job of the image {placement.image} did not complete on the node {node}: {said}"
             )
+
+
+def _try_job(body: Body, space: Space, *, seconds: float) -> str:
+    """Why it has not completed; nothing if it has."""
+    name = body["metadata"]["name"]
+    status = _tried(
+        space,
+        jobs.collection(space.namespace),
+        body,
+        until=lambda job: _has_ended(job) or _is_stuck(space, job=name),
+        seconds=seconds,
+    )
+    completed = _has_ended({"status": status}, kinds=("Complete",))
+    return "" if completed else _what_its_pods_say(space, job=name)
 
 
 def _tried(
@@ -114,10 +131,15 @@ def _has_ended(job: Body, *, kinds: tuple[str, ...] = ("Complete", "Failed")) ->
     return any(one["type"] in kinds and one["status"] == "True" for one in conditions)
 
 
+def _is_stuck(space: Space, *, job: str) -> bool:
+    """Whether waiting longer would not help."""
+    containers = [one for pod in _pods_of(space, job=job) for one in _containers(pod)]
+    return any((one["state"].get("waiting") or {}).get("reason") in _HOPELESS for one in containers)
+
+
 def _what_its_pods_say(space: Space, *, job: str) -> str:
     """Why it is stuck or has failed, from the pods and, where there is none, from the events."""
-    pods = _items(space, "pods", f"labelSelector={urllib.parse.quote(f'batch.kubernetes.io/job-name={job}')}")
-    said = [word for pod in pods for word in _words_of(pod)]
+    said = [word for pod in _pods_of(space, job=job) for word in _words_of(pod)]
     if not said:
         events = _items(space, "events", f"fieldSelector={urllib.parse.quote(f'involvedObject.name={job}')}")
         said = [str(event.get("message")) for event in events[-1:]]
@@ -125,12 +147,20 @@ def _what_its_pods_say(space: Space, *, job: str) -> str:
 
 
 def _words_of(pod: Body) -> list[str]:
-    status = _status(pod)
-    said = [one.get("message") for one in status.get("conditions") or () if one.get("status") == "False"]
-    for container in status.get("containerStatuses") or ():
-        for state in (container.get("state") or {}).values():
+    said = [one.get("message") for one in _status(pod).get("conditions") or () if one["status"] == "False"]
+    for container in _containers(pod):
+        for state in container["state"].values():
             said.append(": ".join(filter(None, (state.get("reason"), state.get("message")))))
     return [word for word in said if word]
+
+
+def _pods_of(space: Space, *, job: str) -> list[Body]:
+    selector = urllib.parse.quote(f"batch.kubernetes.io/job-name={job}")
+    return _items(space, "pods", f"labelSelector={selector}")
+
+
+def _containers(pod: Body) -> list[Body]:
+    return [one for one in _status(pod).get("containerStatuses") or () if one.get("state")]
 
 
 def _items(space: Space, kind: str, query: str) -> list[Body]:
