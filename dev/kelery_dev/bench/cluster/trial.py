@@ -143,7 +143,7 @@ def _what_its_pods_say(space: Space, *, job: str) -> str:
     if not said:
         events = _items(space, "events", f"fieldSelector={urllib.parse.quote(f'involvedObject.name={job}')}")
         said = [str(event.get("message")) for event in events[-1:]]
-    return "; ".join(said) or f"kubectl describe job {job} -n {space.namespace} says more while it is there"
+    return "; ".join(said) or "nothing that we may read says why"
 
 
 def _words_of(pod: Body) -> list[str]:
