@@ -20,6 +20,7 @@ from typing import Any
 
 import yaml
 
+from kelery.cluster.credentials import accept_plain_authority
 from kelery_dev.errors import DevError
 
 _EXEC_SECONDS = 60
@@ -73,10 +74,10 @@ class ClusterAccess:
         return urllib.request.build_opener(*handlers)
 
 
-def cluster_access(kubeconfig: Path) -> ClusterAccess:
-    """The access that the current context of a kubeconfig gives."""
+def cluster_access(kubeconfig: Path, *, context: str | None = None) -> ClusterAccess:
+    """The access that a context of a kubeconfig gives, the current one unless another is named."""
     try:
-        return _access(kubeconfig)
+        return _access(kubeconfig, context_name=context)
     except KeyError as error:
         raise DevError(f"{kubeconfig} is not a usable kubeconfig: it lacks {error.args[0]!r}") from error
     except OSError as error:
@@ -89,11 +90,10 @@ def cluster_access(kubeconfig: Path) -> ClusterAccess:
         ) from error
 
 
-def _access(kubeconfig: Path) -> ClusterAccess:
+def _access(kubeconfig: Path, *, context_name: str | None) -> ClusterAccess:
     content = _load(kubeconfig)
-    context = _named(content, list_name="contexts", name=content.get("current-context"), file=kubeconfig)[
-        "context"
-    ]
+    wanted = context_name or content.get("current-context")
+    context = _named(content, list_name="contexts", name=wanted, file=kubeconfig)["context"]
     cluster = _named(content, list_name="clusters", name=context.get("cluster"), file=kubeconfig)["cluster"]
     user = _named(content, list_name="users", name=context.get("user"), file=kubeconfig).get("user") or {}
     if "exec" in user:
@@ -133,7 +133,9 @@ def _named(content: Mapping[str, Any], *, list_name: str, name: object, file: Pa
 def _trust(cluster: Mapping[str, Any], *, user: Mapping[str, Any], folder: Path) -> ssl.SSLContext:
     """TLS settings: whom we trust and the certificate that we show."""
     authority = _bytes_of(cluster, name="certificate-authority", folder=folder)
-    trust = ssl.create_default_context(cadata=authority.decode() if authority else None)
+    trust = accept_plain_authority(
+        ssl.create_default_context(cadata=authority.decode() if authority else None)
+    )
     if cluster.get("insecure-skip-tls-verify"):
         trust.check_hostname = False
         trust.verify_mode = ssl.CERT_NONE

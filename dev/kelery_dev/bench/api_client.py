@@ -20,6 +20,7 @@ from kelery_dev.errors import DevError
 
 # Of a list of thousands of objects, a line of a watch, or a head.
 _LIMIT = 64 * 2**20
+_PORTS = {"https": 443, "http": 80}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,9 @@ def prepare(
 ) -> Prepared:
     """The request with the access's credentials in it."""
     content = b"" if body is None else json.dumps(body).encode()
-    lines = [f"{method} {path} HTTP/1.1", f"Host: {urllib.parse.urlsplit(access.server).netloc}"]
+    where = urllib.parse.urlsplit(access.server)
+    # Some API servers are behind a gateway that knows them by a path.
+    lines = [f"{method} {where.path.rstrip('/')}{path} HTTP/1.1", f"Host: {where.netloc}"]
     lines += ["Accept: application/json", f"Content-Type: {content_type}", f"Content-Length: {len(content)}"]
     lines += [f"{name}: {value}" for name, value in access.headers.items()]
     head = "\r\n".join(lines).encode() + b"\r\n\r\n"
@@ -58,6 +61,14 @@ class Connection:
 
     async def send(self, request: Prepared) -> bytes:
         """The answer's body."""
+        try:
+            return await self._answer(request)
+        except (OSError, asyncio.IncompleteReadError) as error:
+            raise DevError(
+                f"{request.what}: the API server closed the connection ({type(error).__name__})"
+            ) from error
+
+    async def _answer(self, request: Prepared) -> bytes:
         self._writer.write(request.content)
         status, headers = await self._head()
         body = b""
@@ -98,9 +109,18 @@ class Connection:
 async def connected(access: ClusterAccess) -> AsyncIterator[Connection]:
     """A connection of its own, used once so that its first request pays for nothing."""
     where = urllib.parse.urlsplit(access.server)
-    reader, writer = await asyncio.open_connection(
-        where.hostname, where.port, ssl=access.trust if where.scheme == "https" else None, limit=_LIMIT
-    )
+    try:
+        reader, writer = await asyncio.open_connection(
+            where.hostname,
+            where.port or _PORTS[where.scheme],
+            ssl=access.trust if where.scheme == "https" else None,
+            limit=_LIMIT,
+        )
+    except OSError as error:
+        raise DevError(
+            f"cannot connect to the API server at {access.server}, which the benchmark does directly and"
+            f" not through a proxy: {error}"
+        ) from error
     try:
         connection = Connection(reader, writer)
         await connection.send(prepare(access, "GET", "/version", status=200))
@@ -128,23 +148,38 @@ class Seen:
 
 
 @contextlib.asynccontextmanager
-async def watching(access: ClusterAccess, collection: str) -> AsyncIterator[AsyncIterator[Seen]]:
-    """What happens to a collection from now on. A watch that the server ends is taken up where it stopped."""
+async def watching(
+    access: ClusterAccess, collection: str, *, selector: str = ""
+) -> AsyncIterator[AsyncIterator[Seen]]:
+    """What happens to a collection, or to its objects with a label, from now on.
+
+    A watch that the server ends, or whose connection breaks, is taken up where it stopped: no event is lost,
+    and none comes twice.
+    """
+    chosen = f"&labelSelector={urllib.parse.quote(selector)}" if selector else ""
     async with connected(access) as connection:
-        listed = await connection.send(prepare(access, "GET", f"{collection}?limit=1", status=200))
-        yield _events(access, connection, collection, json.loads(listed)["metadata"]["resourceVersion"])
+        listed = await connection.send(prepare(access, "GET", f"{collection}?limit=1{chosen}", status=200))
+        version = json.loads(listed)["metadata"]["resourceVersion"]
+        # Bookmarks keep the version young enough to be taken up, also where nothing happens.
+        path = f"{collection}?watch=true&allowWatchBookmarks=true{chosen}"
+        yield _events(access, connection, path, version)
 
 
 async def _events(
-    access: ClusterAccess, connection: Connection, collection: str, version: str
+    access: ClusterAccess, connection: Connection, path: str, version: str
 ) -> AsyncIterator[Seen]:
-    while True:
-        path = f"{collection}?watch=true&resourceVersion={version}"
-        async for line in connection.lines(prepare(access, "GET", path, status=200)):
-            moment = time.perf_counter()
-            event = json.loads(line)
-            kind, body = event["type"], event["object"]
-            if kind == "ERROR":
-                raise DevError(f"the watch of {collection} failed: {body.get('message')}")
-            version = body["metadata"]["resourceVersion"]
-            yield Seen(moment=moment, kind=kind, body=body)
+    async with contextlib.AsyncExitStack() as further:
+        while True:
+            try:
+                request = prepare(access, "GET", f"{path}&resourceVersion={version}", status=200)
+                async for line in connection.lines(request):
+                    moment = time.perf_counter()
+                    event = json.loads(line)
+                    kind, body = event["type"], event["object"]
+                    if kind == "ERROR":
+                        raise DevError(f"the watch {path} failed: {body.get('message')}")
+                    version = body["metadata"]["resourceVersion"]
+                    if kind != "BOOKMARK":
+                        yield Seen(moment=moment, kind=kind, body=body)
+            except (OSError, asyncio.IncompleteReadError):
+                connection = await further.enter_async_context(connected(access))

@@ -7,32 +7,28 @@ status is one that the operator wrote, so both sides have objects of the same si
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import itertools
 import time
 from collections.abc import Coroutine, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import psutil
-import uvloop
 from celery import Celery
 
-from kelery_dev.bench.api_client import Connection, Prepared, connected, connections, prepare
+from kelery_dev.bench.api_client import Prepared, connected, prepare
 from kelery_dev.bench.case import Case, Figures
 from kelery_dev.bench.local_stack import LocalStack, StackPart
+from kelery_dev.bench.object_times import one_by_one, rate_of, run_measure
 from kelery_dev.bench.percentiles import percentiles
 from kelery_dev.bench.size import Size
-from kelery_dev.bench.taskruns import collection, creation, status_write, watched_ends
-
-Found = TypeVar("Found")
+from kelery_dev.bench.taskruns import collection, creation, status_write, watched_runs
 
 _TASK = "bench.noop"
-_CONNECTIONS = 8
 _WARM_UP = 5
 _SHOWN = (50, 95, 99)
-#: Longer than any measure takes, unless it hangs.
-_PATIENCE_SECONDS = 120.0
+#: Longer than the task takes, unless it hangs.
+_CELERY_SECONDS = 120.0
 _QUIET_SHARE = 0.1
 _QUIET_WINDOW_SECONDS = 0.3
 _QUIET_PATIENCE_SECONDS = 15.0
@@ -85,7 +81,7 @@ class _Measures:
         self._operator = operator
         self._client = client
         self._numbers = itertools.count(1)
-        self._final_status = _run(self._sample_status())
+        self._final_status = run_measure(self._sample_status())
 
     def through_kelery(self, turns: int) -> Figures:
         """One at a time."""
@@ -105,19 +101,14 @@ class _Measures:
 
     def _tidied(self, measure: Coroutine[Any, Any, Figures]) -> Figures:
         try:
-            return _run(measure)
+            return run_measure(measure)
         finally:
-            _run(self._delete_all())
+            run_measure(self._delete_all())
             _wait_until_quiet(self._operator.pid)
 
     async def _one_by_one(self, turns: int) -> Figures:
-        times = []
-        async with connected(self._access) as api, watched_ends(self._access, self._served) as ends:
-            for name in self._names(turns + _WARM_UP):
-                request = creation(self._access, namespace=self._served, name=name, spec={"task": _TASK})
-                began = time.perf_counter()
-                await api.send(request)
-                times.append(await ends.moment(name) - began)
+        creations = {name: self._creation(name) for name in self._names(turns + _WARM_UP)}
+        times = await one_by_one(self._access, creations, watched=watched_runs(self._access, self._served))
         return percentiles(times[_WARM_UP:], shown=_SHOWN)
 
     async def _floor(self, turns: int) -> Figures:
@@ -128,53 +119,36 @@ class _Measures:
                 began = time.perf_counter()
                 await api.send(create)
                 # It blocks the event loop, which has nothing else to do.
-                self._client.send_task(_TASK).get(timeout=_PATIENCE_SECONDS)
+                self._client.send_task(_TASK).get(timeout=_CELERY_SECONDS)
                 await api.send(write)
                 times.append(time.perf_counter() - began)
         return percentiles(times[_WARM_UP:], shown=_SHOWN)
 
     async def _many(self, count: int) -> Figures:
-        names = self._names(count)
-        requests = [
-            [creation(self._access, namespace=self._served, name=name, spec={"task": _TASK})]
-            for name in names
-        ]
-        return await self._rate(names, requests, namespace=self._served)
+        requests = {name: [self._creation(name)] for name in self._names(count)}
+        return {
+            "rate": await rate_of(self._access, requests, watched=watched_runs(self._access, self._served))
+        }
 
     async def _many_bare(self, count: int) -> Figures:
-        names = self._names(count)
-        requests = [self._bare_steps(name) for name in names]
-        return await self._rate(names, requests, namespace=self._bare)
-
-    async def _rate(self, names: list[str], requests: list[list[Prepared]], *, namespace: str) -> Figures:
-        """Objects a second from the first request until the last end was seen."""
-
-        async def send(api: Connection, own: list[list[Prepared]]) -> None:
-            for steps in own:
-                for request in steps:
-                    await api.send(request)
-
-        async with (
-            connections(self._access, count=_CONNECTIONS) as apis,
-            watched_ends(self._access, namespace) as ends,
-        ):
-            began = time.perf_counter()
-            shares = [requests[number::_CONNECTIONS] for number in range(_CONNECTIONS)]
-            await asyncio.gather(*(send(api, own) for api, own in zip(apis, shares, strict=True)))
-            last = max([await ends.moment(name) for name in names])
-        return {"rate": len(names) / (last - began)}
+        requests = {name: self._bare_steps(name) for name in self._names(count)}
+        return {"rate": await rate_of(self._access, requests, watched=watched_runs(self._access, self._bare))}
 
     async def _sample_status(self) -> Mapping[str, Any]:
         """A final status as the operator writes it."""
         (name,) = self._names(1)
-        async with connected(self._access) as api, watched_ends(self._access, self._served) as ends:
-            await api.send(creation(self._access, namespace=self._served, name=name, spec={"task": _TASK}))
-            return await ends.status(name)
+        async with connected(self._access) as api, watched_runs(self._access, self._served) as ends:
+            await api.send(self._creation(name))
+            status: Mapping[str, Any] = (await ends.body(name))["status"]
+            return status
 
     async def _delete_all(self) -> None:
         async with connected(self._access) as api:
             for namespace in (self._served, self._bare):
                 await api.send(prepare(self._access, "DELETE", collection(namespace), status=200))
+
+    def _creation(self, name: str) -> Prepared:
+        return creation(self._access, namespace=self._served, name=name, spec={"task": _TASK})
 
     def _bare_steps(self, name: str) -> list[Prepared]:
         """A raw object's creation and its one status write."""
@@ -184,12 +158,6 @@ class _Measures:
 
     def _names(self, count: int) -> list[str]:
         return [f"run-{number}" for number in itertools.islice(self._numbers, count)]
-
-
-def _run(measure: Coroutine[Any, Any, Found]) -> Found:
-    """On an event loop of its own; what hangs is an error."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(asyncio.wait_for(measure, timeout=_PATIENCE_SECONDS))
 
 
 def _wait_until_quiet(pid: int) -> None:

@@ -26,4 +26,7 @@ GOALS: Mapping[tuple[str, str], Bound] = {
     ("operator-start", "ready_seconds"): at_most(1.2),
     ("operator-start", "ready_mib"): at_most(1.2),
     ("operator-start", "steady_mib"): at_most(1.2),
+    # On a cluster: a hundred times sooner, fifty times as many.
+    ("job-latency", "p50"): at_most(0.01),
+    ("job-throughput", "rate"): at_least(50.0),
 }

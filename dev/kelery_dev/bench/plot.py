@@ -10,7 +10,7 @@ import html
 import math
 from collections.abc import Sequence
 
-from kelery_dev.bench.results import Result
+from kelery_dev.bench.results import Result, ratio_text
 
 _LABEL_WIDTH = 270
 _PLOT_WIDTH = 420
@@ -80,7 +80,7 @@ def _row(result: Result, scale: _Scale, *, top: float) -> list[str]:
         f'<rect x="{left:.1f}" y="{top + 6:.1f}" width="{max(right - left, 1):.1f}" height="{_ROW - 12}"'
         f' fill="{colour}"/>',
         _line(scale.x(min(found.ratios)), middle, scale.x(max(found.ratios)), middle, colour=_INK),
-        _text(_LABEL_WIDTH + _PLOT_WIDTH + 10, middle + 4, f"{found.ratio:.2f}{goal}"),
+        _text(_LABEL_WIDTH + _PLOT_WIDTH + 10, middle + 4, f"{ratio_text(found.ratio)}{goal}"),
     ]
     for value in result.goal.values if result.goal else ():
         x = scale.x(value)

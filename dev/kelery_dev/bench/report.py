@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kelery_dev.bench.results import Result
+from kelery_dev.bench.results import Result, ratio_text
 
 _HEAD = ("case", "figure", "unit", "Kelery", "reference", "ratio", "goal", "met")
 
@@ -30,12 +30,13 @@ def markdown(results: Sequence[Result]) -> str:
     for result in results:
         found = result.comparison
         goal = "" if result.goal is None else f"{result.goal}{'' if result.is_met else ' (missed)'}"
+        spread = f"({ratio_text(min(found.ratios))} to {ratio_text(max(found.ratios))})"
         cells = [
             f"{result.title}: {found.figure}",
             result.reference,
             f"{_number(statistics.median(found.ours))} {found.unit}",
             f"{_number(statistics.median(found.theirs))} {found.unit}",
-            f"**{found.ratio:.2f}** ({min(found.ratios):.2f} to {max(found.ratios):.2f})",
+            f"**{ratio_text(found.ratio)}** {spread}",
             goal,
         ]
         lines.append(f"| {' | '.join(cells)} |")
@@ -67,7 +68,7 @@ def _entry(result: Result) -> Mapping[str, Any]:
 
 def _cells(result: Result) -> tuple[str, ...]:
     found = result.comparison
-    ratios = f"{found.ratio:.2f} ({min(found.ratios):.2f}..{max(found.ratios):.2f})"
+    ratios = f"{ratio_text(found.ratio)} ({ratio_text(min(found.ratios))}..{ratio_text(max(found.ratios))})"
     met = {True: "yes", False: "NO", None: ""}[result.is_met]
     goal = str(result.goal or "")
     return (

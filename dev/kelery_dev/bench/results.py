@@ -30,6 +30,11 @@ class Result:
         return None if self.goal is None else self.goal.holds(self.comparison.ratio)
 
 
+def ratio_text(ratio: float) -> str:
+    """Two digits behind the point, or as many as it takes for two that mean something."""
+    return f"{ratio:.2f}" if abs(ratio) >= 0.1 else f"{ratio:.2g}"
+
+
 def results_of(
     case: Case,
     comparisons: Sequence[Comparison],

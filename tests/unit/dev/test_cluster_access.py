@@ -95,3 +95,8 @@ def test_a_broken_kubeconfig_is_named_in_one_sentence(tmp_path: Path, content: s
         cluster_access(file)
     assert words in str(caught.value)
     assert str(file) in str(caught.value)
+
+
+def test_another_context_than_the_current_one_can_be_named(tmp_path: Path) -> None:
+    file = kubeconfig(tmp_path, user={"token": "t"}, context="gone")
+    assert cluster_access(file, context="c").headers == {"Authorization": "Bearer t"}
