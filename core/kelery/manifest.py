@@ -101,7 +101,7 @@ def parse_task_run(body: Mapping[str, Any]) -> TaskRun:
         created=_created(metadata.get("creationTimestamp")),
         spec=parse_spec(whole.get("spec") or {}),
         status=dict(_mapping(whole.get("status"))),
-        tracked=_is_tracked(metadata),
+        tracked=is_tracked(metadata),
     )
 
 
@@ -296,7 +296,8 @@ def _render_retry(retry: Retry | None) -> dict[str, Any] | None:
     }
 
 
-def _is_tracked(metadata: Mapping[str, Any]) -> bool:
+def is_tracked(metadata: Mapping[str, Any]) -> bool:
+    """Whether something sets this object and would create it again when it is gone."""
     labels, annotations = _mapping(metadata.get("labels")), _mapping(metadata.get("annotations"))
     by_label = any(
         label in labels and (value is None or labels[label] == value) for label, value in _TRACKING_LABELS

@@ -87,7 +87,8 @@ class Operator:
         settings, api, ledger = self._settings, self._api, self._ledger
         await self._wait_for_crd()
         cluster = settings.cluster_id or await self._cluster_id()
-        cache, queue, metrics = Cache(), WorkQueue(), self._metrics
+        cache, metrics = Cache(), self._metrics
+        queue = WorkQueue(place=cache.place)
         looks = Looks(api, cache=cache, queue=queue, metrics=metrics)
         positions = Positions(ledger, queue=queue)
         follower = EventFollower(ledger, cluster=cluster, cache=cache, queue=queue, positions=positions)

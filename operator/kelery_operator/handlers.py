@@ -45,7 +45,10 @@ class _NoProgress(kopf.ProgressStorage):
 
 
 class _NoDiffBase(kopf.DiffBaseStorage):
-    """Nothing is compared with an earlier state."""
+    """Nothing is compared with an earlier state, so none is made up of each object."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        return kopf.BodyEssence()
 
     def fetch(self, **_: Any) -> None:
         return None
