@@ -12,6 +12,8 @@ import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from redis.asyncio import Redis
+
 from kelery.cluster.credentials import Credentials
 from kelery.cluster.session import KubeError
 from kelery.errors import SettingsError
@@ -58,6 +60,7 @@ class Operator:
         self._client = aio.connect(
             settings.ledger.redis_url, timeout_seconds=_REDIS_TIMEOUT_SECONDS, client_name="kelery-operator"
         )
+        self._own_clients: list[Redis] = []
         self._ledger = aio.Ledger(self._client, prefix=settings.ledger.prefix)
         self._writer = StatusWriter(self._api, metrics=self._metrics)
         self._reconciler: Reconciler | None = None
@@ -80,6 +83,8 @@ class Operator:
             await self._end_parts()
             await health.stop()
             await self._api.close()
+            for client in self._own_clients:
+                await client.aclose()
             await self._client.aclose()
 
     async def _begin(self) -> None:
@@ -91,7 +96,9 @@ class Operator:
         queue = WorkQueue(place=cache.place)
         looks = Looks(api, cache=cache, queue=queue, metrics=metrics)
         positions = Positions(ledger, queue=queue)
-        follower = EventFollower(ledger, cluster=cluster, cache=cache, queue=queue, positions=positions)
+        # What they call all the time has a connection of its own, which costs less than one from the pool.
+        lane, stream = self._own_ledger(), self._own_ledger()
+        follower = EventFollower(stream, cluster=cluster, cache=cache, queue=queue, positions=positions)
         intake = Intake(cache=cache, queue=queue, looks=looks, writer=self._writer, metrics=metrics)
         resync = Resync(
             api=api,
@@ -114,7 +121,7 @@ class Operator:
             metrics=metrics,
         )
         reconciler = Reconciler(
-            ledger=ledger,
+            ledger=lane,
             cluster=cluster,
             settings=settings,
             cache=cache,
@@ -148,6 +155,11 @@ class Operator:
         )
         self._start("watch", watch)
         logger.info("watching TaskRuns", extra={"cluster": cluster, "taskruns": len(cache)})
+
+    def _own_ledger(self) -> aio.Ledger:
+        client = self._client.client()
+        self._own_clients.append(client)
+        return aio.Ledger(client, prefix=self._settings.ledger.prefix)
 
     def _count_reclaim(self, taken: bool) -> None:
         self._metrics.reclaims.labels("taken" if taken else "moved").inc()
