@@ -38,8 +38,10 @@ def test_what_could_not_be_read_is_read_again() -> None:
     cache = Cache()
     bad = cache.put(body(spec={"args": 7}))
     good = cache.put(body(version="101"))
-    assert bad is not None and bad.run is None
-    assert good is not None and good.run is not None
+    assert bad is not None
+    assert bad.run is None
+    assert good is not None
+    assert good.run is not None
 
 
 def test_a_run_has_its_place_among_those_of_its_namespace() -> None:

@@ -168,7 +168,8 @@ def test_a_ttl_that_was_changed_as_the_run_ended_is_seen() -> None:
         spec = {"task": "demo.add", "ttlSecondsAfterFinished": 7}
         scene.intake.event("DELETED", body(version="201", spec=spec, generation=2))
         seen = scene.cache.get("uid-1")
-        assert seen is not None and seen.ttl_seconds == 7
+        assert seen is not None
+        assert seen.ttl_seconds == 7
         assert await scene.queued() == ["uid-1"]
 
     asyncio.run(play())
