@@ -7,12 +7,11 @@ kept in memory alone but status writes of the last moments, which the ledger sti
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
-
-from redis.asyncio import Redis
 
 from kelery.cluster.credentials import Credentials
 from kelery.cluster.session import KubeError
@@ -42,6 +41,8 @@ _REDIS_TIMEOUT_SECONDS = 5.0
 _CANCELS = 5
 _DRAIN_SECONDS = 5.0
 _WAIT_SECONDS = 1.0
+#: The collector's first two thresholds.
+_GARBAGE_LOOKED_AT, _GARBAGE_GENERATION = 20_000, 20
 
 
 class PartEnded(Exception):
@@ -60,7 +61,6 @@ class Operator:
         self._client = aio.connect(
             settings.ledger.redis_url, timeout_seconds=_REDIS_TIMEOUT_SECONDS, client_name="kelery-operator"
         )
-        self._own_clients: list[Redis] = []
         self._ledger = aio.Ledger(self._client, prefix=settings.ledger.prefix)
         self._writer = StatusWriter(self._api, metrics=self._metrics)
         self._reconciler: Reconciler | None = None
@@ -83,8 +83,6 @@ class Operator:
             await self._end_parts()
             await health.stop()
             await self._api.close()
-            for client in self._own_clients:
-                await client.aclose()
             await self._client.aclose()
 
     async def _begin(self) -> None:
@@ -96,9 +94,7 @@ class Operator:
         queue = WorkQueue(place=cache.place)
         looks = Looks(api, cache=cache, queue=queue, metrics=metrics)
         positions = Positions(ledger, queue=queue)
-        # What they call all the time has a connection of its own, which costs less than one from the pool.
-        lane, stream = self._own_ledger(), self._own_ledger()
-        follower = EventFollower(stream, cluster=cluster, cache=cache, queue=queue, positions=positions)
+        follower = EventFollower(ledger, cluster=cluster, cache=cache, queue=queue, positions=positions)
         intake = Intake(cache=cache, queue=queue, looks=looks, writer=self._writer, metrics=metrics)
         resync = Resync(
             api=api,
@@ -121,7 +117,7 @@ class Operator:
             metrics=metrics,
         )
         reconciler = Reconciler(
-            ledger=lane,
+            ledger=ledger,
             cluster=cluster,
             settings=settings,
             cache=cache,
@@ -156,16 +152,15 @@ class Operator:
         self._start("watch", watch)
         logger.info("watching TaskRuns", extra={"cluster": cluster, "taskruns": len(cache)})
 
-    def _own_ledger(self) -> aio.Ledger:
-        client = self._client.client()
-        self._own_clients.append(client)
-        return aio.Ledger(client, prefix=self._settings.ledger.prefix)
-
     def _count_reclaim(self, taken: bool) -> None:
         self._metrics.reclaims.labels("taken" if taken else "moved").inc()
 
     def _watching(self) -> None:
         self._synced = True
+        # What is there by now stays, and little of what comes refers to itself: fewer searches for garbage do.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_GARBAGE_LOOKED_AT, _GARBAGE_GENERATION)
         # kopf has put its own handlers in the place of ours; draining comes first.
         self._catch_signals()
 

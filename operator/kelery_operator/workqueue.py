@@ -51,9 +51,6 @@ class WorkQueue:
         self._later: dict[str, tuple[float, float]] = {}
         self._failures: dict[str, int] = {}
         self._changed = asyncio.Event()
-        #: Wakes whoever waits when a delayed key is due, or before.
-        self._alarm: asyncio.TimerHandle | None = None
-        self._alarm_at = 0.0
 
     def __len__(self) -> int:
         return len(self._dirty)
@@ -80,11 +77,9 @@ class WorkQueue:
                 return
         self._later[key] = due, since
         heapq.heappush(self._delayed, (due, key))
-        if self._alarm is None:
-            # Whoever waits sets it.
+        if self._delayed[0][1] == key:
+            # Who waits for another one is to wake sooner.
             self._changed.set()
-        elif due < self._alarm_at:
-            self._set_alarm(due)
 
     def retry(self, key: str) -> float:
         """Work on `key` failed: again after a pause, which is returned."""
@@ -106,9 +101,14 @@ class WorkQueue:
             if ready:
                 return ready
             self._changed.clear()
-            if self._delayed and (self._alarm is None or self._delayed[0][0] < self._alarm_at):
-                self._set_alarm(self._delayed[0][0])
-            await self._changed.wait()
+            if not self._delayed:
+                await self._changed.wait()
+                continue
+            try:
+                async with asyncio.timeout(max(0.0, self._delayed[0][0] - self._clock())):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
 
     def done(self, key: str) -> None:
         """`key` is no longer in work; if it was added meanwhile it may be taken again."""
@@ -149,18 +149,6 @@ class WorkQueue:
             self._in_work[key] = min(since, planned_since)
             ready.append(key)
         return ready
-
-    def _set_alarm(self, due: float) -> None:
-        """One timer for all delayed keys: it costs less than one for each wait."""
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._alarm_at = due
-        pause = max(0.0, due - self._clock())
-        self._alarm = asyncio.get_running_loop().call_later(pause, self._ring)
-
-    def _ring(self) -> None:
-        self._alarm = None
-        self._changed.set()
 
     def _add_due(self) -> None:
         now = self._clock()

@@ -71,7 +71,10 @@ class StatusWriter:
         """Take the newest status of a run, decided upon that version of its object and heard of `since`."""
         write = Write(who=who, status=action.status, rev=action.rev, urgency=action.urgency, version=version)
         self._coalescer.offer(write, now=self._clock(), since=since)
-        self._wake.set()
+        if write.is_final:
+            self._send_due()
+        if self._coalescer.next_due() is not None:
+            self._wake.set()
 
     def final_version(self, uid: str) -> int | None:
         """The object's version with the final status that we wrote; None if we have not."""
@@ -113,13 +116,7 @@ class StatusWriter:
 
     async def _step(self, *, longest: float | None = None) -> None:
         self._wake.clear()
-        now = self._clock()
-        free = self._connections - len(self._sending)
-        if free > 0 and now >= self._not_before:
-            for write in self._coalescer.take_due(now=now, most=free):
-                task = asyncio.create_task(self._send(write))
-                self._sending.add(task)
-                task.add_done_callback(self._sent)
+        self._send_due()
         pause = self._pause(longest)
         if pause is None:
             await self._wake.wait()
@@ -129,6 +126,15 @@ class StatusWriter:
                 await self._wake.wait()
         except TimeoutError:
             return
+
+    def _send_due(self) -> None:
+        now = self._clock()
+        free = self._connections - len(self._sending)
+        if free > 0 and now >= self._not_before:
+            for write in self._coalescer.take_due(now=now, most=free):
+                task = asyncio.create_task(self._send(write))
+                self._sending.add(task)
+                task.add_done_callback(self._sent)
 
     def _pause(self, longest: float | None) -> float | None:
         pauses = [] if longest is None else [longest]
