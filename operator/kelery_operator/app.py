@@ -157,7 +157,7 @@ class Operator:
 
     def _watching(self) -> None:
         self._synced = True
-        # What is there by now stays, and little of what comes refers to itself: fewer searches for garbage do.
+        # What is there by now stays, and little of what comes refers to itself: fewer searches do.
         gc.collect()
         gc.freeze()
         gc.set_threshold(_GARBAGE_LOOKED_AT, _GARBAGE_GENERATION)
