@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any
 
 from kelery import doorbell, jsonlimits
@@ -306,9 +307,15 @@ def is_tracked(metadata: Mapping[str, Any]) -> bool:
 
 
 def _created(text: Any) -> datetime:
+    return _moment(_text(text))
+
+
+@lru_cache(maxsize=64)
+def _moment(text: str) -> datetime:
+    # Remembered, since many objects are created within one second.
     try:
         return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
-    except (TypeError, ValueError):
+    except ValueError:
         return datetime.fromtimestamp(0, tz=timezone.utc)
 
 

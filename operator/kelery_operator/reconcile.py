@@ -1,8 +1,9 @@
 """The one lane: take what changed, ask the ledger, decide, and carry out what was decided.
 
-All ledger calls of a round go in one pipeline, in order of arrival, so first come is first served. A run
-that trips its own round is put back with a growing pause, and nobody else notices. While the ledger is away
-the lane waits for it with everything kept.
+All ledger calls of a chunk go in one pipeline. Namespaces take turns in it, and in a namespace the runs
+stand in order of creation, so first come is first served wherever a key is shared. A run that trips its own
+round is put back with a growing pause, and nobody else notices. While the ledger is away the lane waits for
+it with everything kept.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -176,7 +177,7 @@ class Reconciler:
             if is_written and uid in self._ended:
                 records[uid] = self._ended[uid]
             elif seen is not None and not is_written and self._is_untouched(seen):
-                # If the ledger has it nonetheless, a second submission says so and does nothing.
+                # Should the ledger have it, as after a restart, the submission does nothing and says so.
                 records[uid] = None
             elif self._cache.presence(uid) is Presence.UNKNOWN:
                 # Dealt with, or not met yet: nothing is decided about it.
@@ -240,7 +241,8 @@ class Reconciler:
     def _offer(self, seen: Seen, action: WriteStatus, *, record: Record | None) -> None:
         uid = seen.who.uid
         if record is not None and record.phase.is_final:
-            self._ended[uid] = record
+            # Without what is long: all that matters from now on is that it ended, and when.
+            self._ended[uid] = replace(record, spec_json="", result_json="", error_json="", attempts=())
         since = self._queue.in_work_since(uid)
         self._writer.offer(seen.who, action, version=seen.version, since=since)
 
