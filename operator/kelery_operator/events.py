@@ -23,8 +23,6 @@ logger = logging.getLogger(__name__)
 
 _BLOCK_SECONDS = 2.0
 _PAUSE_SECONDS = 0.5
-#: While several runs are under way: what changes within so long is read, looked at and written together.
-_GATHER_SECONDS = 0.01
 
 
 class EventFollower:
@@ -71,8 +69,6 @@ class EventFollower:
                 self._heard(event)
             self._positions.moved(event.key)
             self._cursor = event.id
-        if len({event.uid for event in events}) > 1:
-            await asyncio.sleep(_GATHER_SECONDS)
 
     def _heard(self, event: WrittenEvent) -> None:
         presence = self._cache.presence(event.uid)

@@ -30,11 +30,7 @@ class Stream:
             ],
         ]
 
-        #: When it was asked, by the event loop's clock.
-        self.asked: list[float] = []
-
     async def run(self, _: object) -> Any:
-        self.asked.append(asyncio.get_running_loop().time())
         if not self._answers:
             await asyncio.Event().wait()
         return self._answers.pop(0)
@@ -93,23 +89,6 @@ def test_of_a_short_run_only_the_end_is_looked_at() -> None:
 def test_what_happens_to_a_run_whose_object_is_gone_does_not_wait() -> None:
     ((_, when),) = asyncio.run(due_of(("b", Phase.ADMITTED, "WaitingForWorker"), gone="b"))
     assert when <= 0.02
-
-
-def test_while_several_runs_are_under_way_their_changes_are_read_together() -> None:
-    async def play() -> None:
-        stream = Stream(("a", Phase.RUNNING, "Started"), ("b", Phase.RUNNING, "Started"))
-        queue = WorkQueue()
-        ledger = cast("Any", stream)
-        positions = Positions(ledger, queue=queue)
-        follower = EventFollower(ledger, cluster="here", cache=Cache(), queue=queue, positions=positions)
-        await follower.begin()
-        following = asyncio.create_task(follower.run())
-        await asyncio.sleep(0.1)
-        following.cancel()
-        _, first, second = stream.asked
-        assert second - first >= 0.009
-
-    asyncio.run(play())
 
 
 def test_a_run_that_is_not_met_yet_is_not_looked_at() -> None:
