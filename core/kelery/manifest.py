@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any
 
 from kelery import doorbell, jsonlimits
@@ -101,7 +102,7 @@ def parse_task_run(body: Mapping[str, Any]) -> TaskRun:
         created=_created(metadata.get("creationTimestamp")),
         spec=parse_spec(whole.get("spec") or {}),
         status=dict(_mapping(whole.get("status"))),
-        tracked=_is_tracked(metadata),
+        tracked=is_tracked(metadata),
     )
 
 
@@ -297,7 +298,8 @@ def _render_retry(retry: Retry | None) -> dict[str, Any] | None:
     }
 
 
-def _is_tracked(metadata: Mapping[str, Any]) -> bool:
+def is_tracked(metadata: Mapping[str, Any]) -> bool:
+    """Whether something sets this object and would create it again when it is gone."""
     labels, annotations = _mapping(metadata.get("labels")), _mapping(metadata.get("annotations"))
     by_label = any(
         label in labels and (value is None or labels[label] == value) for label, value in _TRACKING_LABELS
@@ -306,9 +308,15 @@ def _is_tracked(metadata: Mapping[str, Any]) -> bool:
 
 
 def _created(text: Any) -> datetime:
+    return _moment(_text(text))
+
+
+@lru_cache(maxsize=64)
+def _moment(text: str) -> datetime:
+    # Remembered, since many objects are created within one second.
     try:
         return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
-    except (TypeError, ValueError):
+    except ValueError:
         return datetime.fromtimestamp(0, tz=timezone.utc)
 
 

@@ -7,6 +7,7 @@ kept in memory alone but status writes of the last moments, which the ledger sti
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Callable, Coroutine
@@ -40,6 +41,8 @@ _REDIS_TIMEOUT_SECONDS = 5.0
 _CANCELS = 5
 _DRAIN_SECONDS = 5.0
 _WAIT_SECONDS = 1.0
+#: The collector's first two thresholds.
+_GARBAGE_LOOKED_AT, _GARBAGE_GENERATION = 20_000, 20
 
 
 class PartEnded(Exception):
@@ -87,7 +90,8 @@ class Operator:
         settings, api, ledger = self._settings, self._api, self._ledger
         await self._wait_for_crd()
         cluster = settings.cluster_id or await self._cluster_id()
-        cache, queue, metrics = Cache(), WorkQueue(), self._metrics
+        cache, metrics = Cache(), self._metrics
+        queue = WorkQueue(place=cache.place)
         looks = Looks(api, cache=cache, queue=queue, metrics=metrics)
         positions = Positions(ledger, queue=queue)
         follower = EventFollower(ledger, cluster=cluster, cache=cache, queue=queue, positions=positions)
@@ -153,6 +157,10 @@ class Operator:
 
     def _watching(self) -> None:
         self._synced = True
+        # What is there by now stays, and little of what comes refers to itself: fewer searches do.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_GARBAGE_LOOKED_AT, _GARBAGE_GENERATION)
         # kopf has put its own handlers in the place of ours; draining comes first.
         self._catch_signals()
 

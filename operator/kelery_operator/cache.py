@@ -7,11 +7,14 @@ A uid that was found gone stays so: uids do not come back.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from kelery import manifest
 from kelery_operator.decide import Presence
-from kelery_operator.seen import Seen, look_at, version_of
+from kelery_operator.seen import Seen, look_again, look_at, version_of
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Cache:
@@ -34,7 +37,7 @@ class Cache:
         version = version_of(metadata) if isinstance(metadata, Mapping) else 0
         if known is not None and version and version <= known.version:
             return None
-        seen = look_at(body, first_version=known.first_version if known else 0)
+        seen = look_at(body) if known is None else look_again(body, known=known)
         self._seen[who.uid] = seen
         return seen
 
@@ -57,6 +60,11 @@ class Cache:
         """Nothing is left to do for it."""
         self._seen.pop(uid, None)
         self._gone.discard(uid)
+
+    def place(self, uid: str) -> tuple[str, tuple[datetime, int, str, str]]:
+        """Its namespace, and its place there: first come, first served."""
+        seen = self._seen.get(uid)
+        return (seen.who.namespace, seen.order) if seen else ("", (_NEVER, 0, uid, ""))
 
     def uids(self) -> list[str]:
         """All that are there or gone and not yet dealt with."""

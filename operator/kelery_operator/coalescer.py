@@ -16,7 +16,8 @@ from typing import Any
 from kelery.manifest import Identity
 from kelery_operator.actions import Urgency
 
-_DELAYS = {Urgency.FINAL: 0.0, Urgency.PHASE: 0.05, Urgency.PASSING: 0.25, Urgency.MINOR: 0.05}
+#: How long a status waits for a newer one that makes it superfluous.
+DELAYS = {Urgency.FINAL: 0.0, Urgency.PHASE: 0.05, Urgency.PASSING: 0.25, Urgency.MINOR: 0.05}
 _PHASE_SPACING = 0.2
 _MINOR_SPACING = 2.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 15.0
@@ -66,8 +67,8 @@ class Coalescer:
         #: uid -> resourceVersion of the object with its final status.
         self._finals: OrderedDict[str, int] = OrderedDict()
 
-    def offer(self, write: Write, *, now: float) -> None:
-        """Note the newest status of a run."""
+    def offer(self, write: Write, *, now: float, since: float | None = None) -> None:
+        """Note the newest status of a run; `since`: when it was heard of, if that was before now."""
         uid = write.who.uid
         if uid in self._finals:
             return
@@ -84,7 +85,8 @@ class Coalescer:
         if slot.in_flight and slot.in_flight.status == write.status:
             slot.pending = None
             return
-        due = max(now + _DELAYS[write.urgency], slot.not_before, self._earliest(slot, write=write))
+        heard = now if since is None else min(since, now)
+        due = max(heard + DELAYS[write.urgency], slot.not_before, self._earliest(slot, write=write))
         # A newer phase does not push back the time of a write that waits already.
         slot.due = min(due, slot.due) if slot.pending and not write.is_final else due
         slot.pending = write
@@ -146,6 +148,12 @@ class Coalescer:
     def final_version(self, uid: str) -> int | None:
         """The object's version with the final status that we wrote; None if we have not."""
         return self._finals.get(uid)
+
+    def is_latest(self, uid: str, *, status: Mapping[str, Any]) -> bool:
+        """Whether no other status of it was sent since this one was."""
+        slot = self._slots.get(uid)
+        latest = (slot.in_flight or slot.written) if slot else None
+        return latest is not None and latest.status == status
 
     def final_on_its_way(self, uid: str) -> bool:
         """Whether a final status of it was sent and not yet answered."""

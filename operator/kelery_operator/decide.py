@@ -96,9 +96,13 @@ def _about_present(situation: Situation, *, seen: Seen, now: datetime) -> tuple[
     record = situation.record
     if record is None:
         return _without_record(situation, seen=seen, now=now)
+    if record.phase.is_final and situation.final_written:
+        return _after_final(situation, seen=seen, record=record)
     rendered = status.render(_as_shown(record), previous=seen.status)
     if record.phase.is_final:
-        return _about_final(situation, seen=seen, record=record, rendered=rendered)
+        if rendered != seen.status:
+            return (WriteStatus(status=rendered, rev=record.rev, urgency=Urgency.FINAL),)
+        return _after_final(situation, seen=seen, record=record)
     actions: tuple[Action, ...] = _wanted_cancel(seen, record=record)
     if rendered != seen.status:
         urgency = _urgency(seen.status, rendered=rendered)
@@ -139,11 +143,8 @@ def _as_shown(record: Record) -> Record:
     return replace(record, held_by=()) if record.position > status.POSITIONS_SHOWN else record
 
 
-def _about_final(
-    situation: Situation, *, seen: Seen, record: Record, rendered: Mapping[str, Any]
-) -> tuple[Action, ...]:
-    if rendered != seen.status and not situation.final_written:
-        return (WriteStatus(status=rendered, rev=record.rev, urgency=Urgency.FINAL),)
+def _after_final(situation: Situation, *, seen: Seen, record: Record) -> tuple[Action, ...]:
+    """The last status is written."""
     ttl = situation.default_ttl_seconds if seen.ttl_seconds is None else seen.ttl_seconds
     completed = (record.finished_at or 0) / 1_000_000
     return (

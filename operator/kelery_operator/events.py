@@ -10,7 +10,11 @@ import logging
 from kelery.errors import LedgerError
 from kelery.ledger import calls
 from kelery.ledger.aio import Ledger
+from kelery.ledger.messages import WrittenEvent
+from kelery.phases import Phase, Reason
+from kelery_operator.actions import Urgency
 from kelery_operator.cache import Cache
+from kelery_operator.coalescer import DELAYS
 from kelery_operator.decide import Presence
 from kelery_operator.positions import Positions
 from kelery_operator.workqueue import WorkQueue
@@ -61,12 +65,30 @@ class EventFollower:
     async def _follow(self, cursor: str) -> None:
         events = await self._ledger.run(calls.events_after(cursor, block_seconds=_BLOCK_SECONDS))
         for event in events:
-            # One that is not known yet is looked at when its TaskRun shows up.
-            if event.cluster == self._cluster and self._cache.presence(event.uid) is not Presence.UNKNOWN:
-                self._queue.add(event.uid)
+            if event.cluster == self._cluster:
+                self._heard(event)
             self._positions.moved(event.key)
             self._cursor = event.id
+
+    def _heard(self, event: WrittenEvent) -> None:
+        presence = self._cache.presence(event.uid)
+        if presence is Presence.PRESENT:
+            self._queue.add_after(event.uid, delay=_until_worth_a_look(event))
+        elif presence is Presence.GONE:
+            self._queue.add(event.uid)
+        # One that is not known yet is looked at when its TaskRun shows up.
 
     def _look_at_everything(self) -> None:
         for uid in self._cache.uids():
             self._queue.add(uid)
+
+
+def _until_worth_a_look(event: WrittenEvent) -> float:
+    """As long as a status of it would wait for a newer one: of a short run only the end is looked at.
+
+    Nothing else waits: what a user asks for comes through the watch, which is looked at once.
+    """
+    if event.phase.is_final:
+        return 0.0
+    passing = event.phase is Phase.ADMITTED and event.reason == Reason.WAITING_FOR_WORKER.value
+    return DELAYS[Urgency.PASSING if passing else Urgency.PHASE]

@@ -20,6 +20,8 @@ from kelery_operator.writer import StatusWriter
 
 #: Longer than a watch's own list of new runs takes to come in.
 _LIST_SECONDS = 0.25
+#: The answer to our own last write plans what comes after it; this is for one that failed there.
+_ANSWER_SECONDS = 1.0
 
 
 class Intake:
@@ -61,8 +63,15 @@ class Intake:
                 return
             # Somebody has undone its end.
             self._writer.forget_final(uid)
-        if self._cache.put(body) is not None:
-            self._queue.add_after(uid, delay=self._until_listed(listed=listed))
+        known = self._cache.get(uid)
+        seen = self._cache.put(body)
+        if seen is None:
+            return
+        is_same = known is not None and known.generation == seen.generation
+        if is_same and self._writer.is_shown(uid, status=seen.status):
+            # Our own write comes back: what it was decided upon has not changed.
+            return
+        self._queue.add_after(uid, delay=self._until_listed(listed=listed))
 
     def _until_listed(self, *, listed: bool) -> float:
         """A list comes by name: its runs, and what follows on its heels, are dealt with together."""
@@ -75,7 +84,10 @@ class Intake:
         who = manifest.identity(body)
         if self._writer.final_version(who.uid) is not None:
             # Its acknowledgement may still be under way, so it is not forgotten here.
-            if self._cache.get(who.uid) is not None:
-                self._queue.add(who.uid)
+            known = self._cache.get(who.uid)
+            if known is not None:
+                seen = self._cache.put(body)
+                is_same = seen is None or seen.generation == known.generation
+                self._queue.add_after(who.uid, delay=_ANSWER_SECONDS if is_same else 0)
         elif not self._writer.final_on_its_way(who.uid):
             self._looks.add(who)

@@ -1,8 +1,9 @@
 """The one lane: take what changed, ask the ledger, decide, and carry out what was decided.
 
-All ledger calls of a round go in one pipeline, in order of arrival, so first come is first served. A run
-that trips its own round is put back with a growing pause, and nobody else notices. While the ledger is away
-the lane waits for it with everything kept.
+All ledger calls of a chunk go in one pipeline. Namespaces take turns in it, and in a namespace the runs
+stand in order of creation, so first come is first served wherever a key is shared. A run that trips its own
+round is put back with a growing pause, and nobody else notices. While the ledger is away the lane waits for
+it with everything kept.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,7 +21,7 @@ from kelery.errors import LedgerError, LedgerTooOld, LedgerUnavailable
 from kelery.ledger import calls
 from kelery.ledger.aio import Ledger
 from kelery.ledger.calls import Call
-from kelery.ledger.messages import Submission
+from kelery.ledger.messages import Submission, Submitted
 from kelery.manifest import Identity
 from kelery.model import Record
 from kelery.phases import Reason
@@ -49,6 +50,10 @@ logger = logging.getLogger(__name__)
 
 #: Specs of 128 KiB make a pipeline of some tens of MB.
 _CHUNK = 100
+#: Nobody waits for an acknowledgement, so those of a while go in one round.
+_ACKNOWLEDGE_EVERY_SECONDS = 0.25
+#: After a write that is not the last, for what the ledger's stream and the watch may have kept from us.
+_CHECK_SECONDS = 1.0
 _PATIENCE_SECONDS = 2.0
 _OUTAGE_PAUSE = 1.0
 
@@ -92,6 +97,10 @@ class Reconciler:
         self._heartbeat = heartbeat
         self._on_recovery = on_recovery
         self._away_since: float | None = None
+        #: The runs that the ledger was told of, as far as they are in the cache.
+        self._submitted: set[str] = set()
+        #: Ended runs whose last status was offered. What has ended does not change, so it is asked for once.
+        self._ended: dict[str, Record] = {}
 
     async def run(self) -> None:
         """Work for ever."""
@@ -100,7 +109,8 @@ class Reconciler:
         self._metrics.cached.set_function(lambda: len(self._cache))
         while True:
             self._heartbeat.idle()
-            uids = await self._queue.take()
+            # While the ledger is away all are taken, since all are to be told of it.
+            uids = await self._queue.take(most=_CHUNK if self.ledger_answers else None)
             self._heartbeat.busy()
             with self._metrics.round_seconds.time():
                 await self._round(uids)
@@ -112,31 +122,40 @@ class Reconciler:
 
     def status_written(self, write: Write, body: Any) -> None:
         """The API server took a status; its answer is the newest state of the object."""
-        self._cache.put(body)
-        self._queue.add(write.who.uid)
+        uid = write.who.uid
+        known = self._cache.get(uid)
+        seen = self._cache.put(body)
+        if seen is not None and (known is None or known.generation != seen.generation):
+            # With a change of the spec, of which the watch's word will say nothing new.
+            self._queue.add(uid)
+        elif write.is_final:
+            self._queue.add_after(uid, delay=_until_next(_ACKNOWLEDGE_EVERY_SECONDS))
+        else:
+            self._queue.add_after(uid, delay=_CHECK_SECONDS)
 
     def object_changed(self, who: Identity) -> None:
         """A write did not find its object."""
         self._looks.add(who)
 
     async def _round(self, uids: Sequence[str]) -> None:
-        ordered = sorted(uids, key=self._order)
-        for start in range(0, len(ordered), _CHUNK):
-            chunk = ordered[start : start + _CHUNK]
+        for start in range(0, len(uids), _CHUNK):
+            chunk = uids[start : start + _CHUNK]
             self._heartbeat.busy()
             try:
                 await self._chunk(chunk)
             except LedgerUnavailable as error:
-                self._ledger_failed(error, waiting=ordered[start:])
+                self._ledger_failed(error, waiting=uids[start:])
                 await asyncio.sleep(_OUTAGE_PAUSE)
                 return
             finally:
-                for uid in chunk if self.ledger_answers else ordered[start:]:
+                for uid in chunk if self.ledger_answers else uids[start:]:
                     self._queue.done(uid)
 
     async def _chunk(self, uids: Sequence[str]) -> None:
-        records = await self._view(uids)
-        self._ledger_answered()
+        records = self._foreseen(uids)
+        if unknown := [uid for uid in uids if uid not in records]:
+            records |= await self._view(unknown)
+            self._ledger_answered()
         steps: list[_Step] = []
         for uid in uids:
             try:
@@ -148,6 +167,27 @@ class Reconciler:
                 self._failed(uid, error=error)
         if steps:
             await self._carry_out(steps)
+
+    def _foreseen(self, uids: Sequence[str]) -> dict[str, Record | Exception | None]:
+        """The records that need not be asked for."""
+        records: dict[str, Record | Exception | None] = {}
+        for uid in uids:
+            seen = self._cache.get(uid)
+            is_written = self._writer.final_version(uid) is not None
+            if is_written and uid in self._ended:
+                records[uid] = self._ended[uid]
+            elif seen is not None and not is_written and self._is_untouched(seen):
+                # Should the ledger have it, as after a restart, the submission does nothing and says so.
+                records[uid] = None
+            elif self._cache.presence(uid) is Presence.UNKNOWN:
+                # Dealt with, or not met yet: nothing is decided about it.
+                records[uid] = None
+        return records
+
+    def _is_untouched(self, seen: Seen) -> bool:
+        """Whether nobody has done anything about it, as far as is known here."""
+        is_plain = seen.run is not None and seen.cancel is None and not seen.status
+        return is_plain and seen.who.uid not in self._submitted
 
     async def _view(self, uids: Sequence[str]) -> dict[str, Record | Exception | None]:
         try:
@@ -188,7 +228,7 @@ class Reconciler:
             match action:
                 case WriteStatus():
                     if seen is not None:
-                        self._writer.offer(seen.who, action, version=seen.version)
+                        self._offer(seen, action, record=record)
                 case Forget() if not steps:
                     self._forget(uid)
                 case Forget():
@@ -197,6 +237,14 @@ class Reconciler:
                 case _:
                     steps.append(_Step(uid, self._call(uid, action, seen=seen), action))
         return steps
+
+    def _offer(self, seen: Seen, action: WriteStatus, *, record: Record | None) -> None:
+        uid = seen.who.uid
+        if record is not None and record.phase.is_final:
+            # Without what is long: all that matters from now on is that it ended, and when.
+            self._ended[uid] = replace(record, spec_json="", result_json="", error_json="", attempts=())
+        since = self._queue.in_work_since(uid)
+        self._writer.offer(seen.who, action, version=seen.version, since=since)
 
     def _call(self, uid: str, action: Action, *, seen: Seen | None) -> Call[Any]:
         match action:
@@ -210,6 +258,7 @@ class Reconciler:
                     self._cluster, uid=uid, namespace=who.namespace, name=who.name, due=due
                 )
             case Submit() if seen is not None:
+                self._submitted.add(uid)
                 return calls.submit(self._submission(seen, action))
         raise AssertionError(f"{type(action).__name__} is no ledger call")
 
@@ -230,6 +279,7 @@ class Reconciler:
 
     async def _carry_out(self, steps: Sequence[_Step]) -> None:
         replies = await self._ledger.run_all([step.call for step in steps])
+        self._ledger_answered()
         failed: set[str] = set()
         for step, reply in zip(steps, replies, strict=True):
             if isinstance(reply, LedgerError):
@@ -238,7 +288,7 @@ class Reconciler:
                 if isinstance(reply, LedgerUnavailable) and isinstance(step.action, Submit):
                     # A server that refuses to write (memory, replica) is as good as away.
                     self._plan(step.uid, record=None, ledger_answers=False)
-        for step in steps:
+        for step, reply in zip(steps, replies, strict=True):
             if step.uid in failed:
                 continue
             self._queue.forget(step.uid)
@@ -248,7 +298,9 @@ class Reconciler:
                 case Submit():
                     # A ledger that was emptied counts its revisions anew.
                     self._writer.drop(step.uid)
-                    self._queue.add(step.uid)
+                    # Of what is new the ledger's stream tells.
+                    if not (isinstance(reply, Submitted) and reply.new):
+                        self._queue.add(step.uid)
                 case Cancel():
                     self._queue.add(step.uid)
                 case ExpireLater():
@@ -261,6 +313,8 @@ class Reconciler:
 
     def _forget(self, uid: str) -> None:
         self._cache.discard(uid)
+        self._submitted.discard(uid)
+        self._ended.pop(uid, None)
         self._writer.drop(uid)
         self._queue.forget(uid)
         self._positions.note(uid, record=None)
@@ -275,10 +329,6 @@ class Reconciler:
             extra={"run": uid, "pause": round(pause, 2)},
             exc_info=None if isinstance(error, LedgerError) else error,
         )
-
-    def _order(self, uid: str) -> tuple[datetime, int, str, str]:
-        seen = self._cache.get(uid)
-        return seen.order if seen else (datetime.max.replace(tzinfo=UTC), 0, uid, "")
 
     def _ledger_failed(self, error: LedgerUnavailable, *, waiting: Sequence[str]) -> None:
         now = time.monotonic()
@@ -303,3 +353,8 @@ class Reconciler:
             )
             self._away_since = None
             self._on_recovery()
+
+
+def _until_next(seconds: float) -> float:
+    """The same moment for all that happens within so many seconds."""
+    return seconds - time.monotonic() % seconds

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -85,6 +85,22 @@ def look_at(body: Mapping[str, Any], *, first_version: int = 0) -> Seen:
         ttl_seconds=run.spec.ttl_seconds_after_finished,
         tracked=run.tracked,
         run=run,
+    )
+
+
+def look_again(body: Mapping[str, Any], *, known: Seen) -> Seen:
+    """Read a later state of an object that is known; its spec, only if it has changed.
+
+    The API server counts a spec's changes in the object's generation.
+    """
+    metadata = _mapping(body.get("metadata"))
+    if known.run is None or metadata.get("generation") != known.generation:
+        return look_at(body, first_version=known.first_version)
+    return replace(
+        known,
+        version=version_of(metadata),
+        status=dict(_mapping(body.get("status"))),
+        tracked=manifest.is_tracked(metadata),
     )
 
 

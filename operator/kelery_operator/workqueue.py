@@ -2,37 +2,53 @@
 
 A key that is added many times before it is taken is taken once; one that is added while it is being worked
 on is taken again afterwards, never at the same time; one that failed comes back after a pause that doubles,
-with jitter.
+with jitter. Keys stand in lanes that take turns, so a lane with thousands of keys does not keep the others
+waiting; in its lane a key has a fixed place.
 """
 
 from __future__ import annotations
 
 import asyncio
 import heapq
+import itertools
 import random
 import time
+from collections import OrderedDict
 from collections.abc import Callable
+from typing import Any
 
 
 class WorkQueue:
-    """Keys to work on; for one event loop."""
+    """Keys to work on; for one event loop.
+
+    `place` says of a key its lane, and what orders it there; it must say the same while the key is in the
+    queue. Without it there is one lane, in order of addition.
+    """
 
     def __init__(
         self,
         *,
+        place: Callable[[str], tuple[str, Any]] | None = None,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
         first_pause: float = 0.05,
         longest_pause: float = 30.0,
     ) -> None:
+        additions = itertools.count()
+        self._place = place or (lambda key: ("", next(additions)))
         self._clock = clock
         self._jitter = jitter
         self._first_pause = first_pause
         self._longest_pause = longest_pause
         #: key -> since when; in order of addition. A key may be dirty and in work at once.
         self._dirty: dict[str, float] = {}
-        self._in_work: set[str] = set()
+        #: The dirty keys that are not in work, by lane, as heaps; the lane whose turn it is comes first.
+        self._lanes: OrderedDict[str, list[tuple[Any, str]]] = OrderedDict()
+        #: key -> since when there was something to look at
+        self._in_work: dict[str, float] = {}
         self._delayed: list[tuple[float, str]] = []
+        #: key -> (due, since when) of its entry in `_delayed`, until taken; other entries are void.
+        self._later: dict[str, tuple[float, float]] = {}
         self._failures: dict[str, int] = {}
         self._changed = asyncio.Event()
 
@@ -41,16 +57,29 @@ class WorkQueue:
 
     def add(self, key: str) -> None:
         """Have a look at `key` soon."""
-        if key not in self._dirty:
-            self._dirty[key] = self._clock()
-            self._changed.set()
+        if key in self._dirty:
+            return
+        self._dirty[key] = self._clock()
+        if key not in self._in_work:
+            self._line_up(key)
 
     def add_after(self, key: str, *, delay: float) -> None:
-        """Have a look at `key` after `delay` seconds."""
+        """Have a look at `key` after `delay` seconds, unless one begins before."""
         if delay <= 0:
             return self.add(key)
-        heapq.heappush(self._delayed, (self._clock() + delay, key))
-        self._changed.set()
+        if key in self._dirty:
+            return
+        since = self._clock()
+        due = since + delay
+        if key in self._later:
+            planned, since = self._later[key]
+            if planned <= due:
+                return
+        self._later[key] = due, since
+        heapq.heappush(self._delayed, (due, key))
+        if self._delayed[0][1] == key:
+            # Who waits for another one is to wake sooner.
+            self._changed.set()
 
     def retry(self, key: str) -> float:
         """Work on `key` failed: again after a pause, which is returned."""
@@ -72,36 +101,62 @@ class WorkQueue:
             if ready:
                 return ready
             self._changed.clear()
-            pause = None
-            if self._delayed:
-                pause = max(0.0, self._delayed[0][0] - self._clock())
+            if not self._delayed:
+                await self._changed.wait()
+                continue
             try:
-                async with asyncio.timeout(pause):
+                async with asyncio.timeout(max(0.0, self._delayed[0][0] - self._clock())):
                     await self._changed.wait()
             except TimeoutError:
                 continue
 
     def done(self, key: str) -> None:
         """`key` is no longer in work; if it was added meanwhile it may be taken again."""
-        self._in_work.discard(key)
-        if key in self._dirty:
-            self._changed.set()
+        if self._in_work.pop(key, None) is not None and key in self._dirty:
+            self._line_up(key)
 
     def is_wanted(self, key: str) -> bool:
         """Whether `key` was added since it was taken."""
         return key in self._dirty
+
+    def in_work_since(self, key: str) -> float:
+        """Since when there was something to look at, of a key that is in work."""
+        return self._in_work.get(key, self._clock())
 
     def oldest_age(self) -> float:
         """For how long the oldest key has waited."""
         first = next(iter(self._dirty.values()), None)
         return 0.0 if first is None else self._clock() - first
 
+    def _line_up(self, key: str) -> None:
+        lane, order = self._place(key)
+        heapq.heappush(self._lanes.setdefault(lane, []), (order, key))
+        self._changed.set()
+
     def _take_ready(self, most: int | None) -> list[str]:
-        now = self._clock()
-        while self._delayed and self._delayed[0][0] <= now:
-            self.add(heapq.heappop(self._delayed)[1])
-        ready = [key for key in self._dirty if key not in self._in_work][:most]
-        for key in ready:
-            del self._dirty[key]
-            self._in_work.add(key)
+        self._add_due()
+        ready: list[str] = []
+        while self._lanes and (most is None or len(ready) < most):
+            name, lane = next(iter(self._lanes.items()))
+            _, key = heapq.heappop(lane)
+            if lane:
+                self._lanes.move_to_end(name)
+            else:
+                del self._lanes[name]
+            since = self._dirty.pop(key)
+            # The look that begins now sees what a later one was planned for.
+            _, planned_since = self._later.pop(key, (0.0, since))
+            self._in_work[key] = min(since, planned_since)
+            ready.append(key)
         return ready
+
+    def _add_due(self) -> None:
+        now = self._clock()
+        while self._delayed:
+            due, key = self._delayed[0]
+            is_void = key not in self._later or self._later[key][0] != due
+            if not is_void and due > now:
+                return
+            heapq.heappop(self._delayed)
+            if not is_void:
+                self.add(key)

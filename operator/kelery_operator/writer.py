@@ -65,15 +65,24 @@ class StatusWriter:
         self._not_before = 0.0
         self.listener: Listener | None = None
 
-    def offer(self, who: Identity, action: WriteStatus, *, version: int = 0) -> None:
-        """Take the newest status of a run, decided upon that version of its object."""
+    def offer(
+        self, who: Identity, action: WriteStatus, *, version: int = 0, since: float | None = None
+    ) -> None:
+        """Take the newest status of a run, decided upon that version of its object and heard of `since`."""
         write = Write(who=who, status=action.status, rev=action.rev, urgency=action.urgency, version=version)
-        self._coalescer.offer(write, now=self._clock())
-        self._wake.set()
+        self._coalescer.offer(write, now=self._clock(), since=since)
+        if write.is_final:
+            self._send_due()
+        if self._coalescer.next_due() is not None:
+            self._wake.set()
 
     def final_version(self, uid: str) -> int | None:
         """The object's version with the final status that we wrote; None if we have not."""
         return self._coalescer.final_version(uid)
+
+    def is_shown(self, uid: str, *, status: Mapping[str, Any]) -> bool:
+        """Whether this is the status that we wrote last, or are writing."""
+        return self._coalescer.is_latest(uid, status=status)
 
     def final_on_its_way(self, uid: str) -> bool:
         """Whether a final status of it was sent and not yet answered."""
@@ -93,6 +102,7 @@ class StatusWriter:
 
     async def run(self) -> None:
         """Send for ever."""
+        self._metrics.unsent.set_function(self._coalescer.unsent)
         while True:
             await self._step()
 
@@ -106,6 +116,18 @@ class StatusWriter:
 
     async def _step(self, *, longest: float | None = None) -> None:
         self._wake.clear()
+        self._send_due()
+        pause = self._pause(longest)
+        if pause is None:
+            await self._wake.wait()
+            return
+        try:
+            async with asyncio.timeout(pause):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    def _send_due(self) -> None:
         now = self._clock()
         free = self._connections - len(self._sending)
         if free > 0 and now >= self._not_before:
@@ -113,12 +135,6 @@ class StatusWriter:
                 task = asyncio.create_task(self._send(write))
                 self._sending.add(task)
                 task.add_done_callback(self._sent)
-        self._metrics.unsent.set(self._coalescer.unsent())
-        try:
-            async with asyncio.timeout(self._pause(longest)):
-                await self._wake.wait()
-        except TimeoutError:
-            return
 
     def _pause(self, longest: float | None) -> float | None:
         pauses = [] if longest is None else [longest]
@@ -129,7 +145,8 @@ class StatusWriter:
 
     def _sent(self, task: asyncio.Task[None]) -> None:
         self._sending.discard(task)
-        self._wake.set()
+        if self._coalescer.next_due() is not None:
+            self._wake.set()
         if not task.cancelled() and (error := task.exception()):
             logger.error("sending a status failed unexpectedly", exc_info=error)
 

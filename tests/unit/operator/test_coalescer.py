@@ -46,6 +46,15 @@ def test_a_run_that_no_worker_takes_is_shown_as_admitted() -> None:
     assert sent(coalescer, 0.26) == [1]
 
 
+def test_the_wait_counts_from_when_it_was_heard_of() -> None:
+    coalescer = Coalescer()
+    coalescer.offer(write(1), now=0.06, since=0.0)
+    assert sent(coalescer, 0.06) == [1]
+    coalescer.offer(write(2, uid="v"), now=1.0, since=0.97)
+    assert sent(coalescer, 1.01) == []
+    assert sent(coalescer, 1.021) == [2]
+
+
 def test_newer_phases_do_not_push_a_waiting_write_back_for_ever() -> None:
     coalescer = Coalescer()
     for step in range(20):

@@ -139,6 +139,42 @@ def test_the_end_that_we_wrote_needs_no_look_and_late_words_about_it_are_not_hea
     asyncio.run(play())
 
 
+def test_the_echo_of_our_own_write_needs_no_look_but_what_differs_from_it_does() -> None:
+    async def play() -> None:
+        scene = Scene()
+        scene.intake.event("ADDED", body())
+        scene.queue.done(*(await scene.queued()))
+        shown = {"phase": "Running"}
+        scene.writer.offer(WHO, WriteStatus(status=shown, rev=2, urgency=Urgency.PHASE))
+        assert await scene.writer.drain(seconds=1)
+        scene.intake.event("MODIFIED", body(version="200", shown=shown))
+        assert await scene.queued() == []
+        # The user's change of the spec came in between.
+        scene.intake.event("MODIFIED", body(version="201", shown=shown, generation=2))
+        assert await scene.queued() == ["uid-1"]
+        scene.queue.done("uid-1")
+        scene.intake.event("MODIFIED", body(version="202", shown={"phase": "Odd"}, generation=2))
+        assert await scene.queued() == ["uid-1"]
+
+    asyncio.run(play())
+
+
+def test_a_ttl_that_was_changed_as_the_run_ended_is_seen() -> None:
+    async def play() -> None:
+        scene = Scene()
+        scene.intake.event("ADDED", body())
+        scene.queue.done(*(await scene.queued()))
+        await scene.write_final()
+        spec = {"task": "demo.add", "ttlSecondsAfterFinished": 7}
+        scene.intake.event("DELETED", body(version="201", spec=spec, generation=2))
+        seen = scene.cache.get("uid-1")
+        assert seen is not None
+        assert seen.ttl_seconds == 7
+        assert await scene.queued() == ["uid-1"]
+
+    asyncio.run(play())
+
+
 def test_an_end_that_somebody_undoes_is_written_again() -> None:
     async def play() -> None:
         scene = Scene()

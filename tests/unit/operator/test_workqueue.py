@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from kelery_operator.workqueue import WorkQueue
 
 T = TypeVar("T")
@@ -107,3 +110,109 @@ def test_the_age_is_that_of_the_oldest() -> None:
     clock.now += 3
     queue.add("b")
     assert (queue.oldest_age(), len(queue)) == (3, 2)
+
+
+def test_a_look_that_begins_earlier_makes_the_planned_one_superfluous() -> None:
+    async def scene() -> None:
+        clock = Clock()
+        queue = WorkQueue(clock=clock)
+        queue.add_after("a", delay=5)
+        clock.now += 1
+        queue.add("a")
+        assert await taken(queue) == ["a"]
+        assert queue.in_work_since("a") == 1000.0
+        queue.done("a")
+        clock.now += 10
+        assert await taken(queue) is None
+
+    run(scene())
+
+
+def test_what_is_planned_while_a_key_is_in_work_is_looked_at_afterwards() -> None:
+    async def scene() -> None:
+        clock = Clock()
+        queue = WorkQueue(clock=clock)
+        queue.add("a")
+        assert await taken(queue) == ["a"]
+        queue.add_after("a", delay=1)
+        queue.done("a")
+        assert await taken(queue) is None
+        clock.now += 1
+        assert await taken(queue) == ["a"]
+        assert queue.in_work_since("a") == 1000.0
+
+    run(scene())
+
+
+def test_of_two_plans_the_earlier_counts() -> None:
+    async def scene() -> None:
+        clock = Clock()
+        queue = WorkQueue(clock=clock)
+        queue.add_after("a", delay=5)
+        queue.add_after("a", delay=1)
+        queue.add_after("a", delay=3)
+        clock.now += 1
+        assert await taken(queue) == ["a"]
+        queue.done("a")
+        clock.now += 10
+        assert await taken(queue) is None
+
+    run(scene())
+
+
+def test_a_waiting_taker_is_woken_when_a_delayed_key_is_due() -> None:
+    async def scene() -> None:
+        queue = WorkQueue()
+        queue.add_after("late", delay=30)
+        taker = asyncio.create_task(queue.take())
+        await asyncio.sleep(0)
+        queue.add_after("soon", delay=0.02)
+        assert await asyncio.wait_for(taker, 1) == ["soon"]
+        queue.add_after("again", delay=0.02)
+        assert await asyncio.wait_for(queue.take(), 1) == ["again"]
+
+    run(scene())
+
+
+def test_lanes_take_turns_and_a_lane_keeps_its_order() -> None:
+    async def scene() -> None:
+        queue = WorkQueue(place=lambda key: (key[0], int(key[1:])), clock=Clock())
+        for key in ("s3", "s1", "s2", "s4", "c2"):
+            queue.add(key)
+        assert await queue.take(most=2) == ["s1", "c2"]
+        queue.add("c1")
+        queue.add("s0")
+        assert await queue.take(most=3) == ["s0", "c1", "s2"]
+        assert await queue.take() == ["s3", "s4"]
+        assert await taken(queue) is None
+
+    run(scene())
+
+
+def test_a_crowd_keeps_nobody_else_waiting() -> None:
+    async def scene() -> None:
+        queue = WorkQueue(place=lambda key: (key[0], int(key[1:])), clock=Clock())
+        for number in range(5000):
+            queue.add(f"s{number}")
+        assert len(await queue.take(most=100)) == 100
+        queue.add("c1")
+        assert "c1" in await queue.take(most=2)
+
+    run(scene())
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 50)), unique=True), st.integers(1, 7))
+def test_in_its_lane_nobody_is_overtaken(entries: list[tuple[str, int]], most: int) -> None:
+    async def scene() -> None:
+        queue = WorkQueue(place=lambda key: (key[0], int(key[1:])), clock=Clock())
+        for lane, order in entries:
+            queue.add(f"{lane}{order}")
+        out: list[str] = []
+        while len(queue):
+            out += await queue.take(most=most)
+        assert sorted(out) == sorted(f"{lane}{order}" for lane, order in entries)
+        for lane in "abc":
+            of_lane = [int(key[1:]) for key in out if key[0] == lane]
+            assert of_lane == sorted(of_lane)
+
+    run(scene())
