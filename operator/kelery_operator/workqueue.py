@@ -21,8 +21,8 @@ from typing import Any
 class WorkQueue:
     """Keys to work on; for one event loop.
 
-    `place` says of a key its lane, and what orders it there; it must say the same while the key is in the
-    queue. Without it there is one lane, in order of addition.
+    `place` is asked for a key's lane, and for what orders it there, when it joins the queue. Without it there
+    is one lane, in order of addition.
     """
 
     def __init__(
