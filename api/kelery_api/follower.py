@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from kelery import jsonlimits
@@ -32,6 +32,8 @@ LOOK_AGAIN_SECONDS = 1.0
 _PAUSE_SECONDS = 0.25
 _CERTAINTY_SECONDS = 0.1
 _LOOKS_AT_ONCE = 16
+#: Between two reads, if nobody waits for a run: changes of TaskRuns may be many, and each read costs.
+_UNWATCHED_SECONDS = 0.05
 #: Between two reads, for each run that is waited for: then there are more changes to be read at once.
 _GATHER_SECONDS = 0.0001
 _LONGEST_GATHER_SECONDS = 0.005
@@ -80,6 +82,8 @@ class Follower:
         self._ledger = ledger
         self._subscriptions: dict[str, set[Subscription]] = {}
         self._is_dismissed = False
+        #: Somebody has come to wait since it was cleared.
+        self._has_watcher = asyncio.Event()
         #: False while the stream cannot be read.
         self.is_following = False
         self._turns = asyncio.Semaphore(_LOOKS_AT_ONCE)
@@ -96,6 +100,7 @@ class Follower:
         if self._is_dismissed:
             subscription.end()
         self._subscriptions.setdefault(uid, set()).add(subscription)
+        self._has_watcher.set()
         try:
             yield subscription
         finally:
@@ -147,8 +152,7 @@ class Follower:
             if events:
                 self._pass_on(events)
                 cursor = events[-1].id
-                if self.watched_runs > _HEARD_AT_ONCE:
-                    await asyncio.sleep(min(self.watched_runs * _GATHER_SECONDS, _LONGEST_GATHER_SECONDS))
+                await self._gather()
                 if clock() - asked_at < _CERTAINTY_SECONDS:
                     continue
                 is_lost = not await self._ledger.run(calls.has_event(certain))
@@ -160,6 +164,16 @@ class Follower:
             certain, asked_at = cursor, clock()
             if is_lost:
                 self._wake_all()
+
+    async def _gather(self) -> None:
+        """Let more changes come before the next read, but for those that few wait for."""
+        if not self._subscriptions:
+            self._has_watcher.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_UNWATCHED_SECONDS):
+                    await self._has_watcher.wait()
+        elif self.watched_runs > _HEARD_AT_ONCE:
+            await asyncio.sleep(min(self.watched_runs * _GATHER_SECONDS, _LONGEST_GATHER_SECONDS))
 
     def _pass_on(self, events: Iterable[WrittenEvent]) -> None:
         for event in events:

@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 _BLOCK_SECONDS = 2.0
 _PAUSE_SECONDS = 0.5
+#: After changes of others' runs only, such as the gateway's: they may be many, and each read costs.
+_OTHERS_SECONDS = 0.01
 
 
 class EventFollower:
@@ -69,6 +71,8 @@ class EventFollower:
                 self._heard(event)
             self._positions.moved(event.key)
             self._cursor = event.id
+        if events and not any(event.cluster == self._cluster for event in events):
+            await asyncio.sleep(_OTHERS_SECONDS)
 
     def _heard(self, event: WrittenEvent) -> None:
         presence = self._cache.presence(event.uid)

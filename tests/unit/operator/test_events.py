@@ -93,3 +93,45 @@ def test_what_happens_to_a_run_whose_object_is_gone_does_not_wait() -> None:
 
 def test_a_run_that_is_not_met_yet_is_not_looked_at() -> None:
     assert asyncio.run(due_of(("stranger", Phase.SUCCEEDED, "Completed"))) == []
+
+
+class Busy:
+    """A ledger with another change at each read."""
+
+    def __init__(self, *, cluster: str) -> None:
+        self._cluster = cluster
+        self.reads = 0
+
+    async def run(self, _: object) -> Any:
+        await asyncio.sleep(0)
+        self.reads += 1
+        if self.reads == 1:
+            return "0-0"
+        return [
+            WrittenEvent(
+                id=f"{self.reads}-0",
+                uid="a",
+                rev=1,
+                phase=Phase.RUNNING,
+                reason="",
+                cluster=self._cluster,
+                key="",
+            )
+        ]
+
+
+@pytest.mark.parametrize(("cluster", "is_spared"), [("", True), ("elsewhere", True), ("here", False)])
+def test_changes_of_others_runs_are_read_together(cluster: str, is_spared: bool) -> None:
+    async def reads() -> int:
+        ledger, queue = Busy(cluster=cluster), WorkQueue()
+        positions = Positions(cast("Any", ledger), queue=queue)
+        follower = EventFollower(
+            cast("Any", ledger), cluster="here", cache=Cache(), queue=queue, positions=positions
+        )
+        following = asyncio.create_task(follower.run())
+        await asyncio.sleep(0.2)
+        following.cancel()
+        return ledger.reads
+
+    # At most one in ten milliseconds; without a pause, hundreds.
+    assert (asyncio.run(reads()) <= 25) is is_spared

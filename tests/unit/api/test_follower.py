@@ -1,0 +1,59 @@
+"""How often the gateway reads the ledger's stream."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+from kelery.ledger.messages import WrittenEvent
+from kelery.phases import Phase
+from kelery_api.follower import Follower
+
+
+class Busy:
+    """A ledger with another change of run "a" at each read of its stream."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+
+    async def run(self, _: object) -> Any:
+        await asyncio.sleep(0)
+        self.reads += 1
+        if self.reads == 1:
+            return "0-0"
+        return [
+            WrittenEvent(
+                id=f"{self.reads}-0", uid="a", rev=1, phase=Phase.SUCCEEDED, reason="", cluster="c", key=""
+            )
+        ]
+
+
+def test_changes_that_nobody_waits_for_are_read_together() -> None:
+    async def reads() -> int:
+        ledger = Busy()
+        following = asyncio.create_task(Follower(cast("Any", ledger)).run())
+        await asyncio.sleep(0.3)
+        following.cancel()
+        return ledger.reads
+
+    # Each twentieth of a second, and a look at the stream itself; without a pause, hundreds.
+    assert asyncio.run(reads()) <= 20
+
+
+def test_who_comes_to_wait_is_not_kept_waiting() -> None:
+    async def waits() -> list[float]:
+        follower = Follower(cast("Any", Busy()))
+        following = asyncio.create_task(follower.run())
+        clock, found = asyncio.get_running_loop().time, []
+        for _ in range(20):
+            # Into the middle of a pause, wherever that is.
+            await asyncio.sleep(0.017)
+            began = clock()
+            with follower.watch("a", only_end=True) as subscription:
+                assert await subscription.changed(within=5)
+            found.append(clock() - began)
+        following.cancel()
+        return found
+
+    # The pause is 50 ms; most of those who come meet one.
+    assert sorted(asyncio.run(waits()))[15] < 0.02
