@@ -35,8 +35,11 @@ async def while_client_waits(request: Request, work: Awaitable[T]) -> T:
         return await work
     except asyncio.CancelledError:
         # Whoever else cancelled goes first.
-        if has_left and not waiting.uncancel():
+        if has_left and waiting.cancelling() == 1:
             raise ClientDisconnect from None
         raise
     finally:
         leaving.cancel()
+        if has_left:
+            # Taken back, also if the work went on in spite of it.
+            waiting.uncancel()

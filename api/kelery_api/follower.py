@@ -32,6 +32,8 @@ LOOK_AGAIN_SECONDS = 1.0
 _PAUSE_SECONDS = 0.25
 _CERTAINTY_SECONDS = 0.1
 _LOOKS_AT_ONCE = 16
+#: After so many there are more already.
+_READ_AT_ONCE = 500
 #: Between two reads, if nobody waits for a run: changes of TaskRuns may be many, and each read costs.
 _UNWATCHED_SECONDS = 0.05
 #: Between two reads, for each run that is waited for: then there are more changes to be read at once.
@@ -148,11 +150,13 @@ class Follower:
         # Nothing behind `certain` was trimmed away unread. Asked now and then only: waiters wait meanwhile.
         certain, asked_at = cursor, 0.0
         while True:
-            events = await self._ledger.run(calls.events_after(cursor, block_seconds=BLOCK_SECONDS))
+            read = calls.events_after(cursor, block_seconds=BLOCK_SECONDS, count=_READ_AT_ONCE)
+            events = await self._ledger.run(read)
             if events:
                 self._pass_on(events)
                 cursor = events[-1].id
-                await self._gather()
+                if len(events) < _READ_AT_ONCE:
+                    await self._gather()
                 if clock() - asked_at < _CERTAINTY_SECONDS:
                     continue
                 is_lost = not await self._ledger.run(calls.has_event(certain))

@@ -52,7 +52,7 @@ logger = logging.getLogger(__name__)
 _CHUNK = 100
 #: Nobody waits for an acknowledgement, so those of a while go in one round.
 _ACKNOWLEDGE_EVERY_SECONDS = 0.25
-#: After a write that is not the last, for what the ledger's stream and the watch may have kept from us.
+#: After a submission, or a write that is not the last: stream and watch may have kept something from us.
 _CHECK_SECONDS = 1.0
 _PATIENCE_SECONDS = 2.0
 _OUTAGE_PAUSE = 1.0
@@ -152,25 +152,30 @@ class Reconciler:
                     self._queue.done(uid)
 
     async def _chunk(self, uids: Sequence[str]) -> None:
-        records = self._foreseen(uids)
-        if unknown := [uid for uid in uids if uid not in records]:
-            records |= await self._view(unknown)
+        # Planned before anything is waited for: what is foreseen holds for the objects as they are now.
+        foreseen = self._foreseen(uids) if self.ledger_answers else {}
+        planned = {uid: self._try_plan(uid, record=record) for uid, record in foreseen.items()}
+        if unknown := [uid for uid in uids if uid not in planned]:
+            records = await self._view(unknown)
             self._ledger_answered()
-        steps: list[_Step] = []
-        for uid in uids:
-            try:
-                record = records[uid]
-                if isinstance(record, Exception):
-                    raise record
-                steps += self._plan(uid, record=record, ledger_answers=True)
-            except Exception as error:
-                self._failed(uid, error=error)
+            planned |= {uid: self._try_plan(uid, record=records[uid]) for uid in unknown}
+        steps = [step for uid in uids for step in planned[uid]]
         if steps:
             await self._carry_out(steps)
 
-    def _foreseen(self, uids: Sequence[str]) -> dict[str, Record | Exception | None]:
-        """The records that need not be asked for."""
-        records: dict[str, Record | Exception | None] = {}
+    def _try_plan(self, uid: str, *, record: Record | Exception | None) -> list[_Step]:
+        """As `_plan`, or the run is put back."""
+        try:
+            if isinstance(record, Exception):
+                raise record
+            return self._plan(uid, record=record, ledger_answers=True)
+        except Exception as error:
+            self._failed(uid, error=error)
+            return []
+
+    def _foreseen(self, uids: Sequence[str]) -> dict[str, Record | None]:
+        """The records that need not be asked for, for now."""
+        records: dict[str, Record | None] = {}
         for uid in uids:
             seen = self._cache.get(uid)
             is_written = self._writer.final_version(uid) is not None
@@ -279,7 +284,8 @@ class Reconciler:
 
     async def _carry_out(self, steps: Sequence[_Step]) -> None:
         replies = await self._ledger.run_all([step.call for step in steps])
-        self._ledger_answered()
+        if not all(isinstance(reply, LedgerUnavailable) for reply in replies):
+            self._ledger_answered()
         failed: set[str] = set()
         for step, reply in zip(steps, replies, strict=True):
             if isinstance(reply, LedgerError):
@@ -298,9 +304,9 @@ class Reconciler:
                 case Submit():
                     # A ledger that was emptied counts its revisions anew.
                     self._writer.drop(step.uid)
-                    # Of what is new the ledger's stream tells.
-                    if not (isinstance(reply, Submitted) and reply.new):
-                        self._queue.add(step.uid)
+                    # Of what is new the ledger's stream tells, and sooner.
+                    is_new = isinstance(reply, Submitted) and reply.new
+                    self._queue.add_after(step.uid, delay=_CHECK_SECONDS if is_new else 0)
                 case Cancel():
                     self._queue.add(step.uid)
                 case ExpireLater():

@@ -3,7 +3,7 @@
 A key that is added many times before it is taken is taken once; one that is added while it is being worked
 on is taken again afterwards, never at the same time; one that failed comes back after a pause that doubles,
 with jitter. Keys stand in lanes that take turns, so a lane with thousands of keys does not keep the others
-waiting; in its lane a key has a fixed place.
+waiting; in its lane a key has its place, in each round of it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,29 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
+
+
+class _Lane:
+    """Keys in their order, round after round: what comes during a round waits for the next one, so a key that
+    comes again and again does not keep those behind it waiting for ever.
+    """
+
+    __slots__ = ("_coming", "_round")
+
+    def __init__(self) -> None:
+        self._round: list[tuple[Any, str]] = []
+        self._coming: list[tuple[Any, str]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._round or self._coming)
+
+    def push(self, key: str, *, order: Any) -> None:
+        heapq.heappush(self._coming, (order, key))
+
+    def pop(self) -> str:
+        if not self._round:
+            self._round, self._coming = self._coming, []
+        return heapq.heappop(self._round)[1]
 
 
 class WorkQueue:
@@ -42,8 +65,8 @@ class WorkQueue:
         self._longest_pause = longest_pause
         #: key -> since when; in order of addition. A key may be dirty and in work at once.
         self._dirty: dict[str, float] = {}
-        #: The dirty keys that are not in work, by lane, as heaps; the lane whose turn it is comes first.
-        self._lanes: OrderedDict[str, list[tuple[Any, str]]] = OrderedDict()
+        #: The dirty keys that are not in work; the lane whose turn it is comes first.
+        self._lanes: OrderedDict[str, _Lane] = OrderedDict()
         #: key -> since when there was something to look at
         self._in_work: dict[str, float] = {}
         self._delayed: list[tuple[float, str]] = []
@@ -130,7 +153,7 @@ class WorkQueue:
 
     def _line_up(self, key: str) -> None:
         lane, order = self._place(key)
-        heapq.heappush(self._lanes.setdefault(lane, []), (order, key))
+        self._lanes.setdefault(lane, _Lane()).push(key, order=order)
         self._changed.set()
 
     def _take_ready(self, most: int | None) -> list[str]:
@@ -138,7 +161,7 @@ class WorkQueue:
         ready: list[str] = []
         while self._lanes and (most is None or len(ready) < most):
             name, lane = next(iter(self._lanes.items()))
-            _, key = heapq.heappop(lane)
+            key = lane.pop()
             if lane:
                 self._lanes.move_to_end(name)
             else:

@@ -1,8 +1,8 @@
 """When the connection to the broker breaks, Celery's pool forgets the jobs that no child has said it took.
 
-It expects the broker to deliver them again. A run's message is acknowledged, and a child may have its job
-already: then the pool must go on knowing it, or nobody hears how it ends. One that has not been sent to a
-child yet is handed back.
+It expects the broker to deliver them again. A run is claimed by then, so its message starts nothing when it
+comes again, and a child may have its job already: then the pool must go on knowing it, or nobody hears how it
+ends. One that has not been sent to a child yet is handed back, and the ledger rings for it.
 """
 
 from __future__ import annotations

@@ -323,7 +323,9 @@ class Keeper:
             "run %s: the pool has lost sight of it; watching its process %d", run.claim.uid, begun.pid
         )
         with self._table.lock:
-            self._table.update(run, undispatched=False, adopted=True, returned=begun.is_staged)
+            # The pool may have found it again meanwhile, and told.
+            returned = run.returned or begun.is_staged
+            self._table.update(run, undispatched=False, adopted=True, returned=returned)
             take_pid(self._table, run, begun.pid)
             self._table.update(run, ended=None)
         return True

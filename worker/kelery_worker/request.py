@@ -114,11 +114,14 @@ class RunRequest(_Request):  # type: ignore[misc]
     def on_accepted(self, pid: int, time_accepted: float) -> None:
         """A pool child has taken the request; the broker hears of it while the body executes."""
         keeper = keeper_access.get()
-        if self._run is not None and keeper is not None:
-            keeper.accepted(self._run, pid)
-        super().on_accepted(pid, time_accepted)
-        if self._run is not None:
-            self.acknowledge()
+        try:
+            if self._run is not None and keeper is not None:
+                keeper.accepted(self._run, pid)
+            super().on_accepted(pid, time_accepted)
+        finally:
+            # Whatever a Request class of the user's does: one that is never acknowledged keeps a place.
+            if self._run is not None:
+                self.acknowledge()
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
         """Celery's own time limit, from the task's decorator; it says so before the process is dead."""

@@ -161,8 +161,10 @@ class Watcher:
         for fd in watched:
             poll.register(fd, select.POLLIN)
         self._looks_at = time.monotonic() + seconds
-        ready = {fd for fd, _ in poll.poll(seconds * 1000 + 1)}
-        self._looks_at = float("inf")
+        try:
+            ready = {fd for fd, _ in poll.poll(seconds * 1000 + 1)}
+        finally:
+            self._looks_at = float("inf")
         self._wakeup.clear()
         for fd in ready & watched.keys():
             self._table.update(watched[fd], dead=True)

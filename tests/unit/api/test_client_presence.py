@@ -70,6 +70,26 @@ def test_the_work_is_cancelled_when_the_client_leaves() -> None:
     asyncio.run(check())
 
 
+def test_work_that_goes_on_in_spite_of_it_leaves_no_cancellation_behind() -> None:
+    async def check() -> None:
+        client = Client()
+
+        async def work() -> int:
+            client.leave()
+            try:
+                await asyncio.sleep(10)
+            except asyncio.CancelledError:
+                return 3
+            return 4
+
+        assert await while_client_waits(client.request, work()) == 3
+        task = asyncio.current_task()
+        assert task is not None
+        assert task.cancelling() == 0
+
+    asyncio.run(check())
+
+
 def test_who_else_cancels_goes_first() -> None:
     async def check() -> None:
         client = Client()

@@ -182,8 +182,9 @@ def test_lanes_take_turns_and_a_lane_keeps_its_order() -> None:
         assert await queue.take(most=2) == ["s1", "c2"]
         queue.add("c1")
         queue.add("s0")
-        assert await queue.take(most=3) == ["s0", "c1", "s2"]
-        assert await queue.take() == ["s3", "s4"]
+        # What comes during a lane's round waits for the next one.
+        assert await queue.take(most=3) == ["s2", "c1", "s3"]
+        assert await queue.take() == ["s4", "s0"]
         assert await taken(queue) is None
 
     run(scene())
@@ -214,5 +215,19 @@ def test_in_its_lane_nobody_is_overtaken(entries: list[tuple[str, int]], most: i
         for lane in "abc":
             of_lane = [int(key[1:]) for key in out if key[0] == lane]
             assert of_lane == sorted(of_lane)
+
+    run(scene())
+
+
+def test_who_comes_again_and_again_keeps_nobody_behind_it_waiting() -> None:
+    async def scene() -> None:
+        queue = WorkQueue(place=lambda key: ("", int(key)), clock=Clock())
+        queue.add("1")
+        queue.add("2")
+        assert await queue.take(most=1) == ["1"]
+        queue.done("1")
+        queue.add("1")
+        assert await queue.take(most=1) == ["2"]
+        assert await queue.take(most=1) == ["1"]
 
     run(scene())
