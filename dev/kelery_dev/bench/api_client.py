@@ -20,6 +20,7 @@ from kelery_dev.errors import DevError
 
 # Of a list of thousands of objects, a line of a watch, or a head.
 _LIMIT = 64 * 2**20
+_CLOSE_SECONDS = 5.0
 _PORTS = {"https": 443, "http": 80}
 
 
@@ -126,9 +127,11 @@ async def connected(access: ClusterAccess) -> AsyncIterator[Connection]:
         await connection.send(prepare(access, "GET", "/version", status=200))
         yield connection
     finally:
-        writer.close()
+        # Without TLS's good-bye: it would wait for the other side, which may be in the middle of an event.
+        writer.transport.abort()
         with contextlib.suppress(OSError):
-            await writer.wait_closed()
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await writer.wait_closed()
 
 
 @contextlib.asynccontextmanager

@@ -62,8 +62,14 @@ async def rate_of(
 
 def run_measure(measure: Coroutine[Any, Any, Found], *, seconds: float = _PATIENCE_SECONDS) -> Found:
     """On an event loop of its own; what hangs is an error."""
+
+    async def bounded() -> Found:
+        # Not `wait_for`: in Python 3.11 that can lose a Ctrl-C.
+        async with asyncio.timeout(seconds):
+            return await measure
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            return runner.run(asyncio.wait_for(measure, timeout=seconds))
+            return runner.run(bounded())
         except TimeoutError as error:
             raise DevError(f"a measurement has not come to its end within {seconds:g} s") from error

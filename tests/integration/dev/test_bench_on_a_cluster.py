@@ -170,19 +170,18 @@ def test_control_c_in_the_middle_of_a_measurement_leaves_nothing_behind(stack: L
     argv = [sys.executable, "-m", "kelery", "bench", "--quick", "--namespace", SERVED]
     argv += ["--kubeconfig", str(stack.plane.kubeconfig)]
     with JobPlayer(access=stack.access, completes=("trial",)):
-        process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        try:
-            poll_until(
-                lambda: any(name.startswith("bench-") for name in names(stack.access)),
-                seconds=60,
-                what="a measurement that does not end",
-                state=lambda: (process.poll(), names(stack.access)),
-            )
-            process.send_signal(signal.SIGINT)
-            printed, said = process.communicate(timeout=60)
-        finally:
-            process.kill()
-            process.wait()
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            try:
+                poll_until(
+                    lambda: any(name.startswith("bench-") for name in names(stack.access)),
+                    seconds=60,
+                    what="a measurement that does not end",
+                    state=lambda: (process.poll(), names(stack.access)),
+                )
+                process.send_signal(signal.SIGINT)
+                printed, said = process.communicate(timeout=60)
+            finally:
+                process.kill()
         assert process.returncode == 1
         assert "Aborted!" in said
         assert "deleting what was made" in said
