@@ -1,0 +1,104 @@
+"""What is foreseen of a run without asking the ledger holds for the moment only: here the world goes on while
+the ledger is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+from kelery.ledger.messages import Submitted
+from kelery.phases import Phase
+from kelery.settings import LedgerSettings
+from kelery_operator.cache import Cache
+from kelery_operator.decide import Presence
+from kelery_operator.heartbeat import Heartbeat
+from kelery_operator.looks import Looks
+from kelery_operator.metrics import Metrics
+from kelery_operator.positions import Positions
+from kelery_operator.reconcile import Reconciler
+from kelery_operator.settings import OperatorSettings
+from kelery_operator.workqueue import WorkQueue
+from kelery_operator.writer import StatusWriter
+from tests.unit.operator.situations import body
+from tests.unit.operator.test_writer import Transport
+
+
+class World:
+    """An operator's inside over a ledger that knows every run it is told of, and has no record to show."""
+
+    def __init__(self, meanwhile: Callable[[Cache, WorkQueue], None]) -> None:
+        self._meanwhile = meanwhile
+        self.cache, self.transport = Cache(), Transport()
+        self.queue = WorkQueue(place=self.cache.place)
+        #: The functions that were called, and of which run.
+        self.called: list[tuple[str, str]] = []
+        ledger, metrics = cast("Any", self), Metrics()
+        writer = StatusWriter(self.transport, metrics=metrics)
+        self.reconciler = Reconciler(
+            ledger=ledger,
+            cluster="here",
+            settings=OperatorSettings(ledger=LedgerSettings(redis_url="redis://nowhere")),
+            cache=self.cache,
+            queue=self.queue,
+            writer=writer,
+            looks=Looks(cast("Any", None), cache=self.cache, queue=self.queue, metrics=metrics),
+            positions=Positions(ledger, queue=self.queue),
+            metrics=metrics,
+            heartbeat=Heartbeat(),
+            on_recovery=lambda: None,
+        )
+        writer.listener = self.reconciler
+
+    async def run(self, call: Any) -> Any:
+        uids = [str(word) for word in call.words("p")[6:]]
+        self.called += [("view", uid) for uid in uids]
+        await asyncio.sleep(0)
+        self._meanwhile(self.cache, self.queue)
+        return [None for _ in uids]
+
+    async def run_all(self, calls: list[Any]) -> list[Any]:
+        words = [call.words("p") for call in calls]
+        self.called += [(str(said[1]).removeprefix("kelery_v1_"), str(said[5])) for said in words]
+        return [Submitted(new=False, phase=Phase.RUNNING, reason="Started", rev=3) for _ in words]
+
+
+def looked_at(meanwhile: Callable[[Cache, WorkQueue], None]) -> World:
+    """After a round over "new", of which nothing is known, and "old", which has a status."""
+
+    async def scene() -> World:
+        world = World(meanwhile)
+        world.cache.put(body(uid="new", name="new"))
+        world.cache.put(body(uid="old", name="old", shown={"phase": "Waiting"}))
+        for uid in ("new", "old"):
+            world.queue.add(uid)
+        working = asyncio.create_task(world.reconciler.run())
+        await asyncio.sleep(0.1)
+        working.cancel()
+        return world
+
+    return asyncio.run(scene())
+
+
+def test_a_status_that_comes_while_the_ledger_is_asked_about_others_loses_nothing() -> None:
+    started = {"phase": "Running", "reason": "Started", "attempt": 1, "startTime": "2026-11-22T11:59:01Z"}
+
+    def starts(cache: Cache, _: WorkQueue) -> None:
+        if cache.presence("new") is Presence.PRESENT and not getattr(cache.get("new"), "status", None):
+            cache.put(body(uid="new", name="new", version="200", shown=started))
+
+    world = looked_at(starts)
+    assert ("submit", "new") in world.called
+    # That it is lost may be said only when the ledger was asked for it and did not know it.
+    assert world.called.index(("submit", "new")) < world.called.index(("view", "new"))
+
+
+def test_a_deletion_that_comes_while_the_ledger_is_asked_about_others_is_heeded() -> None:
+    def goes(cache: Cache, queue: WorkQueue) -> None:
+        if cache.presence("new") is Presence.PRESENT:
+            cache.mark_gone("new")
+            queue.add("new")
+
+    world = looked_at(goes)
+    assert ("view", "new") in world.called
