@@ -8,18 +8,17 @@ only, so what is kept is soon as much as it will ever be.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import redis
 
+from kelery_dev.bench.by_hand import run_by_hand
 from kelery_dev.bench.growth import Growth, growth_of
 from kelery_dev.bench.kube_objects import TASK_RUN, KubeObjects, kube_session
 from kelery_dev.bench.local_stack import LocalStack, local_stack
@@ -230,19 +229,12 @@ def _row(growth: Growth, *, width: int) -> str:
     return f"{growth.part:{width}}  {sizes}  {growth.per_run:5.0f} B  {verdict}"
 
 
-def main(arguments: Sequence[str]) -> int:
-    """The exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m kelery_dev.bench.soak", description="Does anything grow?"
-    )
-    parser.add_argument("--runs", type=int, default=20_000, help="how many (%(default)s)")
-    found = soak(runs=parser.parse_args(arguments).runs)
-    print(table(found))
-    return 0 if found.is_good else 1
-
-
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except DevError as error:
-        sys.exit(str(error))
+    run_by_hand(
+        "soak",
+        lambda runs: soak(runs=runs),
+        table=table,
+        asks="Does anything grow?",
+        runs=20_000,
+        runs_are="how many",
+    )

@@ -8,12 +8,10 @@ runs have a queue and a worker of their own, since in one queue Celery starts fi
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import itertools
 import multiprocessing
 import statistics
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -22,6 +20,7 @@ from pathlib import Path
 
 import aiohttp
 
+from kelery_dev.bench.by_hand import run_by_hand
 from kelery_dev.bench.costs import resident_bytes
 from kelery_dev.bench.kube_objects import TASK_RUN, KubeObjects, kube_session
 from kelery_dev.bench.local_stack import LocalStack, StackPart, local_stack
@@ -182,17 +181,12 @@ def _row(title: str, times: Sequence[float]) -> str:
     return f"{title:{_WIDTH}}  " + "  ".join(f"{seconds:7.3f}" for seconds in shown) + f"  {len(times):5}"
 
 
-def main(arguments: Sequence[str]) -> int:
-    """The exit status."""
-    parser = argparse.ArgumentParser(prog="python -m kelery_dev.bench.storm", description="Who gets wet?")
-    parser.add_argument("--runs", type=int, default=5_000, help="how many at once (%(default)s)")
-    found = storm(runs=parser.parse_args(arguments).runs)
-    print(table(found))
-    return 0 if found.is_good else 1
-
-
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except DevError as error:
-        sys.exit(str(error))
+    run_by_hand(
+        "storm",
+        lambda runs: storm(runs=runs),
+        table=table,
+        asks="Who gets wet?",
+        runs=5_000,
+        runs_are="how many at once",
+    )

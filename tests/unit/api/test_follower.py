@@ -5,32 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
-from kelery.ledger.messages import WrittenEvent
 from kelery.phases import Phase
 from kelery_api.follower import Follower
+from tests.unit.busy_stream import BusyStream
 
 
-class Busy:
-    """A ledger with another change of run "a" at each read of its stream."""
-
-    def __init__(self) -> None:
-        self.reads = 0
-
-    async def run(self, _: object) -> Any:
-        await asyncio.sleep(0)
-        self.reads += 1
-        if self.reads == 1:
-            return "0-0"
-        return [
-            WrittenEvent(
-                id=f"{self.reads}-0", uid="a", rev=1, phase=Phase.SUCCEEDED, reason="", cluster="c", key=""
-            )
-        ]
+def busy() -> BusyStream:
+    return BusyStream(cluster="c", phase=Phase.SUCCEEDED)
 
 
 def test_changes_that_nobody_waits_for_are_read_together() -> None:
     async def reads() -> int:
-        ledger = Busy()
+        ledger = busy()
         following = asyncio.create_task(Follower(cast("Any", ledger)).run())
         await asyncio.sleep(0.3)
         following.cancel()
@@ -42,7 +28,7 @@ def test_changes_that_nobody_waits_for_are_read_together() -> None:
 
 def test_who_comes_to_wait_is_not_kept_waiting() -> None:
     async def waits() -> list[float]:
-        follower = Follower(cast("Any", Busy()))
+        follower = Follower(cast("Any", busy()))
         following = asyncio.create_task(follower.run())
         clock, found = asyncio.get_running_loop().time, []
         for _ in range(20):

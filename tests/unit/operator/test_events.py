@@ -13,6 +13,7 @@ from kelery_operator.cache import Cache
 from kelery_operator.events import EventFollower
 from kelery_operator.positions import Positions
 from kelery_operator.workqueue import WorkQueue
+from tests.unit.busy_stream import BusyStream
 from tests.unit.operator.situations import body
 
 START = 1000.0
@@ -95,35 +96,10 @@ def test_a_run_that_is_not_met_yet_is_not_looked_at() -> None:
     assert asyncio.run(due_of(("stranger", Phase.SUCCEEDED, "Completed"))) == []
 
 
-class Busy:
-    """A ledger with another change at each read."""
-
-    def __init__(self, *, cluster: str) -> None:
-        self._cluster = cluster
-        self.reads = 0
-
-    async def run(self, _: object) -> Any:
-        await asyncio.sleep(0)
-        self.reads += 1
-        if self.reads == 1:
-            return "0-0"
-        return [
-            WrittenEvent(
-                id=f"{self.reads}-0",
-                uid="a",
-                rev=1,
-                phase=Phase.RUNNING,
-                reason="",
-                cluster=self._cluster,
-                key="",
-            )
-        ]
-
-
 @pytest.mark.parametrize(("cluster", "is_spared"), [("", True), ("elsewhere", True), ("here", False)])
 def test_changes_of_others_runs_are_read_together(cluster: str, is_spared: bool) -> None:
     async def reads() -> int:
-        ledger, queue = Busy(cluster=cluster), WorkQueue()
+        ledger, queue = BusyStream(cluster=cluster, phase=Phase.RUNNING), WorkQueue()
         positions = Positions(cast("Any", ledger), queue=queue)
         follower = EventFollower(
             cast("Any", ledger), cluster="here", cache=Cache(), queue=queue, positions=positions

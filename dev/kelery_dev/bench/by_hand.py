@@ -1,0 +1,40 @@
+"""A trial that people start by hand, `python -m kelery_dev.bench.<name> [--runs N]`: says what was found."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import NoReturn, Protocol, TypeVar
+
+from kelery_dev.errors import DevError
+
+
+class Judged(Protocol):
+    """What a trial has found."""
+
+    @property
+    def is_good(self) -> bool: ...
+
+
+Found = TypeVar("Found", bound=Judged)
+
+
+def run_by_hand(
+    name: str,
+    trial: Callable[[int], Found],
+    *,
+    table: Callable[[Found], str],
+    asks: str,
+    runs: int,
+    runs_are: str,
+) -> NoReturn:
+    """Make the trial with as many runs as the command line says; exit status 0 if what it found is good."""
+    parser = argparse.ArgumentParser(prog=f"python -m kelery_dev.bench.{name}", description=asks)
+    parser.add_argument("--runs", type=int, default=runs, help=f"{runs_are} (%(default)s)")
+    try:
+        found = trial(parser.parse_args().runs)
+    except DevError as error:
+        sys.exit(str(error))
+    print(table(found))
+    sys.exit(0 if found.is_good else 1)

@@ -1,0 +1,29 @@
+"""A ledger with another change of run "a" at each read of its stream, and the number of reads."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from kelery.ledger.messages import WrittenEvent
+from kelery.phases import Phase
+
+
+class BusyStream:
+    """Stands for a ledger whose stream is read."""
+
+    def __init__(self, *, cluster: str, phase: Phase) -> None:
+        self._cluster, self._phase = cluster, phase
+        self.reads = 0
+
+    async def run(self, _: object) -> Any:
+        await asyncio.sleep(0)
+        self.reads += 1
+        if self.reads == 1:
+            return "0-0"
+        event = f"{self.reads}-0"
+        return [
+            WrittenEvent(
+                id=event, uid="a", rev=1, phase=self._phase, reason="", cluster=self._cluster, key=""
+            )
+        ]
