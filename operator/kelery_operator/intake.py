@@ -25,7 +25,7 @@ _ANSWER_SECONDS = 1.0
 
 
 class Intake:
-    """From events to the cache and the work queue; does no I/O."""
+    """From events to the cache and the work queue, whose clock it shares; does no I/O."""
 
     def __init__(
         self,
@@ -71,14 +71,11 @@ class Intake:
         if is_same and self._writer.is_shown(uid, status=seen.status):
             # Our own write comes back: what it was decided upon has not changed.
             return
-        self._queue.add_after(uid, delay=self._until_listed(listed=listed))
-
-    def _until_listed(self, *, listed: bool) -> float:
-        """A list comes by name: its runs, and what follows on its heels, are dealt with together."""
         now = self._clock()
         if listed and now >= self._list_due:
             self._list_due = now + _LIST_SECONDS
-        return max(0.0, self._list_due - now)
+        # A list comes by name: its runs, and what follows on its heels, are dealt with at one moment.
+        self._queue.add_at(uid, due=self._list_due)
 
     def _left(self, body: Mapping[str, Any]) -> None:
         who = manifest.identity(body)

@@ -101,8 +101,10 @@ class Resync:
                 uid = manifest.identity(body).uid
                 listed.add(uid)
                 self._cache.put(body)
-                self._queue.add(uid)
             await asyncio.sleep(0)
+        # A list comes by name: none of its runs is dealt with before all are known.
+        for uid in listed:
+            self._queue.add(uid)
         for seen in before:
             if seen.who.uid not in listed:
                 self._looks.add(seen.who)

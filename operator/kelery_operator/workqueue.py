@@ -88,12 +88,18 @@ class WorkQueue:
 
     def add_after(self, key: str, *, delay: float) -> None:
         """Have a look at `key` after `delay` seconds, unless one begins before."""
-        if delay <= 0:
+        self.add_at(key, due=self._clock() + delay)
+
+    def add_at(self, key: str, *, due: float) -> None:
+        """Have a look at `key` when the queue's clock says `due`, unless one begins before.
+
+        Keys that are due at the same moment are lined up together.
+        """
+        since = self._clock()
+        if due <= since:
             return self.add(key)
         if key in self._dirty:
             return
-        since = self._clock()
-        due = since + delay
         if key in self._later:
             planned, since = self._later[key]
             if planned <= due:

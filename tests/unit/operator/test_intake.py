@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -41,8 +41,11 @@ class Scene:
 
     def __init__(self) -> None:
         self.now = 1000.0
+        #: How much of it passes before each of the next looks at the clock.
+        self.passing: Iterator[float] = iter(())
         self.api, metrics = ApiServer(), Metrics()
-        self.cache, self.queue = Cache(), WorkQueue(clock=lambda: self.now)
+        self.cache = Cache()
+        self.queue = WorkQueue(place=self.cache.place, clock=self.clock)
         self.looks = Looks(self.api, cache=self.cache, queue=self.queue, metrics=metrics)
         self.writer = StatusWriter(self.api, metrics=metrics)
         self.intake = Intake(
@@ -51,8 +54,12 @@ class Scene:
             looks=self.looks,
             writer=self.writer,
             metrics=metrics,
-            clock=lambda: self.now,
+            clock=self.clock,
         )
+
+    def clock(self) -> float:
+        self.now += next(self.passing, 0.0)
+        return self.now
 
     async def queued(self) -> list[str]:
         try:
@@ -97,6 +104,18 @@ def test_a_list_is_dealt_with_together_with_what_follows_on_its_heels() -> None:
         assert sorted(await scene.queued()) == ["a", "z"]
         scene.intake.event("ADDED", body(uid="later", version="9"))
         assert await scene.queued() == ["later"]
+
+    asyncio.run(play())
+
+
+def test_a_list_keeps_its_order_however_long_it_takes_to_take_one_of_its_runs_in() -> None:
+    async def play() -> None:
+        scene = Scene()
+        scene.passing = iter([0.0, 0.02])
+        scene.intake.event(None, body(uid="z", version="7"))
+        scene.intake.event("ADDED", body(uid="a", version="8"))
+        scene.now = 1000.26
+        assert await scene.queued() == ["z", "a"]
 
     asyncio.run(play())
 

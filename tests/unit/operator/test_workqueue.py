@@ -48,6 +48,22 @@ def test_keys_are_taken_in_order_and_once_however_often_they_were_added() -> Non
     run(scene())
 
 
+def test_keys_that_are_due_at_one_moment_are_taken_together_in_their_order() -> None:
+    async def scene() -> None:
+        clock = Clock()
+        queue = WorkQueue(clock=clock, place=lambda key: ("", key))
+        for key in ("b", "c", "a"):
+            queue.add_at(key, due=1005.0)
+            clock.now += 1
+        assert await taken(queue) is None
+        clock.now = 1005.0
+        assert await taken(queue) == ["a", "b", "c"]
+        queue.add_at("d", due=1004.0)
+        assert queue.is_wanted("d")
+
+    run(scene())
+
+
 def test_a_key_is_never_in_work_twice_but_comes_again_if_added_meanwhile() -> None:
     async def scene() -> None:
         queue = WorkQueue(clock=Clock())

@@ -1,0 +1,60 @@
+"""The comparison with the cluster, of which the API server shows page after page."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from kelery_operator.cache import Cache
+from kelery_operator.looks import Looks
+from kelery_operator.metrics import Metrics
+from kelery_operator.resync import Resync
+from kelery_operator.workqueue import WorkQueue
+from tests.unit.operator.situations import body
+
+
+class Pages:
+    """An API server that lists by name, two runs at a time."""
+
+    def __init__(self, bodies: Sequence[Mapping[str, Any]]) -> None:
+        self.bodies = sorted(bodies, key=lambda body: body["metadata"]["name"])
+
+    async def pages(
+        self, namespaces: Sequence[str], *, field_selector: str
+    ) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
+        for start in range(0, len(self.bodies), 2):
+            await asyncio.sleep(0.001)
+            yield self.bodies[start : start + 2]
+
+    async def get(self, namespace: str, name: str) -> Mapping[str, Any] | None:
+        return None
+
+
+class EmptyLedger:
+    """Knows no run."""
+
+    async def run(self, call: Any) -> set[str]:
+        return set()
+
+
+def test_runs_are_dealt_with_in_the_order_of_their_creation_across_the_pages_of_a_list() -> None:
+    async def play() -> None:
+        bodies = [body(uid=f"uid-{n}", name=f"run-{9 - n}", version=str(100 + n)) for n in range(5)]
+        cache, metrics, api = Cache(), Metrics(), Pages(bodies)
+        queue = WorkQueue(place=cache.place)
+        resync = Resync(
+            api=api,  # type: ignore[arg-type]  # what it uses of it
+            ledger=EmptyLedger(),  # type: ignore[arg-type]  # what it uses of it
+            cluster="cluster",
+            namespaces=(),
+            every_seconds=60,
+            cache=cache,
+            queue=queue,
+            looks=Looks(api, cache=cache, queue=queue, metrics=metrics),
+            metrics=metrics,
+        )
+        _, taken = await asyncio.gather(resync.first(), queue.take())
+        assert taken == [f"uid-{n}" for n in range(5)]
+
+    asyncio.run(play())
