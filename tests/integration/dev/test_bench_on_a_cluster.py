@@ -165,7 +165,19 @@ def test_both_sides_are_measured_and_only_what_was_made_is_deleted(stack: LocalS
     stack.access.request("DELETE", path=f"{path}/somebodys")
 
 
+@pytest.fixture
+def heeded_interrupts() -> Iterator[None]:
+    """A script that was started in the background ignores SIGINT, and so does all that it starts.
+
+    What is caught here is not passed on as ignored.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("heeded_interrupts")
 def test_control_c_in_the_middle_of_a_measurement_leaves_nothing_behind(stack: LocalStack) -> None:
     argv = [sys.executable, "-m", "kelery", "bench", "--quick", "--namespace", SERVED]
     argv += ["--kubeconfig", str(stack.plane.kubeconfig)]
