@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from kelery_dev.binaries import Binaries
-from kelery_dev.control_plane import ControlPlane
-from kelery_dev.control_plane_sources import find_control_plane
-from kelery_dev.valkey import ValkeyServer
+from kelery_dev.control_plane.binaries import Binaries
+from kelery_dev.control_plane.control_plane import ControlPlane
+from kelery_dev.control_plane.sources import find_control_plane
+from kelery_dev.stack.valkey import ValkeyServer
 
 
 @pytest.fixture(scope="session")

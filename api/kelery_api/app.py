@@ -16,24 +16,25 @@ from typing import Any
 from fastapi import FastAPI
 
 from kelery import __version__
-from kelery.cluster.credentials import Credentials, load_credentials
-from kelery.cluster.session import ClusterSession
-from kelery.ledger import aio
-from kelery.ledger.timekeeper import Timekeeper
-from kelery_api import faults, openapi
-from kelery_api.access.gate import Gate, KubernetesGate, OpenGate
+from kelery.kube.kubeconfig import Credentials, load_credentials
+from kelery.kube.session import ClusterSession
+from kelery.ledger import async_client
+from kelery.ledger.ticker import LedgerTicker
+from kelery_api.access.authorizer import Authorizer, KubernetesAuthorizer, OpenAuthorizer
 from kelery_api.access.guarded_route import refuse_unguarded
-from kelery_api.follower import Follower
 from kelery_api.gateway import Gateway
-from kelery_api.metrics import Metrics
-from kelery_api.own_page import OwnPageOnly
-from kelery_api.queue_figures import QueueFigures
-from kelery_api.readiness import Readiness
+from kelery_api.http import exception_handlers
+from kelery_api.http.middleware import Middleware
+from kelery_api.http.same_origin import SameOriginOnly
+from kelery_api.openapi import document
+from kelery_api.ops.metrics import Metrics
+from kelery_api.ops.queue_stats import QueueStatsCache
+from kelery_api.ops.readiness import Readiness
 from kelery_api.routes import ROUTERS
-from kelery_api.runs import Runs
+from kelery_api.runs.runs import Runs
+from kelery_api.runs.taskrun_deletion import TaskRunDeletion
 from kelery_api.settings import ApiSettings, Auth
-from kelery_api.shell import Shell
-from kelery_api.task_run_deletion import TaskRunDeletion
+from kelery_api.streams.follower import Follower
 
 logger = logging.getLogger("kelery.api")
 
@@ -66,16 +67,16 @@ def create_app(settings: ApiSettings, *, load: LoadCredentials | None = None) ->
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        generate_unique_id_function=openapi.operation_id,
+        generate_unique_id_function=document.operation_id,
     )
     app.state.stopping = stopping
     for router in ROUTERS:
         app.include_router(router)
     refuse_unguarded(app)
-    faults.install(app)
-    openapi.install(app, auth=settings.auth)
-    own_page = OwnPageOnly(loopback=settings.address.is_loopback) if settings.auth is Auth.NONE else None
-    app.add_middleware(Shell, metrics=metrics, own_page=own_page)
+    exception_handlers.install(app)
+    document.install(app, auth=settings.auth)
+    own_page = SameOriginOnly(loopback=settings.address.is_loopback) if settings.auth is Auth.NONE else None
+    app.add_middleware(Middleware, metrics=metrics, own_page=own_page)
     return app
 
 
@@ -101,7 +102,7 @@ async def _open(
             gate=gate,
             metrics=metrics,
             readiness=readiness,
-            queue_figures=QueueFigures(
+            queue_figures=QueueStatsCache(
                 ledger,
                 alive_within=settings.ledger.lease.seconds,
                 default_queue=settings.ledger.default_queue,
@@ -111,7 +112,7 @@ async def _open(
             ),
             stopping=stopping,
         )
-        keeper = Timekeeper(
+        keeper = LedgerTicker(
             ledger,
             stand_still=settings.ledger.lease.stand_still,
             on_reclaim=lambda taken: metrics.reclaims.labels("taken" if taken else "moved").inc(),
@@ -123,16 +124,18 @@ async def _open(
         stopping.set()
 
 
-def _connect(settings: ApiSettings, closing: AsyncExitStack, *, seconds: float, name: str) -> aio.Ledger:
-    client = aio.connect(settings.ledger.redis_url, timeout_seconds=seconds, client_name=name)
+def _connect(
+    settings: ApiSettings, closing: AsyncExitStack, *, seconds: float, name: str
+) -> async_client.Ledger:
+    client = async_client.connect(settings.ledger.redis_url, timeout_seconds=seconds, client_name=name)
     closing.push_async_callback(client.aclose)
-    return aio.Ledger(client, prefix=settings.ledger.prefix)
+    return async_client.Ledger(client, prefix=settings.ledger.prefix)
 
 
-def _gate(settings: ApiSettings, *, load: LoadCredentials | None) -> Gate:
+def _gate(settings: ApiSettings, *, load: LoadCredentials | None) -> Authorizer:
     if settings.auth is Auth.NONE:
-        return OpenGate()
-    return KubernetesGate.connect(load or _credentials)
+        return OpenAuthorizer()
+    return KubernetesAuthorizer.connect(load or _credentials)
 
 
 def _task_run_session(settings: ApiSettings, *, load: LoadCredentials | None) -> ClusterSession | None:

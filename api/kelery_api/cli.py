@@ -26,7 +26,7 @@ def api() -> None:
     of ~/.kube/config.
     """
     # Imported late: `kelery --help` must not pay for FastAPI.
-    from kelery import logs
+    from kelery.telemetry import logs
     from kelery_api.server import serve
     from kelery_api.settings import api_settings
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from kelery.ledger.aio import Ledger
-from kelery_api.access.gate import Gate
-from kelery_api.follower import Follower
-from kelery_api.metrics import Metrics
-from kelery_api.queue_figures import QueueFigures
-from kelery_api.readiness import Readiness
-from kelery_api.runs import Runs
+from kelery.ledger.async_client import Ledger
+from kelery_api.access.authorizer import Authorizer
+from kelery_api.ops.metrics import Metrics
+from kelery_api.ops.queue_stats import QueueStatsCache
+from kelery_api.ops.readiness import Readiness
+from kelery_api.runs.runs import Runs
 from kelery_api.settings import ApiSettings
+from kelery_api.streams.follower import Follower
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +27,10 @@ class Gateway:
     #: Its calls give up in time for an answer within two seconds.
     ledger: Ledger
     follower: Follower
-    gate: Gate
+    gate: Authorizer
     metrics: Metrics
     readiness: Readiness
-    queue_figures: QueueFigures
+    queue_figures: QueueStatsCache
     runs: Runs
     #: Set once the gateway is to stop: what waits or streams comes to its end.
     stopping: asyncio.Event

@@ -20,9 +20,9 @@ _LEFT_OUT = frozenset(
     {
         "kelery/__main__.py",
         "kelery/chart_files",
-        "kelery/chartfiles.py",
+        "kelery/taskrun/crd.py",
         "kelery/cli.py",
-        "kelery/cluster",
+        "kelery/kube",
         "kelery/injection.py",
         "kelery_worker/cli.py",
     }

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from kelery_dev.stack import DEFAULT_CONCURRENCY, DEMO_APP, Stack, StackOptions
+from kelery_dev.stack.stack import DEFAULT_CONCURRENCY, DEMO_APP, Stack, StackOptions
 
 
 @click.command()

@@ -5,10 +5,10 @@
 
 import sys
 
-from kelery_dev.control_plane_sources import announce_line, find_control_plane
+from kelery_dev.chart.helm_program import find_helm
+from kelery_dev.control_plane.sources import announce_line, find_control_plane
 from kelery_dev.errors import DevError
-from kelery_dev.helm_program import find_helm
-from kelery_dev.valkey import server_binary
+from kelery_dev.stack.valkey import server_binary
 
 
 def main() -> int:

@@ -13,27 +13,27 @@ import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from kelery.cluster.credentials import Credentials
-from kelery.cluster.session import KubeError
 from kelery.errors import SettingsError
-from kelery.ledger import aio
-from kelery.ledger.timekeeper import Timekeeper
-from kelery_operator import handlers
-from kelery_operator.cache import Cache
-from kelery_operator.events import EventFollower
-from kelery_operator.expiry import Expiry
-from kelery_operator.health import HealthServer
-from kelery_operator.heartbeat import Heartbeat
-from kelery_operator.intake import Intake
-from kelery_operator.kube import KubeApi
-from kelery_operator.looks import LOOKERS, Looks
-from kelery_operator.metrics import Metrics
-from kelery_operator.positions import Positions
-from kelery_operator.reconcile import Reconciler
-from kelery_operator.resync import Resync
+from kelery.kube.kubeconfig import Credentials
+from kelery.kube.session import KubeError
+from kelery.ledger import async_client
+from kelery.ledger.ticker import LedgerTicker
+from kelery_operator import kopf_watch
+from kelery_operator.runtime.health import HealthServer
+from kelery_operator.runtime.metrics import Metrics
+from kelery_operator.runtime.watchdog import Watchdog
+from kelery_operator.runtime.workqueue import WorkQueue
 from kelery_operator.settings import OperatorSettings
-from kelery_operator.workqueue import WorkQueue
-from kelery_operator.writer import StatusWriter
+from kelery_operator.taskrun.cache import Cache
+from kelery_operator.taskrun.existence_checks import CHECKERS, ExistenceChecks
+from kelery_operator.taskrun.kube_api import KubeApi
+from kelery_operator.taskrun.ledger_events import LedgerEvents
+from kelery_operator.taskrun.queue_positions import QueuePositions
+from kelery_operator.taskrun.reconcile import Reconciler
+from kelery_operator.taskrun.resync import Resync
+from kelery_operator.taskrun.status.writer import StatusWriter
+from kelery_operator.taskrun.watch_events import WatchEvents
+from kelery_operator.ttl.ttl_controller import TtlController
 
 logger = logging.getLogger(__name__)
 
@@ -56,12 +56,12 @@ class Operator:
         self._settings = settings
         self._load = load
         self._metrics = Metrics()
-        self._heartbeat = Heartbeat()
+        self._heartbeat = Watchdog()
         self._api = KubeApi(load)
-        self._client = aio.connect(
+        self._client = async_client.connect(
             settings.ledger.redis_url, timeout_seconds=_REDIS_TIMEOUT_SECONDS, client_name="kelery-operator"
         )
-        self._ledger = aio.Ledger(self._client, prefix=settings.ledger.prefix)
+        self._ledger = async_client.Ledger(self._client, prefix=settings.ledger.prefix)
         self._writer = StatusWriter(self._api, metrics=self._metrics)
         self._reconciler: Reconciler | None = None
         self._synced = False
@@ -92,10 +92,10 @@ class Operator:
         cluster = settings.cluster_id or await self._cluster_id()
         cache, metrics = Cache(), self._metrics
         queue = WorkQueue(place=cache.place)
-        looks = Looks(api, cache=cache, queue=queue, metrics=metrics)
-        positions = Positions(ledger, queue=queue)
-        follower = EventFollower(ledger, cluster=cluster, cache=cache, queue=queue, positions=positions)
-        intake = Intake(cache=cache, queue=queue, looks=looks, writer=self._writer, metrics=metrics)
+        looks = ExistenceChecks(api, cache=cache, queue=queue, metrics=metrics)
+        positions = QueuePositions(ledger, queue=queue)
+        follower = LedgerEvents(ledger, cluster=cluster, cache=cache, queue=queue, positions=positions)
+        intake = WatchEvents(cache=cache, queue=queue, looks=looks, writer=self._writer, metrics=metrics)
         resync = Resync(
             api=api,
             ledger=ledger,
@@ -107,7 +107,7 @@ class Operator:
             looks=looks,
             metrics=metrics,
         )
-        expiry = Expiry(
+        expiry = TtlController(
             api=api,
             ledger=ledger,
             cluster=cluster,
@@ -140,13 +140,13 @@ class Operator:
         self._start("resync", resync.run())
         self._start("expiry", expiry.run())
         self._start("sweep", expiry.run_sweep())
-        keeper = Timekeeper(
+        keeper = LedgerTicker(
             ledger, stand_still=settings.ledger.lease.stand_still, on_reclaim=self._count_reclaim
         )
         self._start("keeper", keeper.run())
-        for number in range(LOOKERS):
+        for number in range(CHECKERS):
             self._start(f"look-{number}", looks.run())
-        watch = handlers.watch(
+        watch = kopf_watch.watch(
             intake, load=self._load, namespaces=settings.namespaces, started=self._watching
         )
         self._start("watch", watch)

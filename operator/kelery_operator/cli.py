@@ -28,7 +28,7 @@ def operator() -> None:
     # Imported late: `kelery --help` must not pay for kopf.
     import uvloop
 
-    from kelery.cluster.credentials import load_credentials
+    from kelery.kube.kubeconfig import load_credentials
     from kelery_operator import logs
     from kelery_operator.app import Operator
     from kelery_operator.settings import operator_settings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kelery import logs
+from kelery.telemetry import logs
 
 #: kopf tells of its handlers' every success, which nobody needs.
 _NOISY = ("kopf.objects", "kopf.activities", "aiohttp.access", "kopf._core.engines.activities")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kelery_dev.helm_program import find_helm
+from kelery_dev.chart.helm_program import find_helm
 from tests.chart.cases import CASES
 from tests.chart.helm import CHART, Helm, Manifest
 

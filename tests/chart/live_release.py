@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kelery_dev.control_plane import ControlPlane
+from kelery_dev.control_plane.control_plane import ControlPlane
 from tests.chart.helm import CHART, Helm, Manifest, Values
 
 

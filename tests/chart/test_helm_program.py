@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kelery_dev.control_plane_cache import Announce
+from kelery_dev.chart.helm_program import find_helm
+from kelery_dev.control_plane.cache import Announce
 from kelery_dev.errors import DevError
-from kelery_dev.helm_program import find_helm
 
 
 def _program(file: Path, *, version: str) -> Path:

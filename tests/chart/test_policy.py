@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kelery_dev.manifests import manifests
+from kelery_dev.control_plane.manifests import manifests
 from tests.chart.cases import CASES
 from tests.chart.helm import Helm, Manifest
 from tests.chart.rendered import of_kind

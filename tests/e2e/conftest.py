@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from kelery_dev.cluster_access import cluster_access
-from kelery_dev.helm_program import find_helm
+from kelery_dev.chart.helm_program import find_helm
+from kelery_dev.control_plane.cluster_access import cluster_access
 from tests.chart.helm import Helm
 from tests.e2e import volumes
 from tests.e2e.client import Client

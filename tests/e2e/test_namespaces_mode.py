@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kelery_dev.cluster_access import cluster_access
+from kelery_dev.control_plane.cluster_access import cluster_access
 from tests.e2e.kubectl import Kubectl
 from tests.e2e.release import Release
 from tests.e2e.settings import Settings

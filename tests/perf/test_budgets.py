@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from kelery_dev.bench import report
-from kelery_dev.bench.budgets import Budget, load_budgets, overruns
-from kelery_dev.bench.goals import GOALS
-from kelery_dev.bench.results import Result
-from kelery_dev.bench.run import GROUPS, measure
-from kelery_dev.bench.size import Size
-from kelery_dev.binaries import Binaries
+from kelery_bench.results import report
+from kelery_bench.results.budgets import Budget, load_budgets, overruns
+from kelery_bench.results.goals import GOALS
+from kelery_bench.results.results import Result
+from kelery_bench.run import GROUPS, measure
+from kelery_bench.size import Size
+from kelery_dev.control_plane.binaries import Binaries
 
 BUDGETS = load_budgets(Path(__file__).with_name("budgets.toml"))
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from celery import Celery
 
-from kelery_dev.control_plane import ControlPlane
+from kelery_dev.control_plane.control_plane import ControlPlane
 from tests.integration.operator.cluster import Cluster
 from tests.integration.system.conftest import System, cluster, system
 

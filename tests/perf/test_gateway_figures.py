@@ -18,8 +18,8 @@ import httpx
 import pytest
 from celery import Celery
 
-from kelery_dev.control_plane import ControlPlane
-from kelery_dev.ports import free_port
+from kelery_dev.control_plane.control_plane import ControlPlane
+from kelery_dev.supervise.ports import free_port
 from tests.integration.api.accounts import new_account, on_taskruns
 from tests.integration.system.conftest import System, system
 from tests.perf.http_load import Prepared, latencies, prepare, throughput

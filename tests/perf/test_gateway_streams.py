@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from kelery.ledger import sync
+from kelery.ledger import sync_client
 from tests.contract.ledger.bench import Bench
 from tests.integration.api.gateway_process import GatewayProcess
 
@@ -61,8 +61,8 @@ def test_a_thousand_idle_streams_cost_little_memory_and_no_busy_processor(
     many_files: None, valkey_url: str, tmp_path: Path
 ) -> None:
     uids = [f"run-{number}" for number in range(STREAMS)]
-    with sync.connect(valkey_url, timeout_seconds=10, client_name="bench") as client:
-        bench = Bench(sync.Ledger(client, prefix="kelery"))
+    with sync_client.connect(valkey_url, timeout_seconds=10, client_name="bench") as client:
+        bench = Bench(sync_client.Ledger(client, prefix="kelery"))
         bench.submit_all(uids)
         gateway = GatewayProcess({"KELERY_REDIS_URL": valkey_url}, log=tmp_path / "gateway.log")
         try:

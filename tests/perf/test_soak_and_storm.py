@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kelery_dev.bench import soak, storm
-from kelery_dev.bench.growth import growth_of
+from kelery_bench.endurance import soak, storm
+from kelery_bench.endurance.growth import growth_of
 
 MIB = 2**20
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from kelery.ledger.messages import WrittenEvent
-from kelery.phases import Phase
+from kelery.ledger.types import WrittenEvent
+from kelery.run.phases import Phase
 
 
 class BusyStream:

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from kelery.model import CancelMode
-from kelery.phases import Phase
-from kelery_dev.demo_examples import ExampleRun, load_examples
-from kelery_dev.demo_kubectl import split_events
-from kelery_dev.demo_screen import Screen
-from kelery_dev.demo_verdict import key_uses, problem
+from kelery.run.model import CancelMode
+from kelery.run.phases import Phase
+from kelery_dev.demo.examples import ExampleRun, load_examples
+from kelery_dev.demo.kubectl import split_events
+from kelery_dev.demo.screen import Screen
+from kelery_dev.demo.verdict import key_uses, problem
 from kelery_dev.errors import DevError
 
 MANIFEST = """\

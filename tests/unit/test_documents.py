@@ -11,14 +11,14 @@ import pytest
 import yaml
 from fastapi.routing import APIRoute
 
-from kelery.phases import Reason
+from kelery.run.phases import Reason
 from kelery.settings import Lease
 from kelery_api.access.rules import Rule, rule_of
-from kelery_api.bodies import run_request
-from kelery_api.metrics import Metrics
-from kelery_api.problems import Kind
+from kelery_api.http.problems import Kind
+from kelery_api.ops.metrics import Metrics
 from kelery_api.routes import ROUTERS
-from kelery_dev.demo_examples import load_examples
+from kelery_api.runs.requests import run_request
+from kelery_dev.demo.examples import load_examples
 from tests.integration.demo.document_blocks import commands, marked_blocks, prints
 
 ROOT = Path(__file__).parents[2]
@@ -84,7 +84,7 @@ def test_decision_records_are_numbered_without_a_gap() -> None:
 def test_environment_variables_are_documented_and_exist() -> None:
     sources = [
         path
-        for folder in ("core", "api", "worker", "operator", "dev")
+        for folder in ("core", "api", "worker", "operator", "dev", "bench")
         for path in (ROOT / folder).rglob("*.py")
     ]
     in_code = {name for path in sources for name in _VARIABLE.findall(path.read_text())} - _INTERNAL

@@ -40,8 +40,8 @@ def test_the_plug_in_is_copied_whole(tree: Path) -> None:
 
 def test_what_needs_the_distribution_or_more_libraries_stays_behind(tree: Path) -> None:
     modules = set(_modules(tree))
-    assert {"kelery", "kelery.settings", "kelery.ledger.sync", "kelery_worker.plugin"} <= modules
-    assert not {"kelery.cli", "kelery.chartfiles", "kelery_worker.cli"} & modules
+    assert {"kelery", "kelery.settings", "kelery.ledger.sync_client", "kelery_worker.plugin"} <= modules
+    assert not {"kelery.cli", "kelery.taskrun.crd", "kelery_worker.cli"} & modules
     assert not (tree / "kelery" / "cluster").exists()
     assert {path.name for path in tree.iterdir()} == set(injection.PACKAGES)
     assert {path.suffix for path in tree.rglob("*") if path.is_file()} == {".py", ".lua"}

@@ -14,11 +14,11 @@ import pytest
 from tests.unit.bare_environment import import_refusing_the_rest
 
 ROOT = Path(__file__).parents[2]
-PLAIN_FOLDERS = ("api", "core", "dev", "operator", "tests", "worker")
-PACKAGES = ("api", "core", "dev", "operator", "worker")
+PLAIN_FOLDERS = ("api", "bench", "core", "dev", "operator", "tests", "worker")
+PACKAGES = ("api", "bench", "core", "dev", "operator", "worker")
 INJECTED = ("core", "worker")
 #: Copied along with the core, but only operator and gateway import it: they bring aiohttp and a YAML parser.
-NEVER_IMPORTED_THERE = Path("core/kelery/cluster")
+NEVER_IMPORTED_THERE = Path("core/kelery/kube")
 #: What Celery itself needs is there wherever Celery is.
 BESIDE_CELERY = {"billiard", "celery", "click", "kombu", "redis"}
 
@@ -55,28 +55,28 @@ def test_what_is_injected_imports_only_what_is_there_beside_celery(path: Path) -
 @pytest.mark.parametrize("path", BESIDE_USERS_CODE, ids=str)
 def test_what_is_injected_never_imports_what_reaches_the_api_server(path: Path) -> None:
     imported = _imported(ast.parse((ROOT / path).read_text()))
-    assert [name for name in imported if f"{name}.".startswith("kelery.cluster.")] == []
+    assert [name for name in imported if f"{name}.".startswith("kelery.kube.")] == []
 
 
 def test_what_reaches_the_api_server_is_left_alone_by_the_plug_in() -> None:
     modules = [".".join(path.with_suffix("").parts[1:]) for path in BESIDE_USERS_CODE]
     plain = [name.removesuffix(".__init__") for name in modules if not name.endswith("__main__")]
-    assert {"kelery_worker", "kelery_worker.plugin", "kelery.ledger.sync"} <= set(plain)
+    assert {"kelery_worker", "kelery_worker.plugin", "kelery.ledger.sync_client"} <= set(plain)
     ran = import_refusing_the_rest(
-        *plain, then="print([m for m in sys.modules if m.startswith('kelery.cluster')])"
+        *plain, then="print([m for m in sys.modules if m.startswith('kelery.kube')])"
     )
     assert (ran.returncode, ran.stdout.strip()) == (0, "[]"), ran.stderr
 
 
 def test_what_reaches_the_api_server_could_not_be_imported_there() -> None:
-    ran = import_refusing_the_rest("kelery.cluster.session")
+    ran = import_refusing_the_rest("kelery.kube.session")
     assert ran.returncode != 0
     assert "refused here: aiohttp" in ran.stderr
 
 
 def test_the_plug_in_imports_with_nothing_but_celery_and_redis() -> None:
     ran = import_refusing_the_rest(
-        "kelery_worker", "kelery.ledger.sync", "kelery.settings", "kelery.manifest"
+        "kelery_worker", "kelery.ledger.sync_client", "kelery.settings", "kelery.taskrun.manifest"
     )
     assert ran.returncode == 0, ran.stderr
 

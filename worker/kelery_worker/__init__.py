@@ -5,7 +5,7 @@ Task code may use `progress` and `fence`; outside a run they do nothing, so the 
 Celery task. Plain Celery messages pass the plug-in untouched.
 """
 
-from kelery_worker.child import fence, progress
+from kelery_worker.child.task_signals import fence, progress
 from kelery_worker.plugin import install
 
 __all__ = ["fence", "progress"]

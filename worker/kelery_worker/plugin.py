@@ -15,16 +15,9 @@ from celery.utils.imports import symbol_by_name
 from celery.worker.consumer import Consumer
 from celery.worker.request import Request
 
-from kelery_worker import (
-    broken_connection,
-    broker_sockets,
-    child,
-    cold_shutdown,
-    log_filter,
-    refused_messages,
-    retry_capture,
-)
-from kelery_worker.request import RunRequest
+from kelery_worker.celery_hooks import broken_connection, broker_sockets, cold_shutdown, refused_messages
+from kelery_worker.celery_hooks.start_gate import RunRequest
+from kelery_worker.child import log_filter, retry_capture, task_signals
 
 logger = logging.getLogger("kelery.worker")
 
@@ -40,7 +33,7 @@ def install() -> None:
     task_class: Any = Task
     task_class.Request = RunRequest
     retry_capture.install(task_class)
-    child.install(task_class)
+    task_signals.install(task_class)
     for module in (refused_messages, broken_connection, cold_shutdown):
         module.install(Consumer)
     log_filter.install()
@@ -53,12 +46,12 @@ def _prepare_worker(sender: Any, **_: Any) -> None:
     if not _is_asked_for(worker):
         # Task code imports this package for `progress`; that alone makes no worker Kelery's.
         return
-    from kelery_worker import heartbeat
-    from kelery_worker.bootstep import KeeperStep
+    from kelery_worker.celery_hooks import liveness_file
+    from kelery_worker.celery_hooks.keeper_step import KeeperStep
 
     broker_sockets.limit(worker.app.conf)
     worker.app.steps["worker"].add(KeeperStep)
-    heartbeat.install(worker)
+    liveness_file.install(worker)
     # A message in a worker's own buffer waits behind what runs there, although another worker may be idle.
     worker.app.conf.worker_disable_prefetch = True
     worker.prefetch_multiplier = 1

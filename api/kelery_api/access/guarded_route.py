@@ -13,11 +13,11 @@ from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from kelery.settings import NAMESPACE_NAME
-from kelery_api import strictness
-from kelery_api.access.gate import Gate
+from kelery_api.access.authorizer import Authorizer
 from kelery_api.access.requester import Requester
 from kelery_api.access.rules import Rule, rule_of
-from kelery_api.problems import FieldProblem, Kind, Problem
+from kelery_api.http import unknown_parameters
+from kelery_api.http.problems import FieldProblem, Kind, Problem
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -40,7 +40,7 @@ class GuardedRoute(APIRoute):
         async def guarded(request: Request) -> Response:
             if rule.verb is not None:
                 await _admit(request, rule=rule)
-            strictness.refuse_what_is_not_heard(request, known=known)
+            unknown_parameters.refuse_unknown_parameters(request, known=known)
             return await handle(request)
 
         return guarded
@@ -74,7 +74,7 @@ def _rule(path: str, *, endpoint: Callable[..., Any]) -> Rule:
 
 async def _admit(request: Request, *, rule: Rule) -> None:
     gateway = request.app.state.gateway
-    gate: Gate = gateway.gate
+    gate: Authorizer = gateway.gate
     # Two headers are as good as none: their sum is no token.
     sent = request.headers.getlist("authorization")
     requester = await gate.identify(", ".join(sent) if sent else None)

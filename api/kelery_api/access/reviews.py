@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from kelery.cluster.session import Answer, ClusterSession
-from kelery.manifest import GROUP
+from kelery.kube.session import Answer, ClusterSession
+from kelery.taskrun.manifest import GROUP
 from kelery_api.access.permission import AnyPermission, Permission
 from kelery_api.access.requester import Requester
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from kelery_api.routes import documents, first_doors, fleet, health, keys, taskruns
+from kelery_api.routes import documents, health, keys, quickstart, taskruns, workers_and_queues
 
 ROUTERS: tuple[APIRouter, ...] = (
     # The first that matches serves: what is asked most often comes first.
     taskruns.router,
     keys.router,
-    first_doors.router,
-    fleet.router,
+    quickstart.router,
+    workers_and_queues.router,
     health.router,
     documents.router,
 )

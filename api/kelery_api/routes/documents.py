@@ -7,8 +7,8 @@ from starlette.responses import HTMLResponse
 
 from kelery_api.access.guarded_route import GuardedRoute
 from kelery_api.access.rules import public
-from kelery_api.answers import json_answer
-from kelery_api.docs_page import DOCS_PAGE
+from kelery_api.http.responses import json_response
+from kelery_api.openapi.docs_page import DOCS_PAGE
 
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 
@@ -17,7 +17,7 @@ router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 @public
 async def get_openapi_document(request: Request) -> Response:
     """The API, described for machines."""
-    return json_answer(request.app.openapi())
+    return json_response(request.app.openapi())
 
 
 @router.get("/docs")

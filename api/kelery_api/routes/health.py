@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from kelery_api import health
 from kelery_api.access.guarded_route import GuardedRoute
 from kelery_api.access.rules import needs_path, public
 from kelery_api.gateway import gateway_of
+from kelery_api.ops import health
 
 router = APIRouter(tags=["health"], route_class=GuardedRoute)
 

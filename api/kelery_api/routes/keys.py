@@ -6,13 +6,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from kelery.manifest import KEY_FORM
-from kelery_api import key_use, rendering
+from kelery.taskrun.manifest import KEY_FORM
 from kelery_api.access.guarded_route import GuardedRoute
 from kelery_api.access.rules import needs
-from kelery_api.answers import json_answer
 from kelery_api.gateway import gateway_of
-from kelery_api.parameters import KeyContinue, Namespace, PageSize
+from kelery_api.http.parameters import KeyContinue, Namespace, PageSize
+from kelery_api.http.responses import json_response
+from kelery_api.ops import keys
+from kelery_api.runs import rendering
 
 router = APIRouter(prefix="/v1/namespaces/{namespace}/keys", tags=["keys"], route_class=GuardedRoute)
 
@@ -36,10 +37,10 @@ async def list_keys(
     request: Request, namespace: Namespace, page_size: PageSize = 100, next_page: KeyContinue = None
 ) -> Response:
     """The keys that somebody holds or waits for."""
-    items, behind = await key_use.keys_page(
+    items, behind = await keys.keys_page(
         gateway_of(request).ledger, namespace, after=next_page or "", limit=page_size
     )
-    return json_answer({"items": items, "metadata": rendering.list_metadata(behind)})
+    return json_response({"items": items, "metadata": rendering.list_metadata(behind)})
 
 
 @router.get("/{key:path}")
@@ -47,4 +48,4 @@ async def list_keys(
 async def get_key(request: Request, namespace: Namespace, key: Key, waiters: WaitersShown = 100) -> Response:
     """A key: its limit, who holds it, and who waits, in the order in which they get it."""
     ledger = gateway_of(request).ledger
-    return json_answer(await key_use.key_use(ledger, namespace, key, waiters_shown=waiters))
+    return json_response(await keys.keys_of(ledger, namespace, key, waiters_shown=waiters))

@@ -6,17 +6,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from kelery.ledger.messages import OnlyIf
-from kelery.phases import Phase
-from kelery_api import bodies, event_stream, listing, parameters, rendering
+from kelery.ledger.types import OnlyIf
+from kelery.run.phases import Phase
 from kelery_api.access.guarded_route import GuardedRoute
 from kelery_api.access.rules import needs
-from kelery_api.answers import json_answer, json_text_answer
-from kelery_api.client_presence import while_client_waits
 from kelery_api.gateway import gateway_of
-from kelery_api.intake import permitted_submission
-from kelery_api.json_body import read_json
-from kelery_api.parameters import (
+from kelery_api.http import parameters
+from kelery_api.http.disconnect import while_client_waits
+from kelery_api.http.json_body import read_json
+from kelery_api.http.parameters import (
     Continue,
     IdempotencyKey,
     LastEventId,
@@ -26,7 +24,11 @@ from kelery_api.parameters import (
     Since,
     Wait,
 )
-from kelery_api.problems import Kind, Problem
+from kelery_api.http.problems import Kind, Problem
+from kelery_api.http.responses import json_response, json_text_response
+from kelery_api.runs import listing, rendering, requests
+from kelery_api.runs.authorized_submission import permitted_submission
+from kelery_api.streams import event_stream
 
 router = APIRouter(prefix="/v1/namespaces/{namespace}/taskruns", tags=["taskruns"], route_class=GuardedRoute)
 
@@ -39,7 +41,7 @@ async def create_task_run(
     """Run a task. The answer comes when the run is accepted, or with `wait` when it has ended."""
     seconds = parameters.wait_seconds(wait)
     key = parameters.idempotency_key(idempotency_key)
-    wanted = bodies.run_request(await read_json(request))
+    wanted = requests.run_request(await read_json(request))
     submission = await permitted_submission(
         request, wanted.spec, namespace=namespace, name=wanted.name, idempotency_key=key
     )
@@ -47,7 +49,7 @@ async def create_task_run(
     submitting = gateway_of(request).runs.submit_and_wait(submission, *conditions, seconds=seconds)
     record = await (while_client_waits(request, submitting) if seconds else submitting)
     location = f"/v1/namespaces/{namespace}/taskruns/{record.uid}"
-    return json_answer(rendering.task_run(record), status=202, headers={"Location": location})
+    return json_response(rendering.task_run(record), status=202, headers={"Location": location})
 
 
 @router.get("")
@@ -78,7 +80,7 @@ async def list_task_runs(
         limit=page_size,
         after=parameters.cursor(next_page),
     )
-    return json_answer(rendering.task_run_list(records, next_page=behind.encode() if behind else ""))
+    return json_response(rendering.task_run_list(records, next_page=behind.encode() if behind else ""))
 
 
 @router.get("/{id}")
@@ -89,7 +91,7 @@ async def get_task_run(request: Request, namespace: Namespace, run_id: RunId, wa
     record = await runs.find(namespace, run_id)
     if seconds:
         record = await while_client_waits(request, runs.wait(record, seconds=seconds))
-    return json_answer(rendering.task_run(record))
+    return json_response(rendering.task_run(record))
 
 
 @router.get("/{id}/result")
@@ -105,7 +107,7 @@ async def get_result(request: Request, namespace: Namespace, run_id: RunId) -> R
         raise Problem(
             Kind.NO_RESULT, f"the run ended as {record.phase.value}/{record.reason}, without a result"
         )
-    return json_text_answer(text)
+    return json_text_response(text)
 
 
 @router.get("/{id}/events")
@@ -128,11 +130,11 @@ async def watch_task_run(
 @needs("patch")
 async def cancel_task_run(request: Request, namespace: Namespace, run_id: RunId) -> Response:
     """Stop a run: at once if it waits, else gracefully or by force; nothing changes if it has ended."""
-    wanted = bodies.cancel_request(await read_json(request, optional=True))
+    wanted = requests.cancel_request(await read_json(request, optional=True))
     runs = gateway_of(request).runs
     record = await runs.find(namespace, run_id, also_ending=True)
     record = await runs.cancel(record, mode=wanted.mode, message=wanted.reason)
-    return json_answer(rendering.task_run(record))
+    return json_response(rendering.task_run(record))
 
 
 @router.delete("/{id}", status_code=204)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from kelery.model import Attempt, Brief, Record, Transition
-from kelery.phases import Phase
+from kelery.run.model import Attempt, Brief, Record, Transition
+from kelery.run.phases import Phase
 
 #: How many values `view` answers at this revision; a later one adds to the end what is not for us.
 _KNOWN = 32

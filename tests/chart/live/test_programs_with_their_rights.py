@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kelery_dev.kubeconfig import write_kubeconfig
+from kelery_dev.control_plane.kubeconfig_file import write_kubeconfig
 from tests.chart.cases import CASES
 from tests.chart.live_release import LiveRelease
 from tests.integration.api.accounts import Account, new_account, on_taskruns, use_of

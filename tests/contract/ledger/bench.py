@@ -6,13 +6,14 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, TypeVar
 
-from kelery import doorbell, manifest
-from kelery.ledger import calls
-from kelery.ledger.messages import Claim, ClaimRefused, Outcome, Settled, Submission
-from kelery.ledger.sync import Ledger
-from kelery.model import CancelMode, Concurrency, Policy, Record, RunSpec
-from kelery.phases import Phase, Reason
+from kelery.ledger import commands
+from kelery.ledger.sync_client import Ledger
+from kelery.ledger.types import Claim, ClaimRefused, Outcome, Settled, Submission
+from kelery.run import run_message
+from kelery.run.model import CancelMode, Concurrency, Policy, Record, RunSpec
+from kelery.run.phases import Phase, Reason
 from kelery.settings import LedgerSettings
+from kelery.taskrun import manifest
 
 T = TypeVar("T")
 
@@ -51,13 +52,13 @@ class Bench:
 
     def submit(self, uid: str, **spec: Any) -> str:
         """Where the run stands then: "Waiting/WaitingForKey"."""
-        answer = self.ledger.run(calls.submit(self.submission(uid, **spec)))
+        answer = self.ledger.run(commands.submit(self.submission(uid, **spec)))
         return f"{answer.phase.value}/{answer.reason}"
 
     def submit_all(self, uids: list[str], **spec: Any) -> None:
         """Many in few round trips, in their order."""
         for start in range(0, len(uids), 500):
-            batch = [calls.submit(self.submission(uid, **spec)) for uid in uids[start : start + 500]]
+            batch = [commands.submit(self.submission(uid, **spec)) for uid in uids[start : start + 500]]
             assert all(not isinstance(answer, Exception) for answer in self.ledger.run_all(batch))
 
     def try_claim(
@@ -65,13 +66,13 @@ class Bench:
     ) -> Claim | ClaimRefused:
         """A claim that may be refused; with a nonce of its own unless one is given."""
         nonce = nonce or f"n{next(self._nonces)}"
-        return self.ledger.run(calls.claim(uid, attempt=attempt, worker=worker, nonce=nonce))
+        return self.ledger.run(commands.claim(uid, attempt=attempt, worker=worker, nonce=nonce))
 
     def ring_by(self, message: dict[str, Any]) -> Claim | ClaimRefused:
         """A claim as a worker makes it that got this message."""
         tag, nonce = self._tag(message), f"n{next(self._nonces)}"
         return self.ledger.run(
-            calls.claim(tag.uid, attempt=tag.attempt, worker=WORKER, nonce=nonce, push=tag.push)
+            commands.claim(tag.uid, attempt=tag.attempt, worker=WORKER, nonce=nonce, push=tag.push)
         )
 
     def claim(self, uid: str, *, attempt: int = 1, worker: str = WORKER) -> int:
@@ -87,21 +88,21 @@ class Bench:
 
     def settle(self, uid: str, fence: int, outcome: Outcome = SUCCEEDED) -> Settled:
         """End the attempt."""
-        return self.ledger.run(calls.settle(uid, fence, outcome))
+        return self.ledger.run(commands.settle(uid, fence, outcome))
 
     def cancel(
         self, uid: str, mode: CancelMode = CancelMode.GRACEFUL, reason: Reason = Reason.CANCELLED_BY_USER
     ) -> bool:
         """Whether the cancel changed anything."""
-        return self.ledger.run(calls.cancel(uid, mode, reason)).changed
+        return self.ledger.run(commands.cancel(uid, mode, reason)).changed
 
     def lease(self, uid: str) -> str:
         """The run's lease as observers read it."""
-        return self.ledger.run(calls.tick(leases=True)).leases[uid]
+        return self.ledger.run(commands.tick(leases=True)).leases[uid]
 
     def record(self, uid: str) -> Record:
         """The run's record; there must be one."""
-        (record,) = self.ledger.run(calls.view([uid], inline_bytes=1024))
+        (record,) = self.ledger.run(commands.view([uid], inline_bytes=1024))
         assert record is not None, f"no record of {uid}"
         return record
 
@@ -112,7 +113,7 @@ class Bench:
 
     def admitted(self, uids: list[str]) -> list[str]:
         """Which of the runs hold their slot."""
-        records = self.ledger.run(calls.view(uids, inline_bytes=0))
+        records = self.ledger.run(commands.view(uids, inline_bytes=0))
         held = (Phase.ADMITTED, Phase.RUNNING, Phase.CANCELLING)
         return [record.uid for record in records if record is not None and record.phase in held]
 
@@ -136,7 +137,7 @@ class Bench:
 
     def tick(self) -> int:
         """How many timers acted."""
-        return self.ledger.run(calls.tick(leases=False)).done
+        return self.ledger.run(commands.tick(leases=False)).done
 
     def until(self, look: Callable[[], T], expected: T, *, seconds: float = 10) -> None:
         """Tick until `look` says `expected`."""
@@ -147,7 +148,7 @@ class Bench:
             self.tick()
 
     @staticmethod
-    def _tag(message: dict[str, Any]) -> doorbell.Tag:
-        tag = doorbell.read_tag(message["properties"]["delivery_tag"])
+    def _tag(message: dict[str, Any]) -> run_message.Tag:
+        tag = run_message.read_tag(message["properties"]["delivery_tag"])
         assert tag is not None, message
         return tag

@@ -5,18 +5,18 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from kelery.ledger import sync
+from kelery.ledger import sync_client
 from tests.contract.ledger.bench import Bench
 
 
 @pytest.fixture
 def client(valkey_url: str) -> Iterator[redis.Redis]:
     """A connection of the test's own."""
-    with sync.connect(valkey_url, timeout_seconds=10, client_name="ledger-tests") as client:
+    with sync_client.connect(valkey_url, timeout_seconds=10, client_name="ledger-tests") as client:
         yield client
 
 
 @pytest.fixture
 def bench(client: redis.Redis) -> Bench:
     """The ledger, and short words for what the tests do with it."""
-    return Bench(sync.Ledger(client, prefix="kelery"))
+    return Bench(sync_client.Ledger(client, prefix="kelery"))

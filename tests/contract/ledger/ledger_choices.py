@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from kelery.doorbell import Doorbell
-from kelery.ledger.messages import OnlyIf, Outcome
-from kelery.model import Concurrency, Policy, Retry, RunSpec
-from kelery.phases import RETRYABLE_REASONS, Reason
+from kelery.ledger.types import OnlyIf, Outcome
+from kelery.run.model import Concurrency, Policy, Retry, RunSpec
+from kelery.run.phases import RETRYABLE_REASONS, Reason
+from kelery.run.run_message import RunMessage
 from tests.contract.ledger.ledger_facts import HEAD_END
 
 T = TypeVar("T")
@@ -64,7 +64,9 @@ RETRIES = st.builds(
     kind=st.just("retry"),
     reason=st.just(Reason.TASK_ERROR),
     # None: it goes on from the message that it had.
-    doorbell=st.sampled_from(["second", "third"]).map(lambda w: Doorbell(head=w + HEAD_END, tail=HEAD_END))
+    run_message=st.sampled_from(["second", "third"]).map(
+        lambda w: RunMessage(head=w + HEAD_END, tail=HEAD_END)
+    )
     | st.none(),
     delay_seconds=st.sampled_from([0, 3600]),
 )

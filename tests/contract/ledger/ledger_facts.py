@@ -10,12 +10,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from kelery import doorbell
-from kelery.ledger import calls, records
-from kelery.ledger.messages import WrittenEvent
-from kelery.ledger.sync import Ledger
-from kelery.model import Record, Transition
-from kelery.phases import TRANSITIONS, Phase, Reason
+from kelery.ledger import commands, records
+from kelery.ledger.sync_client import Ledger
+from kelery.ledger.types import WrittenEvent
+from kelery.run import run_message
+from kelery.run.model import Record, Transition
+from kelery.run.phases import TRANSITIONS, Phase, Reason
 from tests.contract.ledger.ledger_model import HELD, LedgerModel
 from tests.contract.ledger.ledger_model_run import Message
 
@@ -86,7 +86,7 @@ def read_facts(
     after_event: str,
 ) -> Facts:
     """All that there is, in two round trips; nobody else writes under the prefix between them."""
-    viewed = ledger.run(calls.view(uids, inline_bytes=1024))
+    viewed = ledger.run(commands.view(uids, inline_bytes=1024))
     prefix = ledger.prefix
     pipe = ledger.client.pipeline(transaction=False)
     pipe.hgetall(f"{prefix}:leases")
@@ -133,7 +133,7 @@ def read_facts(
 
 def _read_message(text: str) -> Message:
     head, tag, _ = text.split(HEAD_END)
-    read = doorbell.read_tag(tag)
+    read = run_message.read_tag(tag)
     assert read is not None, text
     return Message(head=head + HEAD_END, uid=read.uid, attempt=read.attempt)
 

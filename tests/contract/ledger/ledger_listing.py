@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from kelery.ledger.messages import Submission
-from kelery.phases import Phase
+from kelery.ledger.types import Submission
+from kelery.run.phases import Phase
 
 
 class Listed(Protocol):

@@ -15,11 +15,11 @@ import redis
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from kelery.doorbell import Doorbell
 from kelery.ledger.library import SOURCE
-from kelery.ledger.messages import OnlyIf, Outcome, Submission
-from kelery.model import CancelMode, RunSpec
-from kelery.phases import Phase, Reason
+from kelery.ledger.types import OnlyIf, Outcome, Submission
+from kelery.run.model import CancelMode, RunSpec
+from kelery.run.phases import Phase, Reason
+from kelery.run.run_message import RunMessage
 from tests.contract.ledger.ledger_choices import (
     BORN,
     CONDITIONS,
@@ -161,7 +161,7 @@ class LedgerMachine(RuleBasedStateMachine):
             spec_hash="as submitted",
             queue="celery",
             queue_key=self.pair.queue_key,
-            doorbell=Doorbell(head="first" + HEAD_END, tail=HEAD_END),
+            run_message=RunMessage(head="first" + HEAD_END, tail=HEAD_END),
             born_final=born,
             retain_seconds=retain_seconds,
         )

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from kelery.ledger.messages import OnlyIf, Outcome, Submission
-from kelery.model import CancelMode, Policy
-from kelery.phases import Phase, Reason
+from kelery.ledger.types import OnlyIf, Outcome, Submission
+from kelery.run.model import CancelMode, Policy
+from kelery.run.phases import Phase, Reason
 from tests.contract.ledger.ledger_listing import Listing
 from tests.contract.ledger.ledger_model_run import Message, ModelRun
 
@@ -56,7 +56,7 @@ class LedgerModel:
         """Which of the conditions do not hold, and which runs may be named as the cause."""
         if submission.uid in self.runs:
             return {}
-        newcomer = ModelRun(submission=submission, arrival=0, doorbell=submission.doorbell)
+        newcomer = ModelRun(submission=submission, arrival=0, run_message=submission.run_message)
         broken: dict[OnlyIf, Collection[str]] = {}
         has_room = not self.waiters(newcomer.key) and self._fits(newcomer)
         if OnlyIf.ROOM in conditions and newcomer.key and not has_room:
@@ -70,7 +70,7 @@ class LedgerModel:
         """Whether the run is new."""
         if submission.uid in self.runs:
             return False
-        run = ModelRun(submission=submission, arrival=self._step(), doorbell=submission.doorbell)
+        run = ModelRun(submission=submission, arrival=self._step(), run_message=submission.run_message)
         self.runs[run.uid] = run
         self.listing.add(run)
         born = submission.born_final
@@ -212,7 +212,7 @@ class LedgerModel:
         return run if run is not None and run.phase.is_claimed and run.fence == fence else None
 
     def _push(self, run: ModelRun) -> None:
-        self.queue.insert(0, Message(head=run.doorbell.head, uid=run.uid, attempt=run.attempt))
+        self.queue.insert(0, Message(head=run.run_message.head, uid=run.uid, attempt=run.attempt))
 
     def _ring(self, run: ModelRun) -> None:
         run.phase, run.reason = Phase.ADMITTED, Reason.WAITING_FOR_WORKER.value
@@ -293,7 +293,7 @@ class LedgerModel:
             self._end(run, Phase.CANCELLED, run.cancel_reason)
         elif outcome.kind == "retry":
             self._remember(run, Reason.RETRIED.value)
-            run.doorbell = outcome.doorbell or run.doorbell
+            run.run_message = outcome.run_message or run.run_message
             self._back_off(run, outcome.delay_seconds)
         elif run.retries_used + 1 < run.retry.max_attempts and outcome.reason in run.retry.reasons:
             self._remember(run, reason)
@@ -305,7 +305,7 @@ class LedgerModel:
     def _retry_by_spec(self, run: ModelRun, reason: Reason) -> None:
         # An error starts again from what was submitted; after a loss, what was under way is resumed.
         if reason is Reason.TASK_ERROR:
-            run.doorbell = run.submission.doorbell
+            run.run_message = run.submission.run_message
         delay = min(run.retry.backoff_seconds * 2**run.retries_used, run.retry.max_backoff_seconds)
         run.retries_used += 1
         self._back_off(run, delay)

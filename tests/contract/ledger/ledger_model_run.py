@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from kelery.doorbell import Doorbell
-from kelery.ledger.messages import Outcome, Submission
-from kelery.model import Retry
-from kelery.phases import Phase, Reason
+from kelery.ledger.types import Outcome, Submission
+from kelery.run.model import Retry
+from kelery.run.phases import Phase, Reason
+from kelery.run.run_message import RunMessage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What a doorbell says: which half-made message it is, and for which attempt of which run it rings."""
+    """What a run_message says: which half-made message it is, and for which attempt of which run it rings."""
 
     head: str
     uid: str
@@ -25,7 +25,7 @@ class ModelRun:
 
     submission: Submission
     arrival: int
-    doorbell: Doorbell
+    run_message: RunMessage
     phase: Phase = Phase.WAITING
     reason: str = Reason.WAITING_FOR_KEY.value
     admitted: int = 0

@@ -15,12 +15,12 @@ import redis
 from hypothesis import note
 
 from kelery.errors import RunConflict
-from kelery.ledger import calls, register
-from kelery.ledger.calls import Call
-from kelery.ledger.messages import Cancelled, ClaimRefused, OnlyIf, Outcome, Submission, SubmissionRefused
-from kelery.ledger.sync import Ledger
-from kelery.model import CancelMode, QueueUse
-from kelery.phases import Phase, Reason
+from kelery.ledger import commands, queries
+from kelery.ledger.commands import Call
+from kelery.ledger.sync_client import Ledger
+from kelery.ledger.types import Cancelled, ClaimRefused, OnlyIf, Outcome, Submission, SubmissionRefused
+from kelery.run.model import CancelMode, QueueUse
+from kelery.run.phases import Phase, Reason
 from tests.contract.ledger import ledger_facts
 from tests.contract.ledger.ledger_facts import Facts, History, promise, promise_equal
 from tests.contract.ledger.ledger_model import LedgerModel
@@ -69,7 +69,7 @@ class LedgerPair:
         if submission.uid not in self.uids:
             self.uids.append(submission.uid)
         expected = self.model.submit(submission)
-        got = self._call(calls.submit(submission))
+        got = self._call(commands.submit(submission))
         promise_equal(got.new, expected, f"whether {submission.uid} is new")
         self._promise_stands(submission.uid, phase=got.phase, reason=got.reason)
 
@@ -77,7 +77,7 @@ class LedgerPair:
         if submission.uid not in self.uids:
             self.uids.append(submission.uid)
         broken = self.model.in_the_way(submission, conditions)
-        got = self._call(calls.submit_only_if(submission, conditions))
+        got = self._call(commands.submit_only_if(submission, conditions))
         if isinstance(got, SubmissionRefused):
             promise(
                 got.other in broken.get(got.because_not, ()),
@@ -91,20 +91,20 @@ class LedgerPair:
     def submit_conflicting(self, submission: Submission) -> None:
         """`submission` has a known uid and another hash."""
         try:
-            self._call(calls.submit(submission))
+            self._call(commands.submit(submission))
         except RunConflict:
             return
         promise(False, f"another spec for {submission.uid} was taken")
 
     def cancel(self, uid: str, *, mode: CancelMode, reason: Reason, message: str) -> None:
         expected = self.model.cancel(uid, mode, reason, message)
-        got = self._call(calls.cancel(uid, mode, reason, message=message))
+        got = self._call(commands.cancel(uid, mode, reason, message=message))
         promise_equal(_verdict(got), expected, f"cancel of {uid}")
         self._promise_stands(uid, phase=got.phase, reason=got.reason)
 
     def delete(self, uid: str) -> None:
         expected = self.model.delete(uid)
-        got = self._call(calls.delete(uid))
+        got = self._call(commands.delete(uid))
         promise_equal(_verdict(got), expected, f"delete of {uid}")
         self._promise_stands(uid, phase=got.phase, reason=got.reason)
 
@@ -113,16 +113,16 @@ class LedgerPair:
         running = sum(run.phase.is_claimed for run in self.model.runs.values())
         use = QueueUse(queue="celery", messages=len(self.model.queue), running=running)
         in_use = [use] if use.messages or use.running else []
-        promise_equal(self._call(register.queues()), in_use, "the queues in use")
+        promise_equal(self._call(queries.queues()), in_use, "the queues in use")
 
     def acknowledge(self, uid: str) -> None:
         expected = self.model.acknowledge(uid)
-        got = self._call(calls.acknowledge(uid, retain_seconds=3600))
+        got = self._call(commands.acknowledge(uid, retain_seconds=3600))
         promise_equal(got, expected, f"acknowledge of {uid}")
 
     def claim(self, uid: str, *, attempt: int, worker: str, nonce: str) -> None:
         expected = self.model.claim(uid, attempt=attempt, worker=worker, nonce=nonce)
-        got = self._call(calls.claim(uid, attempt=attempt, worker=worker, nonce=nonce))
+        got = self._call(commands.claim(uid, attempt=attempt, worker=worker, nonce=nonce))
         if isinstance(got, ClaimRefused):
             promise_equal(got.why, expected, f"A4: claim of {uid}")
             return
@@ -140,38 +140,40 @@ class LedgerPair:
 
     def renew(self, worker: str, *, claims: Sequence[tuple[str, int]]) -> None:
         statuses, left_out = self.model.renew(worker, claims)
-        got = self._call(calls.renew(worker, claims))
+        got = self._call(commands.renew(worker, claims))
         promise_equal(got.statuses, dict(zip(claims, statuses, strict=True)), f"renewals of {worker}")
         promise_equal(set(got.orphans), left_out, f"claims that {worker} did not name")
 
     def stage(self, uid: str, fence: int, *, outcome: Outcome) -> None:
         expected = self.model.stage(uid, fence, outcome)
-        promise_equal(self._call(calls.stage(uid, fence, outcome)), expected, f"stage of {uid} with {fence}")
+        promise_equal(
+            self._call(commands.stage(uid, fence, outcome)), expected, f"stage of {uid} with {fence}"
+        )
 
     def settle(self, uid: str, fence: int, *, outcome: Outcome) -> None:
         expected = self.model.settle(uid, fence, outcome)
-        got = self._call(calls.settle(uid, fence, outcome))
+        got = self._call(commands.settle(uid, fence, outcome))
         promise_equal(got.verdict, expected, f"A5: settle of {uid} with fence {fence}")
         self._promise_stands(uid, phase=got.phase, reason=got.reason)
 
     def start(self, uid: str, fence: int) -> None:
         expected = self.model.start(uid, fence)
         promise_equal(
-            self._call(calls.start(uid, fence, pid=1)), expected, f"A4: start of {uid} with fence {fence}"
+            self._call(commands.start(uid, fence, pid=1)), expected, f"A4: start of {uid} with fence {fence}"
         )
 
     def handback(self, uid: str, fence: int) -> None:
         expected = self.model.handback(uid, fence)
-        promise_equal(self._call(calls.handback(uid, fence)), expected, f"handback of {uid} with {fence}")
+        promise_equal(self._call(commands.handback(uid, fence)), expected, f"handback of {uid} with {fence}")
 
     def progress(self, uid: str, fence: int) -> None:
         expected = self.model.progress(uid, fence)
-        got = self._call(calls.progress(uid, fence, '{"current":1}'))
+        got = self._call(commands.progress(uid, fence, '{"current":1}'))
         promise_equal(got, expected, f"progress of {uid} with {fence}")
 
     def reclaim(self, uid: str, *, lease: str) -> None:
         expected = self.model.reclaim(uid, lease)
-        got = self._call(calls.reclaim(uid, lease))
+        got = self._call(commands.reclaim(uid, lease))
         promise_equal(got, expected, f"A6: reclaim of {uid} at lease {lease}")
 
     def tick(self, due: Sequence[str], *, long_ago: bool = False) -> None:
@@ -187,7 +189,7 @@ class LedgerPair:
             if kind == "redispatch" and long_ago:
                 self.ledger.client.hset(f"{self.ledger.prefix}:run:{uid}", "pushed_at", 1)
             self.model.fire(timer, long_ago=long_ago)
-        got = self._call(calls.tick(leases=True))
+        got = self._call(commands.tick(leases=True))
         promise_equal(got.done, len(due), "timers that acted")
         claimed = [run for run in self.model.runs.values() if run.phase.is_claimed]
         promise_equal(got.leases, {run.uid: run.lease for run in claimed}, "leases to observe")

@@ -2,10 +2,10 @@
 
 import redis
 
-from kelery.ledger import calls
-from kelery.ledger.messages import ClaimRefused
-from kelery.model import CancelMode, Retry
-from kelery.phases import Phase, Reason
+from kelery.ledger import commands
+from kelery.ledger.types import ClaimRefused
+from kelery.run.model import CancelMode, Retry
+from kelery.run.phases import Phase, Reason
 from tests.contract.ledger.bench import WORKER, Bench, failed, keyed
 
 
@@ -52,7 +52,7 @@ def test_a_running_run_keeps_its_slot_until_its_worker_has_ended_it(bench: Bench
     assert bench.cancel("a")
     assert bench.state("a") == "Cancelling/CancelledByUser"
     assert bench.state("b") == "Waiting/WaitingForKey"
-    assert bench.ledger.run(calls.renew(WORKER, [("a", fence)])).statuses == {("a", fence): "graceful"}
+    assert bench.ledger.run(commands.renew(WORKER, [("a", fence)])).statuses == {("a", fence): "graceful"}
     bench.settle("a", fence, failed())
     assert bench.state("a") == "Cancelled/CancelledByUser"
     assert bench.state("b") == "Admitted/WaitingForWorker"
@@ -67,7 +67,7 @@ def test_force_follows_graceful_and_nothing_follows_force(bench: Bench) -> None:
     assert not bench.cancel("a", CancelMode.FORCE)
     assert not bench.cancel("a", CancelMode.GRACEFUL)
     assert bench.record("a").rev == rev
-    assert bench.ledger.run(calls.renew(WORKER, [("a", fence)])).statuses == {("a", fence): "force"}
+    assert bench.ledger.run(commands.renew(WORKER, [("a", fence)])).statuses == {("a", fence): "force"}
 
 
 def test_the_first_reason_stays(bench: Bench) -> None:
@@ -82,7 +82,7 @@ def test_the_first_reason_stays(bench: Bench) -> None:
 def test_a_run_that_has_ended_stays_as_it_is(bench: Bench) -> None:
     bench.settle("a", bench.start("a"))
     before = bench.record("a")
-    answer = bench.ledger.run(calls.cancel("a", CancelMode.FORCE, Reason.DELETED))
+    answer = bench.ledger.run(commands.cancel("a", CancelMode.FORCE, Reason.DELETED))
     assert (answer.known, answer.changed, answer.phase, answer.reason) == (
         True,
         False,
@@ -93,7 +93,7 @@ def test_a_run_that_has_ended_stays_as_it_is(bench: Bench) -> None:
 
 
 def test_a_run_that_nobody_knows_is_said_to_be_unknown(bench: Bench) -> None:
-    assert not bench.ledger.run(calls.cancel("nobody", CancelMode.FORCE, Reason.DELETED)).known
+    assert not bench.ledger.run(commands.cancel("nobody", CancelMode.FORCE, Reason.DELETED)).known
 
 
 def test_the_worker_is_told_by_a_push(bench: Bench, client: redis.Redis) -> None:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from kelery.ledger import calls
-from kelery.ledger.messages import Claim, ClaimRefused, Outcome
-from kelery.model import CancelMode, Retry
-from kelery.phases import Reason
+from kelery.ledger import commands
+from kelery.ledger.types import Claim, ClaimRefused, Outcome
+from kelery.run.model import CancelMode, Retry
+from kelery.run.phases import Reason
 from tests.contract.ledger.bench import WORKER, Bench, failed, keyed
 
 
@@ -80,18 +80,18 @@ def test_a_repeated_claim_of_a_run_that_was_asked_to_stop_says_so(bench: Bench) 
 
 def test_fences_grow_over_all_runs(bench: Bench) -> None:
     fences = [bench.start(uid) for uid in ("a", "b", "c")]
-    bench.ledger.run(calls.handback("b", fences[1]))
+    bench.ledger.run(commands.handback("b", fences[1]))
     fences.append(bench.claim("b"))
     assert fences == sorted(set(fences))
 
 
 def test_a_handback_makes_the_same_attempt_claimable_by_another(bench: Bench) -> None:
     fence = bench.start("a", concurrency=keyed())
-    assert bench.ledger.run(calls.handback("a", fence))
+    assert bench.ledger.run(commands.handback("a", fence))
     record = bench.record("a")
     assert (record.attempt, record.worker, record.started_at) == (1, "", None)
     assert bench.rung() == ["a:1", "a:1"]
-    assert not bench.ledger.run(calls.handback("a", fence))
+    assert not bench.ledger.run(commands.handback("a", fence))
     assert bench.submit("b", concurrency=keyed()) == "Waiting/WaitingForKey"
     again = bench.claim("a", worker="celery@other/boot-1")
     assert bench.settle("a", fence).verdict == "fenced"
@@ -102,35 +102,35 @@ def test_a_handback_of_a_run_that_was_asked_to_stop_ends_it(bench: Bench) -> Non
     fence = bench.start("a", concurrency=keyed())
     bench.submit("b", concurrency=keyed())
     bench.cancel("a", reason=Reason.DELETED)
-    assert bench.ledger.run(calls.handback("a", fence))
+    assert bench.ledger.run(commands.handback("a", fence))
     assert bench.state("a") == "Cancelled/Deleted"
     assert bench.state("b") == "Admitted/WaitingForWorker"
 
 
 def test_progress_counts_under_the_current_fence_only_and_not_beyond_its_attempt(bench: Bench) -> None:
     fence = bench.start("a", retry=Retry(max_attempts=2, backoff_seconds=0))
-    assert bench.ledger.run(calls.progress("a", fence, '{"current":1}'))
+    assert bench.ledger.run(commands.progress("a", fence, '{"current":1}'))
     assert bench.record("a").progress_json == '{"current":1}'
-    assert not bench.ledger.run(calls.progress("a", fence + 1, '{"current":2}'))
-    assert not bench.ledger.run(calls.progress("nobody", fence, '{"current":2}'))
+    assert not bench.ledger.run(commands.progress("a", fence + 1, '{"current":2}'))
+    assert not bench.ledger.run(commands.progress("nobody", fence, '{"current":2}'))
     bench.settle("a", fence, failed())
     bench.claim("a", attempt=2)
     assert bench.record("a").progress_json == ""
-    assert not bench.ledger.run(calls.progress("a", fence, '{"current":3}'))
+    assert not bench.ledger.run(commands.progress("a", fence, '{"current":3}'))
 
 
 def test_a_settled_run_takes_no_progress_and_nothing_staged(bench: Bench) -> None:
     fence = bench.start("a")
     bench.settle("a", fence)
-    assert not bench.ledger.run(calls.progress("a", fence, '{"current":1}'))
-    assert not bench.ledger.run(calls.stage("a", fence, Outcome(kind="succeeded", result_json="1")))
+    assert not bench.ledger.run(commands.progress("a", fence, '{"current":1}'))
+    assert not bench.ledger.run(commands.stage("a", fence, Outcome(kind="succeeded", result_json="1")))
 
 
 def test_a_message_of_a_purged_run_does_not_start_a_later_one_with_its_uid(bench: Bench) -> None:
     bench.submit("a", args=("old",))
     (old,) = bench.messages()
     bench.cancel("a")
-    bench.ledger.run(calls.acknowledge("a", retain_seconds=0))
+    bench.ledger.run(commands.acknowledge("a", retain_seconds=0))
     bench.until(lambda: bench.ledger.client.exists("kelery:run:a"), 0)
     bench.submit("a", args=("new",))
     assert [message["body"] == old["body"] for message in bench.messages()] == [True, False]

@@ -5,25 +5,25 @@ from dataclasses import replace
 import pytest
 
 from kelery.errors import RunConflict
-from kelery.ledger import calls, register
-from kelery.ledger.messages import Cancelled, Submission
-from kelery.model import CancelMode, Transition
-from kelery.phases import Phase, Reason
+from kelery.ledger import commands, queries
+from kelery.ledger.types import Cancelled, Submission
+from kelery.run.model import CancelMode, Transition
+from kelery.run.phases import Phase, Reason
 from tests.contract.ledger.bench import SUCCEEDED, WORKER, Bench, failed, keyed
 
 
 def delete(bench: Bench, uid: str) -> Cancelled:
-    return bench.ledger.run(calls.delete(uid))
+    return bench.ledger.run(commands.delete(uid))
 
 
 def listed(bench: Bench) -> set[str]:
     """As a look at the namespace shows them, newest first."""
-    call = register.newest("team", at_most=None, at_least=0, offset=0, count=1000)
+    call = queries.newest("team", at_most=None, at_least=0, offset=0, count=1000)
     return {uid for uid, _ in bench.ledger.run(call)}
 
 
 def history(bench: Bench, uid: str) -> list[Transition]:
-    return bench.ledger.run(calls.history(uid))
+    return bench.ledger.run(commands.history(uid))
 
 
 def from_rest(bench: Bench, uid: str, *, key: str | None = None) -> Submission:
@@ -33,7 +33,7 @@ def from_rest(bench: Bench, uid: str, *, key: str | None = None) -> Submission:
 
 
 def start(bench: Bench, submission: Submission) -> int:
-    bench.ledger.run(calls.submit(submission))
+    bench.ledger.run(commands.submit(submission))
     return bench.claim(submission.uid)
 
 
@@ -48,7 +48,7 @@ def test_a_running_run_keeps_its_slot_until_it_has_really_ended(bench: Bench) ->
         "Deleted",
     )
     assert bench.state("b") == "Waiting/WaitingForKey"
-    assert bench.ledger.run(calls.renew(WORKER, [("a", fence)])).statuses == {("a", fence): "graceful"}
+    assert bench.ledger.run(commands.renew(WORKER, [("a", fence)])).statuses == {("a", fence): "graceful"}
     assert listed(bench) == {"b"}
     bench.settle("a", fence, failed())
     assert bench.state("a") == "Cancelled/Deleted"
@@ -64,15 +64,15 @@ def test_what_it_was_told_and_what_it_said_goes_when_it_has_ended(bench: Bench) 
     record = bench.record("a")
     assert (record.phase, record.is_deleted) == (Phase.SUCCEEDED, True)
     assert (record.spec_json, record.result_json, record.requester, record.attempts) == ("", "", "", ())
-    assert (history(bench, "a"), bench.ledger.run(calls.whole_result("a"))) == ([], None)
+    assert (history(bench, "a"), bench.ledger.run(commands.whole_result("a"))) == ([], None)
 
 
 def test_a_finished_run_is_stripped_at_once(bench: Bench) -> None:
     bench.settle("a", start(bench, from_rest(bench, "a")), SUCCEEDED)
-    assert bench.ledger.run(calls.whole_result("a")) == "3"
+    assert bench.ledger.run(commands.whole_result("a")) == "3"
     answer = delete(bench, "a")
     assert (answer.changed, answer.phase) == (True, Phase.SUCCEEDED)
-    assert bench.ledger.run(calls.whole_result("a")) is None
+    assert bench.ledger.run(commands.whole_result("a")) is None
     assert (bench.record("a").spec_json, bench.record("a").is_deleted) == ("", True)
 
 
@@ -83,7 +83,7 @@ def test_a_task_run_keeps_what_its_last_status_is_made_of(bench: Bench) -> None:
 
 
 def test_a_run_that_nobody_has_ends_at_once_and_never_starts(bench: Bench) -> None:
-    bench.ledger.run(calls.submit(from_rest(bench, "a", key="k")))
+    bench.ledger.run(commands.submit(from_rest(bench, "a", key="k")))
     bench.submit("b", concurrency=keyed())
     assert delete(bench, "a").phase is Phase.CANCELLED
     assert bench.state("b") == "Admitted/WaitingForWorker"
@@ -119,21 +119,21 @@ def test_a_deleted_run_can_still_be_forced(bench: Bench) -> None:
     fence = start(bench, from_rest(bench, "a"))
     delete(bench, "a")
     assert bench.cancel("a", CancelMode.FORCE)
-    assert bench.ledger.run(calls.renew(WORKER, [("a", fence)])).statuses == {("a", fence): "force"}
+    assert bench.ledger.run(commands.renew(WORKER, [("a", fence)])).statuses == {("a", fence): "force"}
 
 
 def test_its_uid_is_known_until_it_is_purged(bench: Bench) -> None:
     submission = from_rest(bench, "a")
     bench.settle("a", start(bench, submission), SUCCEEDED)
     delete(bench, "a")
-    assert not bench.ledger.run(calls.submit(submission)).new
+    assert not bench.ledger.run(commands.submit(submission)).new
     assert bench.rung() == ["a:1"]
     with pytest.raises(RunConflict):
-        bench.ledger.run(calls.submit(replace(submission, spec_hash="another")))
+        bench.ledger.run(commands.submit(replace(submission, spec_hash="another")))
     bench.make_due("purge", "a")
     bench.tick()
-    assert bench.ledger.run(calls.view(["a"], inline_bytes=0)) == [None]
-    assert bench.ledger.run(calls.submit(submission)).new
+    assert bench.ledger.run(commands.view(["a"], inline_bytes=0)) == [None]
+    assert bench.ledger.run(commands.submit(submission)).new
 
 
 def test_nothing_of_it_is_left_when_it_is_purged(bench: Bench) -> None:
@@ -142,7 +142,7 @@ def test_nothing_of_it_is_left_when_it_is_purged(bench: Bench) -> None:
     bench.make_due("purge", "a")
     bench.tick()
     bench.empty()
-    assert bench.ledger.run(register.queues()) == []
+    assert bench.ledger.run(queries.queues()) == []
     assert set(bench.ledger.client.keys("kelery:*")) <= {"kelery:meta", "kelery:events"}
 
 

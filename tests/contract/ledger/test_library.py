@@ -7,9 +7,9 @@ import pytest
 import redis
 
 from kelery.errors import LedgerError, RunConflict
-from kelery.ledger import aio, calls, faults, library, records, sync
-from kelery.ledger.calls import Call
-from kelery.ledger.messages import Submitted
+from kelery.ledger import async_client, commands, library, records, redis_errors, sync_client
+from kelery.ledger.commands import Call
+from kelery.ledger.types import Submitted
 from tests.contract.ledger.bench import Bench
 
 Answers = list[Submitted | LedgerError]
@@ -24,23 +24,23 @@ NEWER_SOURCE = library.SOURCE.replace(f"local REVISION = {library.REVISION}\n", 
 def newer_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Within it, this process is one of the next version."""
     with monkeypatch.context() as patch:
-        for module in (sync, aio):
+        for module in (sync_client, async_client):
             patch.setattr(module, "SOURCE", NEWER_SOURCE)
             patch.setattr(module, "REVISION", NEWER)
-        patch.setattr(calls, "REVISION", NEWER)
+        patch.setattr(commands, "REVISION", NEWER)
         yield
 
 
 def _blocking(url: str, batch: list[Call[Submitted]]) -> Answers:
-    with sync.connect(url, timeout_seconds=10, client_name="ledger-tests") as connection:
-        return sync.Ledger(connection, prefix="kelery").run_all(batch)
+    with sync_client.connect(url, timeout_seconds=10, client_name="ledger-tests") as connection:
+        return sync_client.Ledger(connection, prefix="kelery").run_all(batch)
 
 
 def _asynchronous(url: str, batch: list[Call[Submitted]]) -> Answers:
     async def run_all() -> Answers:
-        connection = aio.connect(url, timeout_seconds=10, client_name="ledger-tests")
+        connection = async_client.connect(url, timeout_seconds=10, client_name="ledger-tests")
         try:
-            return await aio.Ledger(connection, prefix="kelery").run_all(batch)
+            return await async_client.Ledger(connection, prefix="kelery").run_all(batch)
         finally:
             await connection.aclose()
 
@@ -57,7 +57,7 @@ def test_the_first_call_of_all_loads_the_library(client: redis.Redis, bench: Ben
 
 
 def test_calls_in_one_round_trip_load_it_too_and_all_are_made(client: redis.Redis, bench: Bench) -> None:
-    answers = bench.ledger.run_all([calls.submit(bench.submission(uid)) for uid in ("a", "b")])
+    answers = bench.ledger.run_all([commands.submit(bench.submission(uid)) for uid in ("a", "b")])
     assert [isinstance(answer, LedgerError) for answer in answers] == [False, False]
     assert bench.rung() == ["a:1", "b:1"]
 
@@ -69,7 +69,7 @@ def test_where_calls_in_one_round_trip_load_it_one_that_fails_does_not_keep_the_
     bench.submit("a", args=(1,))
     client.function_flush()
     submissions = [bench.submission("b"), bench.submission("a", args=(2,)), bench.submission("c")]
-    first, conflict, last = run_all(valkey_url, [calls.submit(submission) for submission in submissions])
+    first, conflict, last = run_all(valkey_url, [commands.submit(submission) for submission in submissions])
     assert isinstance(conflict, RunConflict)
     assert [isinstance(answer, Submitted) for answer in (first, last)] == [True, True]
     assert bench.rung() == ["a:1", "b:1", "c:1"]
@@ -140,7 +140,7 @@ def test_an_older_process_that_lost_a_race_for_the_load_does_not_overwrite(
         """Between our look and our load, a newer process loads."""
         seen = look()
         if not looks:
-            other = sync.Ledger(client, prefix="kelery")
+            other = sync_client.Ledger(client, prefix="kelery")
             other.client.function_load(NEWER_SOURCE, replace=True)
             other.client.set(library.GUARD_KEY, NEWER)
         looks.append(seen)
@@ -155,8 +155,8 @@ def test_an_older_process_that_lost_a_race_for_the_load_does_not_overwrite(
 def test_a_library_that_cannot_be_brought_up_to_date_is_an_error_and_no_endless_loop(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "REVISION", NEWER)
-    with pytest.raises(faults.LibraryMissing):
+    monkeypatch.setattr(commands, "REVISION", NEWER)
+    with pytest.raises(redis_errors.LibraryMissing):
         bench.submit("a")
 
 
@@ -164,22 +164,22 @@ def test_a_library_that_cannot_be_brought_up_to_date_is_an_error_and_no_endless_
 def test_that_error_stands_among_the_answers_of_calls_in_one_round_trip(
     run_all: RunAll, valkey_url: str, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "REVISION", NEWER)
-    answers = run_all(valkey_url, [calls.submit(bench.submission(uid)) for uid in ("a", "b")])
-    assert [type(answer) for answer in answers] == [faults.LibraryMissing, faults.LibraryMissing]
+    monkeypatch.setattr(commands, "REVISION", NEWER)
+    answers = run_all(valkey_url, [commands.submit(bench.submission(uid)) for uid in ("a", "b")])
+    assert [type(answer) for answer in answers] == [redis_errors.LibraryMissing, redis_errors.LibraryMissing]
 
 
 def test_the_asynchronous_caller_does_all_of_that_too(
     valkey_url: str, client: redis.Redis, bench: Bench
 ) -> None:
     async def check() -> None:
-        connection = aio.connect(valkey_url, timeout_seconds=10, client_name="ledger-tests")
-        ledger = aio.Ledger(connection, prefix="kelery")
+        connection = async_client.connect(valkey_url, timeout_seconds=10, client_name="ledger-tests")
+        ledger = async_client.Ledger(connection, prefix="kelery")
         try:
-            submitted = await ledger.run(calls.submit(bench.submission("a")))
+            submitted = await ledger.run(commands.submit(bench.submission("a")))
             assert submitted.new
             client.function_flush()
-            submit: list[Call[Submitted]] = [calls.submit(bench.submission(uid)) for uid in ("a", "b")]
+            submit: list[Call[Submitted]] = [commands.submit(bench.submission(uid)) for uid in ("a", "b")]
             answers = await ledger.run_all(submit)
             assert not any(isinstance(answer, LedgerError) for answer in answers)
             client.function_load(NEWER_SOURCE, replace=True)

@@ -17,8 +17,8 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from kelery.errors import LedgerError
 from kelery.ledger.library import SOURCE
-from kelery.ledger.sync import connect
-from kelery_dev.valkey import ValkeyServer
+from kelery.ledger.sync_client import connect
+from kelery_dev.stack.valkey import ValkeyServer
 from tests.contract.ledger.ledger_facts import BrokenPromise
 from tests.contract.ledger.ledger_machine import machine_for
 

@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from kelery import doorbell
-from kelery.ledger import calls
-from kelery.ledger.messages import Outcome
-from kelery.model import Retry
-from kelery.phases import RETRYABLE_REASONS, Phase, Reason
+from kelery.ledger import commands
+from kelery.ledger.types import Outcome
+from kelery.run import run_message
+from kelery.run.model import Retry
+from kelery.run.phases import RETRYABLE_REASONS, Phase, Reason
 from tests.contract.ledger.bench import Bench, failed, keyed
 
 
 def celerys_retry(*args: Any, delay: float = 0) -> Outcome:
     """What the plug-in makes of `self.retry(args=args, countdown=delay)`."""
-    bell = doorbell.make(uid="a", task="demo.add", args=args, kwargs={}, queue="celery", retries=1)
-    return Outcome(kind="retry", doorbell=bell, delay_seconds=delay, error_type="Retry")
+    bell = run_message.make(uid="a", task="demo.add", args=args, kwargs={}, queue="celery", retries=1)
+    return Outcome(kind="retry", run_message=bell, delay_seconds=delay, error_type="Retry")
 
 
 @pytest.mark.parametrize("reason", RETRYABLE_REASONS)
@@ -149,7 +149,7 @@ def test_after_the_loss_of_its_worker_it_goes_on_from_celerys_retry(bench: Bench
 
 def test_a_reclaimed_run_is_attempted_again_if_its_spec_says_so(bench: Bench) -> None:
     bench.start("a", retry=Retry(max_attempts=2, backoff_seconds=0))
-    bench.ledger.run(calls.reclaim("a", bench.lease("a")))
+    bench.ledger.run(commands.reclaim("a", bench.lease("a")))
     assert bench.rung() == ["a:1", "a:2"]
 
 

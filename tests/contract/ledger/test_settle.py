@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from kelery.ledger import calls
-from kelery.ledger.messages import Outcome
-from kelery.model import Attempt, CancelMode
-from kelery.phases import Phase, Reason
+from kelery.ledger import commands
+from kelery.ledger.types import Outcome
+from kelery.run.model import Attempt, CancelMode
+from kelery.run.phases import Phase, Reason
 from tests.contract.ledger.bench import CLUSTER, SUCCEEDED, WORKER, Bench, failed, keyed
 
 
@@ -30,8 +30,8 @@ def test_a_result_larger_than_asked_for_is_told_by_its_size_and_had_whole(bench:
     bench.settle("a", bench.start("a"), Outcome(kind="succeeded", result_json=large))
     record = bench.record("a")
     assert (record.result_bytes, record.result_json) == (5002, "")
-    assert bench.ledger.run(calls.whole_result("a")) == large
-    assert bench.ledger.run(calls.whole_result("nobody")) is None
+    assert bench.ledger.run(commands.whole_result("a")) == large
+    assert bench.ledger.run(commands.whole_result("nobody")) is None
 
 
 @pytest.mark.parametrize("result", ["null", "[]", "{}", str(2**63), '"\\u0000 ü"', "0.1"])
@@ -72,7 +72,7 @@ def test_settling_again_is_told_what_the_end_was_and_changes_nothing(bench: Benc
 
 def test_an_older_fence_settles_nothing(bench: Bench) -> None:
     old = bench.start("a")
-    bench.ledger.run(calls.handback("a", old))
+    bench.ledger.run(commands.handback("a", old))
     new = bench.claim("a")
     assert bench.settle("a", old).verdict == "fenced"
     assert bench.settle("nobody", new).verdict == "fenced"
@@ -82,24 +82,24 @@ def test_an_older_fence_settles_nothing(bench: Bench) -> None:
 
 def test_a_staged_outcome_wins_over_what_is_said_later(bench: Bench) -> None:
     fence = bench.start("a")
-    assert bench.ledger.run(calls.stage("a", fence, SUCCEEDED))
+    assert bench.ledger.run(commands.stage("a", fence, SUCCEEDED))
     assert bench.settle("a", fence, failed(Reason.WORKER_LOST)).phase is Phase.SUCCEEDED
     assert bench.record("a").result_json == "3"
 
 
 def test_the_last_staged_outcome_counts(bench: Bench) -> None:
     fence = bench.start("a")
-    bench.ledger.run(calls.stage("a", fence, SUCCEEDED))
-    bench.ledger.run(calls.stage("a", fence, failed(Reason.RESULT_NOT_SERIALIZABLE)))
+    bench.ledger.run(commands.stage("a", fence, SUCCEEDED))
+    bench.ledger.run(commands.stage("a", fence, failed(Reason.RESULT_NOT_SERIALIZABLE)))
     assert bench.settle("a", fence).reason == "ResultNotSerializable"
 
 
 def test_nothing_is_staged_under_a_fence_that_is_not_current(bench: Bench) -> None:
     old = bench.start("a")
-    bench.ledger.run(calls.handback("a", old))
+    bench.ledger.run(commands.handback("a", old))
     new = bench.claim("a")
-    assert not bench.ledger.run(calls.stage("a", old, failed()))
-    assert not bench.ledger.run(calls.stage("nobody", new, failed()))
+    assert not bench.ledger.run(commands.stage("a", old, failed()))
+    assert not bench.ledger.run(commands.stage("nobody", new, failed()))
     assert bench.settle("a", new).phase is Phase.SUCCEEDED
 
 
@@ -124,35 +124,35 @@ def test_any_other_end_while_it_is_being_cancelled_is_cancelled(bench: Bench, ou
 
 
 def test_every_change_is_announced_with_a_growing_rev(bench: Bench) -> None:
-    start = bench.ledger.run(calls.last_event_id())
+    start = bench.ledger.run(commands.last_event_id())
     assert start == "0-0"
     bench.settle("a", bench.start("a", concurrency=keyed()))
-    events = bench.ledger.run(calls.events_after(start, block_seconds=0.01))
+    events = bench.ledger.run(commands.events_after(start, block_seconds=0.01))
     assert [(event.uid, event.phase.value, event.cluster, event.key) for event in events] == [
         ("a", phase, CLUSTER, "team/k") for phase in ("Admitted", "Running", "Succeeded")
     ]
     revs = [event.rev for event in events]
     assert revs == sorted(set(revs))
     assert revs[-1] == bench.record("a").rev
-    assert bench.ledger.run(calls.last_event_id()) == events[-1].id
-    assert bench.ledger.run(calls.events_after(events[-1].id, block_seconds=0.01)) == []
+    assert bench.ledger.run(commands.last_event_id()) == events[-1].id
+    assert bench.ledger.run(commands.events_after(events[-1].id, block_seconds=0.01)) == []
 
 
 def test_a_final_run_waits_for_its_last_status_to_be_written(bench: Bench) -> None:
     fence = bench.start("a")
-    assert not bench.ledger.run(calls.acknowledge("a", retain_seconds=60))
+    assert not bench.ledger.run(commands.acknowledge("a", retain_seconds=60))
     bench.settle("a", fence)
-    assert bench.ledger.run(calls.live_uids(CLUSTER)) == set()
-    assert bench.ledger.run(calls.unacknowledged_uids(CLUSTER)) == {"a"}
-    assert bench.ledger.run(calls.acknowledge("a", retain_seconds=60))
-    assert bench.ledger.run(calls.acknowledge("nobody", retain_seconds=60))
-    assert bench.ledger.run(calls.unacknowledged_uids(CLUSTER)) == set()
+    assert bench.ledger.run(commands.live_uids(CLUSTER)) == set()
+    assert bench.ledger.run(commands.unacknowledged_uids(CLUSTER)) == {"a"}
+    assert bench.ledger.run(commands.acknowledge("a", retain_seconds=60))
+    assert bench.ledger.run(commands.acknowledge("nobody", retain_seconds=60))
+    assert bench.ledger.run(commands.unacknowledged_uids(CLUSTER)) == set()
     assert bench.state("a") == "Succeeded/Completed"
 
 
 def test_the_end_leaves_nothing_large_behind_but_the_record(bench: Bench) -> None:
     fence = bench.start("a", args=("x" * 5000,))
-    bench.ledger.run(calls.stage("a", fence, SUCCEEDED))
+    bench.ledger.run(commands.stage("a", fence, SUCCEEDED))
     bench.settle("a", fence)
     kept = set(bench.ledger.client.hkeys("kelery:run:a"))
     assert not {name for name in kept if name.startswith(("message", "retry_head", "retry_tail", "staged"))}

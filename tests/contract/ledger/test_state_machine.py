@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from kelery.ledger.sync import connect
+from kelery.ledger.sync_client import connect
 from tests.contract.ledger.ledger_machine import machine_for
 
 THOROUGH = os.environ.get("KELERY_HYPOTHESIS") == "thorough"

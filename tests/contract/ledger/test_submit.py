@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from kelery.errors import RunConflict
-from kelery.ledger import calls
-from kelery.model import CancelMode, Policy
-from kelery.phases import Phase, Reason
+from kelery.ledger import commands
+from kelery.run.model import CancelMode, Policy
+from kelery.run.phases import Phase, Reason
 from tests.contract.ledger.bench import CLUSTER, Bench, keyed
 
 
@@ -31,7 +31,7 @@ def test_the_message_goes_to_the_runs_own_queue(bench: Bench) -> None:
 def test_submitting_again_changes_nothing_and_tells_where_the_run_stands(bench: Bench) -> None:
     fence = bench.start("a")
     before = bench.record("a")
-    again = bench.ledger.run(calls.submit(bench.submission("a")))
+    again = bench.ledger.run(commands.submit(bench.submission("a")))
     assert (again.new, again.phase, again.reason, again.rev) == (False, Phase.RUNNING, "Started", before.rev)
     assert bench.record("a") == before
     bench.settle("a", fence)
@@ -65,13 +65,13 @@ def test_the_same_uid_with_another_spec_is_a_conflict(bench: Bench) -> None:
 def test_a_run_can_be_born_final_and_takes_no_slot(bench: Bench, reason: Reason, phase: Phase) -> None:
     error = '{"type":"SpecInvalid","message":"spec.task: is missing","traceback":""}'
     born = replace(bench.submission("a", concurrency=keyed()), born_final=reason, error_json=error)
-    assert bench.ledger.run(calls.submit(born)).phase is phase
+    assert bench.ledger.run(commands.submit(born)).phase is phase
     record = bench.record("a")
     assert (record.reason, record.error_json, record.attempt, record.fence) == (reason.value, error, 1, 0)
     assert bench.rung() == []
     assert bench.submit("b", concurrency=keyed()) == "Admitted/WaitingForWorker"
-    assert bench.ledger.run(calls.unacknowledged_uids(CLUSTER)) == {"a"}
-    assert bench.ledger.run(calls.live_uids(CLUSTER)) == {"b"}
+    assert bench.ledger.run(commands.unacknowledged_uids(CLUSTER)) == {"a"}
+    assert bench.ledger.run(commands.live_uids(CLUSTER)) == {"b"}
 
 
 def test_one_at_a_time_and_the_next_is_admitted_in_the_call_that_ends_the_last(bench: Bench) -> None:
@@ -91,7 +91,7 @@ def test_unrelated_keys_and_other_namespaces_do_not_wait_for_each_other(bench: B
     bench.start("a", concurrency=keyed("one"))
     assert bench.submit("b", concurrency=keyed("two")) == "Admitted/WaitingForWorker"
     elsewhere = replace(bench.submission("c", concurrency=keyed("one")), namespace="other")
-    assert bench.ledger.run(calls.submit(elsewhere)).phase is Phase.ADMITTED
+    assert bench.ledger.run(commands.submit(elsewhere)).phase is Phase.ADMITTED
 
 
 def test_n_at_a_time(bench: Bench) -> None:
@@ -213,10 +213,10 @@ def _seconds_per_handover(bench: Bench, *, key: str, waiters: int) -> float:
 def test_what_is_no_queue_is_not_written_to(bench: Bench, queue: str) -> None:
     bench.ledger.client.sadd("a-set", "x")
     bench.submit("b", concurrency=keyed())
-    before = (bench.record("b"), bench.ledger.run(calls.history("b")))
+    before = (bench.record("b"), bench.ledger.run(commands.history("b")))
     assert bench.submit("a", queue=queue, concurrency=keyed("other")) == "Failed/SpecInvalid"
     assert "spec.queue" in json.loads(bench.record("a").error_json)["message"]
-    assert (bench.record("b"), bench.ledger.run(calls.history("b"))) == before
+    assert (bench.record("b"), bench.ledger.run(commands.history("b"))) == before
     assert bench.submit("c", concurrency=keyed("other")) == "Admitted/WaitingForWorker"
 
 

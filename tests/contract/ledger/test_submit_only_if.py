@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from kelery.errors import RunConflict
-from kelery.ledger import calls, register, sync
-from kelery.ledger.messages import OnlyIf, Submission, SubmissionRefused, Submitted
-from kelery.phases import Phase, Reason
+from kelery.ledger import commands, queries, sync_client
+from kelery.ledger.types import OnlyIf, Submission, SubmissionRefused, Submitted
+from kelery.run.phases import Phase, Reason
 from tests.contract.ledger.bench import Bench, keyed
 
 ROOM, FREE_NAME = (OnlyIf.ROOM,), (OnlyIf.FREE_NAME,)
@@ -23,11 +23,11 @@ def named(bench: Bench, uid: str, name: str, **spec: Any) -> Submission:
 def submit(
     bench: Bench, submission: Submission, conditions: Sequence[OnlyIf]
 ) -> Submitted | SubmissionRefused:
-    return bench.ledger.run(calls.submit_only_if(submission, conditions))
+    return bench.ledger.run(commands.submit_only_if(submission, conditions))
 
 
 def take(bench: Bench, submission: Submission) -> None:
-    bench.ledger.run(calls.submit(submission))
+    bench.ledger.run(commands.submit(submission))
 
 
 def is_new(answer: Submitted | SubmissionRefused) -> bool:
@@ -82,7 +82,7 @@ def test_a_name_of_a_live_run_is_taken_until_that_has_ended(bench: Bench) -> Non
     assert in_the_way(submit(bench, wanted, FREE_NAME)) == "free_name: a"
     bench.settle("a", fence)
     assert is_new(submit(bench, wanted, FREE_NAME))
-    assert bench.ledger.run(register.uid_of_name("team", "run-a")) == "b"
+    assert bench.ledger.run(queries.uid_of_name("team", "run-a")) == "b"
 
 
 def test_names_are_apart_in_each_namespace(bench: Bench) -> None:
@@ -92,7 +92,7 @@ def test_names_are_apart_in_each_namespace(bench: Bench) -> None:
 
 def test_a_deleted_run_has_given_its_name_back_although_it_still_runs(bench: Bench) -> None:
     bench.start("a")
-    bench.ledger.run(calls.delete("a"))
+    bench.ledger.run(commands.delete("a"))
     assert is_new(submit(bench, named(bench, "b", "run-a"), FREE_NAME))
     assert bench.record("a").phase is Phase.CANCELLING
 
@@ -101,7 +101,7 @@ def test_a_run_that_nobody_named_has_its_uid_for_a_name(bench: Bench) -> None:
     take(bench, named(bench, "a", "a"))
     assert in_the_way(submit(bench, named(bench, "b", "a"), FREE_NAME)) == "free_name: a"
     assert is_new(submit(bench, named(bench, "c", "c"), FREE_NAME))
-    bench.ledger.run(calls.delete("a"))
+    bench.ledger.run(commands.delete("a"))
     assert is_new(submit(bench, named(bench, "b", "a"), FREE_NAME))
     # Named otherwise: its uid is nobody's name.
     assert is_new(submit(bench, named(bench, "d", "b"), FREE_NAME))
@@ -110,7 +110,7 @@ def test_a_run_that_nobody_named_has_its_uid_for_a_name(bench: Bench) -> None:
 def test_a_name_is_taken_although_a_newer_run_of_it_has_ended(bench: Bench) -> None:
     take(bench, named(bench, "old", "report"))
     take(bench, replace(named(bench, "new", "report"), born_final=Reason.CANCELLED_AT_CREATE))
-    assert bench.ledger.run(register.uid_of_name("team", "report")) == "new"
+    assert bench.ledger.run(queries.uid_of_name("team", "report")) == "new"
     assert in_the_way(submit(bench, named(bench, "b", "report"), FREE_NAME)) == "free_name: old"
     bench.settle("old", bench.claim("old"))
     assert is_new(submit(bench, named(bench, "b", "report"), FREE_NAME))
@@ -154,10 +154,10 @@ def everything(bench: Bench) -> dict[str, Any]:
 
 def test_of_many_rivals_at_once_one_is_taken(bench: Bench, valkey_url: str) -> None:
     def rival(number: int) -> str:
-        with sync.connect(valkey_url, timeout_seconds=10, client_name="rival") as client:
-            ledger = sync.Ledger(client, prefix="kelery")
+        with sync_client.connect(valkey_url, timeout_seconds=10, client_name="rival") as client:
+            ledger = sync_client.Ledger(client, prefix="kelery")
             submission = named(bench, f"r{number}", "report", concurrency=keyed())
-            answer = ledger.run(calls.submit_only_if(submission, (*ROOM, *FREE_NAME)))
+            answer = ledger.run(commands.submit_only_if(submission, (*ROOM, *FREE_NAME)))
             return submission.uid if isinstance(answer, Submitted) else f"gave way to {answer.other}"
 
     with ThreadPoolExecutor(16) as pool:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from kelery.ledger import calls
-from kelery.model import Retry
-from kelery.phases import Reason
+from kelery.ledger import commands
+from kelery.run.model import Retry
+from kelery.run.phases import Reason
 from tests.contract.ledger.bench import CLUSTER, Bench, failed, keyed
 
 
@@ -76,12 +76,12 @@ def test_a_doubled_message_starts_nothing_twice(bench: Bench) -> None:
 
 def test_the_record_goes_after_its_time_and_not_before(bench: Bench) -> None:
     bench.settle("a", bench.start("a"), failed())
-    bench.ledger.run(calls.acknowledge("a", retain_seconds=60))
+    bench.ledger.run(commands.acknowledge("a", retain_seconds=60))
     bench.tick()
     assert bench.state("a") == "Failed/TaskError"
-    bench.ledger.run(calls.acknowledge("a", retain_seconds=0.2))
+    bench.ledger.run(commands.acknowledge("a", retain_seconds=0.2))
     bench.until(lambda: list(bench.ledger.client.scan_iter("kelery:*:a")), [])
-    assert bench.ledger.run(calls.view(["a"], inline_bytes=0)) == [None]
+    assert bench.ledger.run(commands.view(["a"], inline_bytes=0)) == [None]
 
 
 @pytest.mark.parametrize("kind", ["queue", "retry", "redispatch", "purge"])
@@ -100,16 +100,18 @@ def test_many_due_timers_are_worked_off_in_batches(bench: Bench) -> None:
     bench.ledger.client.zadd("kelery:timers", {f"queue|{uid}": 0 for uid in uids})
     done = [bench.tick() for _ in range(4)]
     assert done == [200, 200, 50, 0]
-    records = bench.ledger.run(calls.view(uids, inline_bytes=0))
+    records = bench.ledger.run(commands.view(uids, inline_bytes=0))
     assert {record.reason for record in records if record} == {Reason.QUEUE_TIMEOUT.value}
 
 
 def test_task_runs_to_delete_are_found_when_they_are_due(bench: Bench) -> None:
     for name, due in (("early", 100.0), ("late", 300.5)):
-        bench.ledger.run(calls.expire_later(CLUSTER, uid=f"u-{name}", namespace="team", name=name, due=due))
-    assert bench.ledger.run(calls.expired(CLUSTER, now=99)) == []
-    assert bench.ledger.run(calls.expired(CLUSTER, now=100)) == [("u-early", "team", "early")]
-    assert len(bench.ledger.run(calls.expired(CLUSTER, now=400))) == 2
-    assert bench.ledger.run(calls.expired("other cluster", now=400)) == []
-    bench.ledger.run(calls.forget_expired(CLUSTER, uid="u-early", namespace="team", name="early"))
-    assert bench.ledger.run(calls.expired(CLUSTER, now=400)) == [("u-late", "team", "late")]
+        bench.ledger.run(
+            commands.expire_later(CLUSTER, uid=f"u-{name}", namespace="team", name=name, due=due)
+        )
+    assert bench.ledger.run(commands.expired(CLUSTER, now=99)) == []
+    assert bench.ledger.run(commands.expired(CLUSTER, now=100)) == [("u-early", "team", "early")]
+    assert len(bench.ledger.run(commands.expired(CLUSTER, now=400))) == 2
+    assert bench.ledger.run(commands.expired("other cluster", now=400)) == []
+    bench.ledger.run(commands.forget_expired(CLUSTER, uid="u-early", namespace="team", name="early"))
+    assert bench.ledger.run(commands.expired(CLUSTER, now=400)) == [("u-late", "team", "late")]

@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import pytest
 
-from kelery_dev.cluster_access import ClusterAccess
-from kelery_dev.control_plane import ControlPlane
+from kelery_dev.control_plane.cluster_access import ClusterAccess
+from kelery_dev.control_plane.control_plane import ControlPlane
 from tests.contract.manifest.taskruns_over_http import TaskRuns
 from tests.contract.manifest.until_in_force import poll_until
 

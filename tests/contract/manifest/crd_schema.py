@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonschema
 
-from kelery_dev.manifests import manifests
+from kelery_dev.control_plane.manifests import manifests
 
 Schema = Mapping[str, Any]
 

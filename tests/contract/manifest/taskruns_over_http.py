@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from kelery_dev.cluster_access import Answer, ClusterAccess
+from kelery_dev.control_plane.cluster_access import Answer, ClusterAccess
 
 Spec = Mapping[str, Any]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kelery_dev.manifests import manifests
+from kelery_dev.control_plane.manifests import manifests
 
 (_CRD,) = manifests(subfolder="crds")
 _SCHEMA: dict[str, Any] = _CRD["spec"]["versions"][0]["schema"]["openAPIV3Schema"]

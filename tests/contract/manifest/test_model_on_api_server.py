@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from kelery import manifest, status
-from kelery.jsonlimits import INLINE_BYTES, MAX_INLINE_DEPTH, compact
-from kelery.model import Record, RunSpec
-from kelery.phases import Reason
+from kelery.json_codec import INLINE_BYTES, MAX_INLINE_DEPTH, compact
+from kelery.run.model import Record, RunSpec
+from kelery.run.phases import Reason
+from kelery.taskrun import manifest, status
 from tests.contract.manifest.taskruns_over_http import TaskRuns
 from tests.contract.manifest.test_spec_matches_crd import FULL
 from tests.contract.manifest.test_status_matches_crd import ATTEMPT, RECORDS

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from kelery import manifest
 from kelery.errors import InvalidInput
-from kelery.model import Concurrency, Policy, Retry, RunSpec
-from kelery.phases import RETRYABLE_REASONS
+from kelery.run.model import Concurrency, Policy, Retry, RunSpec
+from kelery.run.phases import RETRYABLE_REASONS
+from kelery.taskrun import manifest
 from tests.contract.manifest.crd_schema import Field, fields, part, validator
 
 SPEC = part("spec")

@@ -8,10 +8,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kelery import status
-from kelery.jsonlimits import INLINE_BYTES, compact
-from kelery.model import Attempt, Record
-from kelery.phases import Phase, Reason
+from kelery.json_codec import INLINE_BYTES, compact
+from kelery.run.model import Attempt, Record
+from kelery.run.phases import Phase, Reason
+from kelery.taskrun import status
 from tests.contract.manifest.crd_schema import fields, part, validator
 from tests.unit.core.sample_records import START, admitted, failed, running, succeeded, waiting
 

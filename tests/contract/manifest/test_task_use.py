@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from kelery_dev import manifests
-from kelery_dev.cluster_access import ClusterAccess
+from kelery_dev.control_plane import manifests
+from kelery_dev.control_plane.cluster_access import ClusterAccess
 from tests.contract.manifest.taskruns_over_http import TaskRuns
 from tests.contract.manifest.until_in_force import poll_until
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kelery_dev.control_plane import ControlPlane
+from kelery_dev.control_plane.control_plane import ControlPlane
 from tests.contract.manifest.taskruns_over_http import Spec, TaskRuns
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kelery_dev.control_plane import ControlPlane
+from kelery_dev.control_plane.control_plane import ControlPlane
 from tests.contract.manifest.taskruns_over_http import TaskRuns
 
 _MOMENT = "2026-09-10T08:00:00.012345Z"

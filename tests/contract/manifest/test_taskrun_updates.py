@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kelery_dev.manifests import manifests
+from kelery_dev.control_plane.manifests import manifests
 from tests.contract.manifest.taskruns_over_http import TaskRuns
 
 _CHANGEABLE = {"cancel", "ttlSecondsAfterFinished"}

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from kelery import manifest
 from kelery.errors import InvalidInput, json_pointer
-from kelery_dev.cluster_access import Answer, ClusterAccess
+from kelery.taskrun import manifest
+from kelery_dev.control_plane.cluster_access import Answer, ClusterAccess
 
 _JUDGED_BY_RULES = frozenset({"spec.task", "spec.queue", "spec.retry.maxBackoffSeconds"})
 _UNCHECKED = "some validation rules were not checked"

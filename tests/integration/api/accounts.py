@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
-from kelery.cluster.credentials import Credentials
-from kelery_dev.control_plane import ControlPlane
+from kelery.kube.kubeconfig import Credentials
+from kelery_dev.control_plane.control_plane import ControlPlane
 from tests.integration.api.signed_token import with_claims
 from tests.polling import poll_until
 

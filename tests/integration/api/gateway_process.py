@@ -16,7 +16,7 @@ from email.message import Message
 from pathlib import Path
 from typing import Any
 
-from kelery_dev.ports import free_port
+from kelery_dev.supervise.ports import free_port
 from tests.polling import poll_until
 
 PROBLEMS = "https://kelery.dev/problems/"

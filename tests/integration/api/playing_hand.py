@@ -6,11 +6,11 @@ import time
 from typing import TypeVar
 
 from kelery.errors import LedgerUnavailable
-from kelery.ledger import calls, sync
-from kelery.ledger.calls import Call
-from kelery.ledger.messages import Claim, Outcome
-from kelery.model import CancelMode
-from kelery.phases import Reason
+from kelery.ledger import commands, sync_client
+from kelery.ledger.commands import Call
+from kelery.ledger.types import Claim, Outcome
+from kelery.run.model import CancelMode
+from kelery.run.phases import Reason
 from tests.contract.ledger.bench import SUCCEEDED, WORKER, Bench, failed
 
 T = TypeVar("T")
@@ -22,8 +22,8 @@ class Hand:
     """Plays a worker that repeats what it says until the ledger has heard it."""
 
     def __init__(self, url: str) -> None:
-        self._client = sync.connect(url, timeout_seconds=2, client_name="played")
-        self.bench = Bench(sync.Ledger(self._client, prefix="kelery"))
+        self._client = sync_client.connect(url, timeout_seconds=2, client_name="played")
+        self.bench = Bench(sync_client.Ledger(self._client, prefix="kelery"))
 
     def say(self, call: Call[T], *, seconds: float = 30) -> T:
         deadline = time.monotonic() + seconds
@@ -40,24 +40,24 @@ class Hand:
             fence = self.claim(uid, attempt=1)
             self.tell_progress(uid, fence)
             if number % 4 == 1:
-                self.say(calls.settle(uid, fence, Outcome(kind="retry", reason=Reason.RETRIED)))
+                self.say(commands.settle(uid, fence, Outcome(kind="retry", reason=Reason.RETRIED)))
                 fence = self.claim(uid, attempt=2)
                 self.tell_progress(uid, fence)
             if number % 4 == 2:
-                self.say(calls.cancel(uid, CancelMode.GRACEFUL, Reason.CANCELLED_BY_USER))
-            self.say(calls.settle(uid, fence, failed() if number % 4 == 3 else SUCCEEDED))
+                self.say(commands.cancel(uid, CancelMode.GRACEFUL, Reason.CANCELLED_BY_USER))
+            self.say(commands.settle(uid, fence, failed() if number % 4 == 3 else SUCCEEDED))
             time.sleep(0.04)
         self._client.close()
 
     def claim(self, uid: str, *, attempt: int) -> int:
         deadline = time.monotonic() + 30
         while True:
-            answer = self.say(calls.claim(uid, attempt=attempt, worker=WORKER, nonce=uid))
+            answer = self.say(commands.claim(uid, attempt=attempt, worker=WORKER, nonce=uid))
             if isinstance(answer, Claim):
                 return answer.fence
             assert time.monotonic() < deadline, f"{uid}: {answer}"
-            self.say(calls.tick(leases=False))
+            self.say(commands.tick(leases=False))
 
     def tell_progress(self, uid: str, fence: int) -> None:
         for current in range(PROGRESSES):
-            self.say(calls.progress(uid, fence, f'{{"current":{current},"total":{PROGRESSES}}}'))
+            self.say(commands.progress(uid, fence, f'{{"current":{current},"total":{PROGRESSES}}}'))

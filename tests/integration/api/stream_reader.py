@@ -12,11 +12,11 @@ from typing import Any
 
 from starlette.types import Message
 
-from kelery import status
-from kelery.ledger import aio, calls
-from kelery.model import Record
-from kelery_api.event_stream import EventStream, events
-from kelery_api.follower import Follower
+from kelery.ledger import async_client, commands
+from kelery.run.model import Record
+from kelery.taskrun import status
+from kelery_api.streams.event_stream import EventStream, events
+from kelery_api.streams.follower import Follower
 
 FOLLOWER_NAME = "kelery-follower"
 
@@ -40,11 +40,11 @@ class Told:
 class Parts:
     """What a gateway has for its watchers."""
 
-    ledger: aio.Ledger
+    ledger: async_client.Ledger
     follower: Follower
 
     async def record(self, uid: str) -> Record:
-        (record,) = await self.ledger.run(calls.view([uid], inline_bytes=1024))
+        (record,) = await self.ledger.run(commands.view([uid], inline_bytes=1024))
         assert record is not None, f"no record of {uid}"
         return record
 
@@ -69,13 +69,13 @@ class Parts:
 @asynccontextmanager
 async def gateway_parts(url: str) -> AsyncIterator[Parts]:
     """A follower that follows, and a ledger of its own for looks."""
-    own = aio.connect(url, timeout_seconds=3, client_name=FOLLOWER_NAME)
-    shared = aio.connect(url, timeout_seconds=1.5, client_name="kelery-gateway")
+    own = async_client.connect(url, timeout_seconds=3, client_name=FOLLOWER_NAME)
+    shared = async_client.connect(url, timeout_seconds=1.5, client_name="kelery-gateway")
     # As many as wait here at once make their first look at once, as requests do.
     shared.connection_pool.max_connections = 1000
-    ledger = aio.Ledger(shared, prefix="kelery")
+    ledger = async_client.Ledger(shared, prefix="kelery")
     await ledger.load_library()
-    follower = Follower(aio.Ledger(own, prefix="kelery"))
+    follower = Follower(async_client.Ledger(own, prefix="kelery"))
     following = asyncio.create_task(follower.run())
     try:
         await until(lambda: follower.is_following, what="the follower follows")

@@ -17,14 +17,14 @@ from typing import Any, Literal
 import psutil
 import pytest
 
-from kelery.cluster.session import ClusterSession
+from kelery.kube.session import ClusterSession
+from kelery_api.access.authorizer import KubernetesAuthorizer
 from kelery_api.access.bearer import expiry_of
-from kelery_api.access.gate import KubernetesGate
 from kelery_api.access.permission import AnyPermission, PathPermission, Permission
 from kelery_api.access.reviews import ApiServerReviews
-from kelery_api.problems import Kind, Problem
-from kelery_dev.binaries import Binaries
-from kelery_dev.control_plane import ControlPlane
+from kelery_api.http.problems import Kind, Problem
+from kelery_dev.control_plane.binaries import Binaries
+from kelery_dev.control_plane.control_plane import ControlPlane
 from tests.integration.api.accounts import (
     Account,
     new_account,
@@ -51,8 +51,8 @@ def user(control_plane: ControlPlane) -> Account:
 
 
 @contextlib.asynccontextmanager
-async def gate_of(account: Account) -> AsyncIterator[KubernetesGate]:
-    gate = KubernetesGate.connect(account.credentials)
+async def gate_of(account: Account) -> AsyncIterator[KubernetesAuthorizer]:
+    gate = KubernetesAuthorizer.connect(account.credentials)
     try:
         yield gate
     finally:
@@ -244,7 +244,7 @@ def test_a_gateway_reads_its_own_renewed_token_when_the_old_one_is_refused(
     loads = iter([expired, good])
 
     async def work() -> None:
-        gate = KubernetesGate.connect(lambda: next(loads))
+        gate = KubernetesAuthorizer.connect(lambda: next(loads))
         try:
             assert (await gate.identify(f"Bearer {user.token('kelery')}")).name == user.user
         finally:
@@ -269,7 +269,7 @@ def test_a_hundred_requests_at_once_are_two_questions(gateway: Account, user: Ac
     async def work() -> None:
         session = ClusterSession(gateway.credentials, client_name="test")
         reviews = Counted(session)
-        gate = KubernetesGate(reviews, session=session)
+        gate = KubernetesAuthorizer(reviews, session=session)
 
         async def one() -> Kind | None:
             return await verdict(gate.require(await gate.identify(header), permission))
@@ -306,7 +306,7 @@ def test_without_the_api_server_the_gate_closes_and_opens_again(
         credentials, header = gateway.credentials(), f"Bearer {user.token('kelery')}"
         permission = Permission(verb="list", namespace=user.namespace)
 
-        async def ask(gate: KubernetesGate) -> Kind | None:
+        async def ask(gate: KubernetesAuthorizer) -> Kind | None:
             async def both() -> None:
                 await gate.require(await gate.identify(header), permission)
 
@@ -314,7 +314,7 @@ def test_without_the_api_server_the_gate_closes_and_opens_again(
 
         async def work() -> None:
             session = ClusterSession(lambda: credentials, client_name="test", request_seconds=2)
-            gate = KubernetesGate(ApiServerReviews(session), session=session, clock=later)
+            gate = KubernetesAuthorizer(ApiServerReviews(session), session=session, clock=later)
             try:
                 await _until_let_in(lambda: ask(gate), later=later)
                 server = _listening_on(plane.settings.api_server.port)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kelery_dev.control_plane import ControlPlane
-from kelery_dev.kubeconfig import write_kubeconfig
+from kelery_dev.control_plane.control_plane import ControlPlane
+from kelery_dev.control_plane.kubeconfig_file import write_kubeconfig
 from tests.integration.api.accounts import Account, new_account
 from tests.integration.api.conftest import StartGateway
 from tests.integration.api.gateway_process import GatewayProcess

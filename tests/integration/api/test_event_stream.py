@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from kelery.ledger import calls, sync
+from kelery.ledger import commands, sync_client
 from tests.contract.ledger.bench import Bench
 from tests.integration.api.gateway_process import Answer, GatewayProcess
 from tests.polling import poll_until
@@ -20,8 +20,8 @@ PATH = "/v1/namespaces/team/taskruns/r/events"
 @pytest.fixture
 def bench(valkey_url: str) -> Iterator[Bench]:
     """The ledger, and a worker played by hand."""
-    with sync.connect(valkey_url, timeout_seconds=5, client_name="played") as client:
-        yield Bench(sync.Ledger(client, prefix="kelery"))
+    with sync_client.connect(valkey_url, timeout_seconds=5, client_name="played") as client:
+        yield Bench(sync_client.Ledger(client, prefix="kelery"))
 
 
 def events_in(answer: Answer) -> list[tuple[str, int]]:
@@ -37,7 +37,7 @@ def test_a_stream_tells_a_run_to_its_end_and_is_resumed_where_it_broke_off(
     answers: list[Answer] = []
     client = threading.Thread(target=lambda: answers.append(gateway_process.ask(PATH)))
     client.start()
-    bench.ledger.run(calls.progress("r", fence, '{"current":1,"total":2}'))
+    bench.ledger.run(commands.progress("r", fence, '{"current":1,"total":2}'))
     bench.settle("r", fence)
     client.join(timeout=30)
     (whole,) = answers

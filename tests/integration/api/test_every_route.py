@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import pytest
 from fastapi.routing import iter_route_contexts
 
-from kelery.ledger import calls, sync
+from kelery.ledger import commands, sync_client
 from kelery.settings import LedgerSettings
 from kelery_api.app import create_app
 from kelery_api.settings import ApiSettings
-from kelery_dev.control_plane import ControlPlane
-from kelery_dev.valkey import ValkeyServer
+from kelery_dev.control_plane.control_plane import ControlPlane
+from kelery_dev.stack.valkey import ValkeyServer
 from tests.integration.api.accounts import (
     Account,
     Rule,
@@ -101,7 +101,9 @@ ABOUT_ONE_RUN = [route for route in GUARDED if route in EXAMPLES and "{id}" in r
 class Walk:
     """A gateway, a namespace, and the accounts that ask."""
 
-    def __init__(self, live: LiveApp, *, plane: ControlPlane, ledger: sync.Ledger, owner: Account) -> None:
+    def __init__(
+        self, live: LiveApp, *, plane: ControlPlane, ledger: sync_client.Ledger, owner: Account
+    ) -> None:
         self.live = live
         self.ledger = ledger
         #: May do everything in its namespace.
@@ -186,9 +188,9 @@ def walk(control_plane: ControlPlane, valkey_server: ValkeyServer) -> Iterator[W
         ledger=LedgerSettings(redis_url=valkey_server.url, prefix=PREFIX), namespace=owner.namespace
     )
     gateway = new_gateway_account(control_plane)
-    client = sync.connect(valkey_server.url, timeout_seconds=5, client_name="test")
+    client = sync_client.connect(valkey_server.url, timeout_seconds=5, client_name="test")
     with live_app(create_app(settings, load=gateway.credentials)) as live:
-        ledger = sync.Ledger(client, prefix=PREFIX)
+        ledger = sync_client.Ledger(client, prefix=PREFIX)
         yield Walk(live, plane=control_plane, ledger=ledger, owner=owner)
     client.close()
 
@@ -259,12 +261,12 @@ def test_a_run_of_another_namespace_is_not_found_through_ones_own(walk: Walk, ro
     foreign = walk.new_run(walk.outsider)
     reply = walk.send(route, EXAMPLES[route], run=foreign, token=walk.owner_token)
     assert (reply.status, kind_of(reply)) == (404, "not-found"), reply.text
-    (record,) = walk.ledger.run(calls.view([foreign], inline_bytes=0))
+    (record,) = walk.ledger.run(commands.view([foreign], inline_bytes=0))
     assert record is not None
     assert (record.phase.value, record.cancel, record.is_deleted) == ("Admitted", "", False)
 
 
 def test_who_asked_for_a_run_is_kept_with_it(walk: Walk) -> None:
-    (record,) = walk.ledger.run(calls.view([walk.new_run(walk.owner)], inline_bytes=0))
+    (record,) = walk.ledger.run(commands.view([walk.new_run(walk.owner)], inline_bytes=0))
     assert record is not None
     assert record.requester == walk.owner.user

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from kelery.errors import LedgerError, LedgerUnavailable
-from kelery.ledger import calls, sync
-from kelery.ledger.messages import Outcome
-from kelery.phases import Phase, Reason
-from kelery_api import event_stream
-from kelery_api.follower import final_record
-from kelery_dev.valkey import ValkeyServer
+from kelery.ledger import commands, sync_client
+from kelery.ledger.types import Outcome
+from kelery.run.phases import Phase, Reason
+from kelery_api.streams import event_stream
+from kelery_api.streams.follower import final_record
+from kelery_dev.stack.valkey import ValkeyServer
 from tests.contract.ledger.bench import SUCCEEDED, Bench, failed
 from tests.integration.api.playing_hand import Hand
 from tests.integration.api.stream_reader import Parts, StreamReader, gateway_parts, until
@@ -34,21 +34,21 @@ def own_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
 @pytest.fixture
 def bench(valkey_url: str) -> Iterator[Bench]:
     """The ledger, and a worker played by hand."""
-    with sync.connect(valkey_url, timeout_seconds=5, client_name="played") as client:
-        yield Bench(sync.Ledger(client, prefix="kelery"))
+    with sync_client.connect(valkey_url, timeout_seconds=5, client_name="played") as client:
+        yield Bench(sync_client.Ledger(client, prefix="kelery"))
 
 
 def eventful_run(bench: Bench, uid: str) -> Iterator[None]:
     """A run with a retry, progress and a cancel, a step at a time."""
     fence = bench.start(uid)
     yield
-    assert bench.ledger.run(calls.progress(uid, fence, '{"current":1}'))
+    assert bench.ledger.run(commands.progress(uid, fence, '{"current":1}'))
     yield
     bench.settle(uid, fence, Outcome(kind="retry", reason=Reason.RETRIED))
     yield
     bench.tick()
     fence = bench.claim(uid, attempt=2)
-    assert bench.ledger.run(calls.progress(uid, fence, '{"current":2}'))
+    assert bench.ledger.run(commands.progress(uid, fence, '{"current":2}'))
     yield
     bench.cancel(uid)
     yield
@@ -94,7 +94,7 @@ def test_a_stream_tells_each_phase_and_progress_as_it_comes(bench: Bench) -> Non
             fence = bench.start("r")
             reader = await parts.read("r")
             await reader.wait_for(2)
-            bench.ledger.run(calls.progress("r", fence, '{"current":1,"total":2,"message":"half"}'))
+            bench.ledger.run(commands.progress("r", fence, '{"current":1,"total":2,"message":"half"}'))
             await reader.wait_for(3)
             bench.settle("r", fence)
             return await reader.wait_for_end()
@@ -116,7 +116,7 @@ def test_a_task_that_tells_its_progress_without_a_pause_does_not_flood_its_watch
             fence = bench.start("r")
             reader = await parts.read("r")
             for current in range(1000):
-                bench.ledger.run(calls.progress("r", fence, f'{{"current":{current}}}'))
+                bench.ledger.run(commands.progress("r", fence, f'{{"current":{current}}}'))
                 await asyncio.sleep(0)
             await until(lambda: reader.events[-1].data.get("current") == 999, what="the newest came")
             bench.settle("r", fence)
@@ -135,7 +135,7 @@ def test_a_wait_ends_with_the_run_and_not_before(bench: Bench) -> None:
                 fence = bench.start(uid)
                 wait = asyncio.create_task(final_record(parts.ledger, parts.follower, uid, wait_seconds=30))
                 await until(lambda: parts.follower.watched_runs == 1, what="it waits")
-                bench.ledger.run(calls.progress(uid, fence, "{}"))
+                bench.ledger.run(commands.progress(uid, fence, "{}"))
                 await asyncio.sleep(0.01)
                 assert not wait.done()
                 ended = time.monotonic()
@@ -159,7 +159,7 @@ def test_a_wait_ends_at_its_deadline_with_the_newest_record(bench: Bench) -> Non
             began = time.monotonic()
             wait = asyncio.create_task(final_record(parts.ledger, parts.follower, "r", wait_seconds=0.5))
             await until(lambda: parts.follower.watched_runs == 1, what="it waits")
-            bench.ledger.run(calls.progress("r", fence, '{"current":1}'))
+            bench.ledger.run(commands.progress("r", fence, '{"current":1}'))
             record = await wait
             took = time.monotonic() - began
             assert record is not None
@@ -213,7 +213,7 @@ def test_a_stream_ends_when_its_run_is_deleted(bench: Bench) -> None:
             bench.start("r")
             reader = await parts.read("r")
             await reader.wait_for(2)
-            bench.ledger.run(calls.delete("r"))
+            bench.ledger.run(commands.delete("r"))
             return await reader.wait_for_end()
 
     assert asyncio.run(follow()).names == ["phase", "phase"]
@@ -257,7 +257,7 @@ def test_a_stream_stays_open_while_redis_is_away_and_goes_on_where_it_was(
             with pytest.raises(LedgerError):
                 await final_record(parts.ledger, parts.follower, "r", wait_seconds=60)
             await asyncio.to_thread(own_valkey.start)
-            hand.say(calls.settle("r", fence, SUCCEEDED))
+            hand.say(commands.settle("r", fence, SUCCEEDED))
             await reader.wait_for_end()
             record = await asyncio.wait_for(wait, timeout=10)
             assert record is not None
@@ -280,7 +280,7 @@ def test_a_redis_that_hangs_is_noticed_and_what_happened_meanwhile_is_told(own_v
                 await until(lambda: not parts.follower.is_following, what="the hang is noticed")
             finally:
                 os.kill(own_valkey.pid, signal.SIGCONT)
-            hand.say(calls.settle("r", fence, SUCCEEDED))
+            hand.say(commands.settle("r", fence, SUCCEEDED))
             await reader.wait_for_end()
         hand.bench.ledger.client.close()
         return reader
@@ -315,11 +315,11 @@ def test_a_change_that_was_trimmed_away_before_it_could_be_read_wakes_all_the_sa
             for (uid, fence), reader in zip(fences.items(), readers, strict=True):
                 await reader.wait_for(2)
                 with bench.ledger.client.pipeline() as pipeline:
-                    pipeline.execute_command(*calls.settle(uid, fence, SUCCEEDED).words("kelery"))
+                    pipeline.execute_command(*commands.settle(uid, fence, SUCCEEDED).words("kelery"))
                     pipeline.xtrim("kelery:events", maxlen=0, approximate=False)
                     if something_follows:
                         other = bench.submission(f"after-{uid}")
-                        pipeline.execute_command(*calls.submit(other).words("kelery"))
+                        pipeline.execute_command(*commands.submit(other).words("kelery"))
                     pipeline.execute()
                 await reader.wait_for_end(seconds=5)
             return readers

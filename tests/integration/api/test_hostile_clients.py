@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from kelery_api.http_protocol import HEAD_SECONDS, MAX_HEAD_BYTES
+from kelery_api.http.bounded_protocol import HEAD_SECONDS, MAX_HEAD_BYTES
 from tests.integration.api.gateway_process import GatewayProcess
 from tests.polling import poll_until
 

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from kelery_dev.ports import free_port
-from kelery_dev.valkey import ValkeyServer
+from kelery_dev.stack.valkey import ValkeyServer
+from kelery_dev.supervise.ports import free_port
 from tests.integration.api.conftest import StartGateway
 from tests.integration.api.gateway_process import Answer, GatewayProcess
 

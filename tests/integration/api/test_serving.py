@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from kelery_dev.ports import free_port
+from kelery_dev.supervise.ports import free_port
 from tests.integration.api.conftest import StartGateway
 from tests.integration.api.gateway_process import GatewayProcess
 from tests.polling import poll_until

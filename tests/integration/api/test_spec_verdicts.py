@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kelery_dev.valkey import ValkeyServer
+from kelery_dev.stack.valkey import ValkeyServer
 from tests.contract.manifest.spec_cases import BAD, DIFFERENCES, GOOD, UNREADABLE, SpecCase
 from tests.integration.api.gateway_process import PROBLEMS, GatewayProcess
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import redis
 
-from kelery.ledger import calls, sync
-from kelery.phases import Phase
-from kelery_api import event_stream
-from kelery_api.follower import final_record
-from kelery_dev.valkey import ValkeyServer
+from kelery.ledger import commands, sync_client
+from kelery.run.phases import Phase
+from kelery_api.streams import event_stream
+from kelery_api.streams.follower import final_record
+from kelery_dev.stack.valkey import ValkeyServer
 from tests.contract.ledger.bench import Bench
 from tests.integration.api.playing_hand import Hand
 from tests.integration.api.stream_reader import FOLLOWER_NAME, StreamReader, gateway_parts, until
@@ -74,8 +74,8 @@ def test_no_change_is_lost_or_told_twice_while_everything_breaks(
     """A keep-alive looks again too; here there is none, so that only the follower can wake anybody."""
     monkeypatch.setattr(event_stream, "KEEP_ALIVE_SECONDS", 600.0)
     uids = [f"run-{number}" for number in range(RUNS)]
-    with sync.connect(own_valkey.url, timeout_seconds=5, client_name="submits") as client:
-        before = Bench(sync.Ledger(client, prefix="kelery"))
+    with sync_client.connect(own_valkey.url, timeout_seconds=5, client_name="submits") as client:
+        before = Bench(sync_client.Ledger(client, prefix="kelery"))
         before.submit_all(uids)
     nemesis = Nemesis(own_valkey)
 
@@ -105,9 +105,9 @@ def test_no_change_is_lost_or_told_twice_while_everything_breaks(
     assert nemesis.restarted >= 2
     assert len(phases) == RUNS
     assert all(phase.is_final for phase in phases)
-    with sync.connect(own_valkey.url, timeout_seconds=5, client_name="looks") as client:
-        ledger = sync.Ledger(client, prefix="kelery")
-        histories = {uid: [change.rev for change in ledger.run(calls.history(uid))] for uid in uids}
+    with sync_client.connect(own_valkey.url, timeout_seconds=5, client_name="looks") as client:
+        ledger = sync_client.Ledger(client, prefix="kelery")
+        histories = {uid: [change.rev for change in ledger.run(commands.history(uid))] for uid in uids}
     for uid, stream in zip([*uids, *uids[::10]], [*streams, *again], strict=True):
         assert stream.phases == histories[uid]
         assert stream.names[-1] == "finished"

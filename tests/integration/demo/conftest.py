@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kelery_dev.binaries import Binaries
+from kelery_dev.control_plane.binaries import Binaries
 from tests.integration.dev.conftest import Marked, marked
 
 __all__ = ["Marked", "marked"]

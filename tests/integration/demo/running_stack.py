@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from kelery_dev.ports import free_port
+from kelery_dev.supervise.ports import free_port
 from tests.polling import poll_until
 
 

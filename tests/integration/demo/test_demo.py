@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from kelery_dev.demo import EXAMPLES
-from kelery_dev.demo_examples import load_examples
+from kelery_dev.demo.demo import EXAMPLES
+from kelery_dev.demo.examples import load_examples
 from tests.integration.demo.conftest import ROOT, Marked
 from tests.polling import poll_until
 

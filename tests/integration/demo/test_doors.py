@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from kelery_dev.demo import DOORS
-from kelery_dev.demo_doors import DoorsDemo
-from kelery_dev.demo_http import Event, HttpDoor
-from kelery_dev.demo_kubectl import Kubectl
-from kelery_dev.demo_screen import Screen
+from kelery_dev.demo.demo import DOORS
+from kelery_dev.demo.http import Event, HttpDoor
+from kelery_dev.demo.http_demo import DoorsDemo
+from kelery_dev.demo.kubectl import Kubectl
+from kelery_dev.demo.screen import Screen
 from kelery_dev.errors import DevError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from kelery_dev.errors import DevError
-from kelery_dev.stack import DEMO_APP, Stack, StackOptions
-from kelery_dev.stack_parts import Programs
+from kelery_dev.stack.services import Programs
+from kelery_dev.stack.stack import DEMO_APP, Stack, StackOptions
 
 STAND_IN = str(Path(__file__).with_name("stand_in.py"))
 

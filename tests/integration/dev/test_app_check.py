@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from kelery_dev.app_check import app_facts
 from kelery_dev.errors import DevError
+from kelery_dev.stack.app_check import app_facts
 
 APP = "from celery import Celery\n{name} = Celery('proj', broker='redis://elsewhere:6379/0')\n"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psutil
 
-from kelery_dev.binaries import Binaries
-from kelery_dev.control_plane import ControlPlane
+from kelery_dev.control_plane.binaries import Binaries
+from kelery_dev.control_plane.control_plane import ControlPlane
 
 RUN = {
     "apiVersion": "kelery.dev/v1alpha1",

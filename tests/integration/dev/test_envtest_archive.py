@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kelery_dev.control_plane_cache import platform_name
-from kelery_dev.envtest_archive import choose_archive, fetch_into
+from kelery_dev.control_plane.cache import platform_name
+from kelery_dev.control_plane.envtest_archive import choose_archive, fetch_into
 from kelery_dev.errors import DevError
 from tests.unit.dev.conftest import VERSIONS, program
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from kelery_dev import ports
 from kelery_dev.errors import DevError
-from kelery_dev.reserved_port import ReservedPort
+from kelery_dev.stack.reserved_port import ReservedPort
+from kelery_dev.supervise import ports
 
 
 def refused(number: int) -> pytest.RaisesExc[DevError]:

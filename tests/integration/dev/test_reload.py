@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from pathlib import Path
 
-from kelery_dev.reload import watch_code, watched_folders
+from kelery_dev.stack.reload import watch_code, watched_folders
 
 
 def test_a_changed_module_is_noticed_and_a_data_file_is_not(tmp_path: Path) -> None:

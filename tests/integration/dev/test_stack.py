@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from kelery_dev.binaries import Binaries
-from kelery_dev.control_plane import ControlPlane
-from kelery_dev.ports import free_port
+from kelery_dev.control_plane.binaries import Binaries
+from kelery_dev.control_plane.control_plane import ControlPlane
+from kelery_dev.supervise.ports import free_port
 from tests.integration.dev.conftest import Marked, wait_until
 from tests.integration.dev.test_control_plane import RUN
 

@@ -12,20 +12,20 @@ from pathlib import Path
 import psutil
 import pytest
 
-from kelery_dev.child_process import Command
-from kelery_dev.console import Console
 from kelery_dev.errors import DevError
-from kelery_dev.part import Part, StopStep, terminate
-from kelery_dev.supervisor import Supervisor
+from kelery_dev.supervise.child_process import Command
+from kelery_dev.supervise.console import Console
+from kelery_dev.supervise.service import Service, StopStep, terminate
+from kelery_dev.supervise.supervisor import Supervisor
 from tests.integration.dev.conftest import Marked
 
 STAND_IN = str(Path(__file__).with_name("stand_in.py"))
 _SEE_SECONDS = 20
 
 
-def part(*flags: str, essential: bool = False, steps: tuple[StopStep, ...] = terminate(5)) -> Part:
+def part(*flags: str, essential: bool = False, steps: tuple[StopStep, ...] = terminate(5)) -> Service:
     """A stand-in that counts as ready by its line."""
-    return Part(
+    return Service(
         command=Command(name="thing", argv=(sys.executable, STAND_IN, "worker", *flags)),
         ready_line=" ready.",
         ready_seconds=20,

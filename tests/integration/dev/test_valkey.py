@@ -5,7 +5,7 @@ from pathlib import Path
 import psutil
 import redis
 
-from kelery_dev.valkey import ValkeyServer
+from kelery_dev.stack.valkey import ValkeyServer
 
 
 def test_what_was_acknowledged_survives_a_crash(tmp_path: Path) -> None:

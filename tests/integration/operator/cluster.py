@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from kelery_dev.cluster_access import Answer, ClusterAccess
+from kelery_dev.control_plane.cluster_access import Answer, ClusterAccess
 from tests.polling import poll_until
 
 API = "/apis/kelery.dev/v1alpha1"

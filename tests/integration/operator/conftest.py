@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from kelery.ledger import sync
-from kelery_dev.control_plane import ControlPlane
+from kelery.ledger import sync_client
+from kelery_dev.control_plane.control_plane import ControlPlane
 from tests.integration.operator.cluster import Cluster
 from tests.integration.operator.operator_process import OperatorProcess
 from tests.integration.operator.played_worker import PlayedWorker
@@ -32,15 +32,15 @@ def cluster(control_plane: ControlPlane) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def ledger(valkey_url: str) -> Iterator[sync.Ledger]:
+def ledger(valkey_url: str) -> Iterator[sync_client.Ledger]:
     """The ledger, as a worker has it."""
-    client = sync.connect(valkey_url, timeout_seconds=5, client_name="test")
-    yield sync.Ledger(client, prefix="kelery")
+    client = sync_client.connect(valkey_url, timeout_seconds=5, client_name="test")
+    yield sync_client.Ledger(client, prefix="kelery")
     client.close()
 
 
 @pytest.fixture
-def worker(ledger: sync.Ledger) -> PlayedWorker:
+def worker(ledger: sync_client.Ledger) -> PlayedWorker:
     """Takes messages, claims and settles when told to."""
     return PlayedWorker(ledger)
 

@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from kelery_dev.ports import free_port
+from kelery_dev.supervise.ports import free_port
 from tests.polling import poll_until
 
 

@@ -6,11 +6,11 @@ import json
 import threading
 from dataclasses import dataclass
 
-from kelery import doorbell
-from kelery.ledger import calls, sync
-from kelery.ledger.messages import Claim, ClaimRefused, Outcome
-from kelery.model import Record
-from kelery.phases import Reason
+from kelery.ledger import commands, sync_client
+from kelery.ledger.types import Claim, ClaimRefused, Outcome
+from kelery.run import run_message
+from kelery.run.model import Record
+from kelery.run.phases import Reason
 from tests.polling import poll_until
 
 NAME = "celery@played/boot-1"
@@ -28,7 +28,7 @@ class Message:
 class PlayedWorker:
     """One worker on the queue `celery`."""
 
-    def __init__(self, ledger: sync.Ledger) -> None:
+    def __init__(self, ledger: sync_client.Ledger) -> None:
         self.ledger = ledger
         self._nonces = 0
 
@@ -54,7 +54,7 @@ class PlayedWorker:
     def claim(self, message: Message) -> Claim | ClaimRefused:
         self._nonces += 1
         return self.ledger.run(
-            calls.claim(message.uid, attempt=message.attempt, worker=NAME, nonce=str(self._nonces))
+            commands.claim(message.uid, attempt=message.attempt, worker=NAME, nonce=str(self._nonces))
         )
 
     def start_next(self) -> Claim:
@@ -65,19 +65,19 @@ class PlayedWorker:
 
     def succeed(self, claim: Claim, result: object = 3) -> None:
         outcome = Outcome(kind="succeeded", result_json=json.dumps(result))
-        assert self.ledger.run(calls.settle(claim.uid, claim.fence, outcome)).verdict == "ok"
+        assert self.ledger.run(commands.settle(claim.uid, claim.fence, outcome)).verdict == "ok"
 
     def fail(self, claim: Claim, *, message: str = "broken") -> None:
         error = json.dumps({"type": "ValueError", "message": message, "traceback": "Traceback ..."})
         outcome = Outcome(kind="failed", reason=Reason.TASK_ERROR, error_json=error, error_type="ValueError")
-        assert self.ledger.run(calls.settle(claim.uid, claim.fence, outcome)).verdict == "ok"
+        assert self.ledger.run(commands.settle(claim.uid, claim.fence, outcome)).verdict == "ok"
 
     def progress(self, claim: Claim, current: int, total: int) -> None:
         said = json.dumps({"current": current, "total": total, "message": ""})
-        assert self.ledger.run(calls.progress(claim.uid, claim.fence, said))
+        assert self.ledger.run(commands.progress(claim.uid, claim.fence, said))
 
     def record(self, uid: str) -> Record | None:
-        return self.ledger.run(calls.view([uid], inline_bytes=32768))[0]
+        return self.ledger.run(commands.view([uid], inline_bytes=32768))[0]
 
     def wait_for_record(self, uid: str, *, seconds: float = 10, **fields: object) -> Record:
         """The record, once it has these fields."""
@@ -96,8 +96,8 @@ class BusyWorker:
     """Runs every message at once, in a thread, until stopped."""
 
     def __init__(self, url: str) -> None:
-        self._client = sync.connect(url, timeout_seconds=10, client_name="busy")
-        self._worker = PlayedWorker(sync.Ledger(self._client, prefix="kelery"))
+        self._client = sync_client.connect(url, timeout_seconds=10, client_name="busy")
+        self._worker = PlayedWorker(sync_client.Ledger(self._client, prefix="kelery"))
         self._stop = threading.Event()
         self.order: list[str] = []
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -122,6 +122,6 @@ class BusyWorker:
 
 def _read(raw: str) -> Message:
     content = json.loads(raw)
-    tag = doorbell.read_tag(content["properties"]["delivery_tag"])
+    tag = run_message.read_tag(content["properties"]["delivery_tag"])
     assert tag is not None, content["properties"]
-    return Message(uid=tag.uid, attempt=tag.attempt, task=content["headers"][doorbell.TASK_HEADER])
+    return Message(uid=tag.uid, attempt=tag.attempt, task=content["headers"][run_message.TASK_HEADER])

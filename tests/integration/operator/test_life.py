@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 
-from kelery.ledger.messages import Claim
+from kelery.ledger.types import Claim
 from tests.integration.operator.cluster import Cluster
 from tests.integration.operator.conftest import StartOperator
 from tests.integration.operator.operator_process import OperatorProcess

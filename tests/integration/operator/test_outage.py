@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kelery.ledger import sync
-from kelery_dev.valkey import ValkeyServer
+from kelery.ledger import sync_client
+from kelery_dev.stack.valkey import ValkeyServer
 from tests.integration.operator.cluster import Cluster
 from tests.integration.operator.conftest import StartOperator
 from tests.integration.operator.played_worker import PlayedWorker
@@ -24,8 +24,8 @@ def own_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
 
 def played(server: ValkeyServer) -> PlayedWorker:
     """A worker on that server."""
-    client = sync.connect(server.url, timeout_seconds=5, client_name="test")
-    return PlayedWorker(sync.Ledger(client, prefix="kelery"))
+    client = sync_client.connect(server.url, timeout_seconds=5, client_name="test")
+    return PlayedWorker(sync_client.Ledger(client, prefix="kelery"))
 
 
 def test_while_redis_is_away_new_runs_say_so_once_and_then_go_on(

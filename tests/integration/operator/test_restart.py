@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from kelery.ledger import calls
-from kelery.phases import Phase
+from kelery.ledger import commands
+from kelery.run.phases import Phase
 from tests.integration.operator.cluster import Cluster
 from tests.integration.operator.conftest import StartOperator
 from tests.integration.operator.operator_process import OperatorProcess
@@ -183,7 +183,7 @@ def test_a_start_with_a_thousand_live_runs_takes_seconds(
     first.kill()
     key = f"{cluster.namespace}/k"
     holder = worker.start_next()
-    assert worker.ledger.run(calls.first_waiters(key, count=1))
+    assert worker.ledger.run(commands.first_waiters(key, count=1))
 
     began = time.monotonic()
     start_operator()

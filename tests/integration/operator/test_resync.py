@@ -9,18 +9,18 @@ from functools import partial
 
 import pytest
 
-from kelery import manifest
-from kelery.cluster.credentials import Credentials, from_kubeconfig
-from kelery.ledger import aio, calls, sync
+from kelery.kube.kubeconfig import Credentials, from_kubeconfig
+from kelery.ledger import async_client, commands, sync_client
 from kelery.settings import LedgerSettings
-from kelery_dev.control_plane import ControlPlane
-from kelery_operator.cache import Cache
-from kelery_operator.decide import Presence
-from kelery_operator.kube import KubeApi
-from kelery_operator.looks import Looks
-from kelery_operator.metrics import Metrics
-from kelery_operator.resync import Resync
-from kelery_operator.workqueue import WorkQueue
+from kelery.taskrun import manifest
+from kelery_dev.control_plane.control_plane import ControlPlane
+from kelery_operator.runtime.metrics import Metrics
+from kelery_operator.runtime.workqueue import WorkQueue
+from kelery_operator.taskrun.cache import Cache
+from kelery_operator.taskrun.decide import Presence
+from kelery_operator.taskrun.existence_checks import ExistenceChecks
+from kelery_operator.taskrun.kube_api import KubeApi
+from kelery_operator.taskrun.resync import Resync
 from tests.integration.operator.cluster import Body, Cluster
 
 CLUSTER = "this-cluster"
@@ -32,10 +32,12 @@ def load(control_plane: ControlPlane) -> Callable[[], Credentials]:
     return partial(from_kubeconfig, [control_plane.kubeconfig])
 
 
-def submit(ledger: sync.Ledger, body: Body) -> str:
+def submit(ledger: sync_client.Ledger, body: Body) -> str:
     """Make the run known to the ledger, as an operator did once."""
     run = manifest.parse_task_run(body)
-    ledger.run(calls.submit(manifest.submission(run, cluster=CLUSTER, settings=LedgerSettings(redis_url=""))))
+    ledger.run(
+        commands.submit(manifest.submission(run, cluster=CLUSTER, settings=LedgerSettings(redis_url="")))
+    )
     return run.uid
 
 
@@ -53,12 +55,12 @@ def compare(cache: Cache, *, namespace: str, load: Callable[[], Credentials], ur
     """One comparison, and the looks that follow from it until `expect` runs are to be dealt with."""
 
     async def play() -> Found:
-        api, client = KubeApi(load), aio.connect(url, timeout_seconds=5, client_name="test")
+        api, client = KubeApi(load), async_client.connect(url, timeout_seconds=5, client_name="test")
         queue, metrics = WorkQueue(), Metrics()
-        looks = Looks(api, cache=cache, queue=queue, metrics=metrics)
+        looks = ExistenceChecks(api, cache=cache, queue=queue, metrics=metrics)
         resync = Resync(
             api=api,
-            ledger=aio.Ledger(client, prefix="kelery"),
+            ledger=async_client.Ledger(client, prefix="kelery"),
             cluster=CLUSTER,
             namespaces=[namespace],
             every_seconds=60,
@@ -95,7 +97,7 @@ def test_a_run_that_vanished_behind_the_watchs_back_is_found(
 
 
 def test_a_run_of_the_ledger_without_a_taskrun_is_found(
-    cluster: Cluster, valkey_url: str, ledger: sync.Ledger, load: Callable[[], Credentials]
+    cluster: Cluster, valkey_url: str, ledger: sync_client.Ledger, load: Callable[[], Credentials]
 ) -> None:
     body = cluster.create(name="deleted")
     uid = submit(ledger, body)
@@ -108,7 +110,7 @@ def test_a_run_of_the_ledger_without_a_taskrun_is_found(
 
 
 def test_a_run_of_another_namespace_is_another_operators(
-    cluster: Cluster, valkey_url: str, ledger: sync.Ledger, load: Callable[[], Credentials]
+    cluster: Cluster, valkey_url: str, ledger: sync_client.Ledger, load: Callable[[], Credentials]
 ) -> None:
     foreign = cluster.create(name="foreign")
     uid = submit(ledger, {**foreign, "metadata": {**foreign["metadata"], "namespace": "elsewhere"}})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kelery.ledger import calls
-from kelery.phases import Phase
+from kelery.ledger import commands
+from kelery.run.phases import Phase
 from tests.integration.operator.cluster import Cluster
 from tests.integration.operator.conftest import StartOperator
 from tests.integration.operator.operator_process import OperatorProcess
@@ -212,5 +212,5 @@ def test_the_claim_of_a_dead_worker_is_taken_away(
     cluster.create(name="next", concurrency={"key": "lost"})
     cluster.wait_for("orphan", phase="Failed", reason="WorkerLost", seconds=15)
     assert worker.start_next().uid == uid_of(cluster.get("next"))
-    outcome = calls.handback(claim.uid, claim.fence)
+    outcome = commands.handback(claim.uid, claim.fence)
     assert worker.ledger.run(outcome) is False

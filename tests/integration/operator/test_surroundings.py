@@ -10,9 +10,9 @@ from pathlib import Path
 
 import yaml
 
-from kelery_dev.binaries import Binaries
-from kelery_dev.control_plane import ControlPlane
-from kelery_dev.manifests import apply_crds
+from kelery_dev.control_plane.binaries import Binaries
+from kelery_dev.control_plane.control_plane import ControlPlane
+from kelery_dev.control_plane.manifests import apply_crds
 from tests.integration.operator.cluster import Cluster
 from tests.integration.operator.conftest import StartOperator
 from tests.integration.operator.operator_process import OperatorProcess

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from kelery_dev.control_plane import ControlPlane
-from kelery_dev.valkey import ValkeyServer
+from kelery_dev.control_plane.control_plane import ControlPlane
+from kelery_dev.stack.valkey import ValkeyServer
 from tests.integration.api.gateway_process import GatewayProcess
 from tests.integration.operator.cluster import Cluster
 from tests.integration.operator.operator_process import OperatorProcess

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kelery.phases import Phase
+from kelery.run.phases import Phase
 from tests.integration.operator.cluster import FINAL, Cluster
 from tests.integration.operator.operator_process import OperatorProcess
 from tests.integration.system.conftest import System

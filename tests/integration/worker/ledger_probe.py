@@ -10,12 +10,12 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from kelery import doorbell
-from kelery.ledger import calls, sync
-from kelery.ledger.messages import Submission
-from kelery.ledger.observer import LeaseObserver
-from kelery.model import CancelMode, Concurrency, Record, RunSpec
-from kelery.phases import Phase, Reason
+from kelery.ledger import commands, sync_client
+from kelery.ledger.lease_observer import LeaseObserver
+from kelery.ledger.types import Submission
+from kelery.run import run_message
+from kelery.run.model import CancelMode, Concurrency, Record, RunSpec
+from kelery.run.phases import Phase, Reason
 from tests.polling import poll_until
 
 PREFIX = "kelery"
@@ -25,8 +25,8 @@ class LedgerProbe:
     """Works on the ledger itself, so that tests of the worker need neither API server nor operator."""
 
     def __init__(self, url: str) -> None:
-        self.client = sync.connect(url, timeout_seconds=5, client_name="test")
-        self.ledger = sync.Ledger(self.client, prefix=PREFIX)
+        self.client = sync_client.connect(url, timeout_seconds=5, client_name="test")
+        self.ledger = sync_client.Ledger(self.client, prefix=PREFIX)
 
     def submit(self, task: str, *args: Any, key: str | None = None, limit: int = 1, **spec: Any) -> str:
         """A new run; its uid."""
@@ -34,9 +34,9 @@ class LedgerProbe:
         concurrency = Concurrency(key=key, limit=limit) if key else None
         kwargs = spec.pop("kwargs", {})
         wanted = RunSpec(task=task, args=args, kwargs=kwargs, concurrency=concurrency, **spec)
-        bell = doorbell.make(uid=uid, task=task, args=args, kwargs=kwargs, queue="celery")
+        bell = run_message.make(uid=uid, task=task, args=args, kwargs=kwargs, queue="celery")
         self.ledger.run(
-            calls.submit(
+            commands.submit(
                 Submission(
                     uid=uid,
                     cluster="test",
@@ -48,7 +48,7 @@ class LedgerProbe:
                     spec_hash="test",
                     queue="celery",
                     queue_key="celery",
-                    doorbell=bell,
+                    run_message=bell,
                 )
             )
         )
@@ -56,13 +56,13 @@ class LedgerProbe:
 
     def record(self, uid: str) -> Record:
         """Where the run stands."""
-        record = self.ledger.run(calls.view([uid], inline_bytes=32768))[0]
+        record = self.ledger.run(commands.view([uid], inline_bytes=32768))[0]
         assert record is not None
         return record
 
     def result(self, uid: str) -> Any:
         """Its whole result."""
-        text = self.ledger.run(calls.whole_result(uid))
+        text = self.ledger.run(commands.whole_result(uid))
         return None if text is None else json.loads(text)
 
     def error(self, uid: str) -> dict[str, str]:
@@ -89,7 +89,7 @@ class LedgerProbe:
 
     def cancel(self, uid: str, mode: CancelMode = CancelMode.GRACEFUL) -> None:
         """As `spec.cancel` does."""
-        self.ledger.run(calls.cancel(uid, mode, Reason.CANCELLED_BY_USER))
+        self.ledger.run(commands.cancel(uid, mode, Reason.CANCELLED_BY_USER))
 
     def ticker(self, *, stand_still: float) -> Callable[[], None]:
         """An observer such as operator and gateway are: acts at most every 0.2 s."""
@@ -100,8 +100,8 @@ class LedgerProbe:
             if now - last[0] < 0.2:
                 return
             last[0] = now
-            for uid, lease in observer.observe(self.ledger.run(calls.tick(leases=True)).leases, now):
-                self.ledger.run(calls.reclaim(uid, lease))
+            for uid, lease in observer.observe(self.ledger.run(commands.tick(leases=True)).leases, now):
+                self.ledger.run(commands.reclaim(uid, lease))
 
         return tick
 

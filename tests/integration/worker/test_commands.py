@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kelery.phases import Phase
+from kelery.run.phases import Phase
 from tests.integration.worker.ledger_probe import LedgerProbe
 from tests.integration.worker.worker_process import HERE
 from tests.polling import poll_until

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from kelery_dev.ports import LOOPBACK
-from kelery_dev.valkey import ValkeyServer
+from kelery_dev.stack.valkey import ValkeyServer
+from kelery_dev.supervise.ports import LOOPBACK
 from tests.integration.worker.worker_process import WorkerProcess
 from tests.polling import poll_until
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from kelery.model import Retry
-from kelery.phases import Phase, Reason
-from kelery_dev.valkey import ValkeyServer
+from kelery.run.model import Retry
+from kelery.run.phases import Phase, Reason
+from kelery_dev.stack.valkey import ValkeyServer
 from tests.integration.worker.ledger_probe import LedgerProbe
 from tests.integration.worker.worker_process import WorkerProcess
 from tests.polling import poll_until

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from kelery.ledger import calls
-from kelery.model import CancelMode, Retry
-from kelery.phases import Phase
+from kelery.ledger import commands
+from kelery.run.model import CancelMode, Retry
+from kelery.run.phases import Phase
 from tests.integration.worker.ledger_probe import LedgerProbe
 from tests.integration.worker.worker_process import HERE, WorkerProcess
 from tests.polling import poll_until
@@ -90,9 +90,9 @@ def test_a_claim_taken_away_while_its_body_executes_does_not_disturb_the_next(
     retry = Retry(max_attempts=2, backoff_seconds=0)
     uid = probe.submit("users.ticks", str(file), 3, key="k", retry=retry)
     wait_for_line(file)
-    lease = probe.ledger.run(calls.tick(leases=True)).leases[uid]
-    while not probe.ledger.run(calls.reclaim(uid, lease)):
-        lease = probe.ledger.run(calls.tick(leases=True)).leases[uid]
+    lease = probe.ledger.run(commands.tick(leases=True)).leases[uid]
+    while not probe.ledger.run(commands.reclaim(uid, lease)):
+        lease = probe.ledger.run(commands.tick(leases=True)).leases[uid]
     record = probe.wait_for(uid)
     assert (record.phase, record.attempt) == (Phase.SUCCEEDED, 2)
     assert [attempt.reason for attempt in record.attempts] == ["Completed", "WorkerLost"]

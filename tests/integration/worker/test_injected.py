@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kelery import injection
-from kelery.phases import Phase
+from kelery.run.phases import Phase
 from tests.integration.worker.conftest import StartWorker
 from tests.integration.worker.ledger_probe import LedgerProbe
 from tests.polling import poll_until
@@ -20,7 +20,7 @@ app = Celery("proj", broker="redis://no-such-host.invalid:6379/0", backend="redi
 
 @app.task(name="proj.origin")
 def origin():
-    return [sys.modules[name].__file__ for name in ("kelery", "kelery.ledger.sync", "kelery_worker")]
+    return [sys.modules[name].__file__ for name in ("kelery", "kelery.ledger.sync_client", "kelery_worker")]
 
 @app.task(name="proj.sleep")
 def sleep(seconds):

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kelery.model import Record, Retry
-from kelery.phases import Phase, Reason
+from kelery.run.model import Record, Retry
+from kelery.run.phases import Phase, Reason
 from tests.integration.worker.ledger_probe import LedgerProbe
 from tests.integration.worker.worker_process import WorkerProcess
 from tests.polling import poll_until

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from kelery.model import Retry
-from kelery.phases import Phase, Reason
+from kelery.run.model import Retry
+from kelery.run.phases import Phase, Reason
 from tests.integration.worker.ledger_probe import LedgerProbe
 from tests.integration.worker.worker_process import WorkerProcess
 from tests.polling import poll_until

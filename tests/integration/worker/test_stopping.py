@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from kelery.model import CancelMode
-from kelery.phases import Phase
-from kelery_dev.valkey import ValkeyServer
+from kelery.run.model import CancelMode
+from kelery.run.phases import Phase
+from kelery_dev.stack.valkey import ValkeyServer
 from tests.integration.worker.conftest import StartWorker
 from tests.integration.worker.ledger_probe import LedgerProbe
 from tests.integration.worker.worker_process import WorkerProcess

@@ -18,7 +18,7 @@ from celery.exceptions import Ignore
 from celery.worker.consumer import Consumer
 from celery.worker.request import Request
 
-from kelery.ledger import calls, sync
+from kelery.ledger import commands, sync_client
 
 _BROKER = os.environ["USERS_BROKER"]
 
@@ -267,9 +267,9 @@ def begin_first(task: Any = None, **_: Any) -> None:
     """Connected before the plug-in, so it is called before it."""
     if task.name == "users.begun_elsewhere":
         claim = vars(task.request)["kelery_claim"]
-        client = sync.connect(os.environ["USERS_BROKER"], timeout_seconds=5, client_name="test")
-        assert sync.Ledger(client, prefix="kelery").run(
-            calls.start(claim["uid"], claim["fence"], pid=os.getpid())
+        client = sync_client.connect(os.environ["USERS_BROKER"], timeout_seconds=5, client_name="test")
+        assert sync_client.Ledger(client, prefix="kelery").run(
+            commands.start(claim["uid"], claim["fence"], pid=os.getpid())
         )
 
 

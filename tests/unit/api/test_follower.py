@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
-from kelery.phases import Phase
-from kelery_api.follower import Follower
+from kelery.run.phases import Phase
+from kelery_api.streams.follower import Follower
 from tests.unit.busy_stream import BusyStream
 
 

@@ -10,15 +10,15 @@ import pytest
 from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import PlainTextResponse
 
-from kelery_api.access.gate import OpenGate
+from kelery_api.access.authorizer import OpenAuthorizer
 from kelery_api.access.guarded_route import GuardedRoute, MissingRule, refuse_unguarded, requester_of
 from kelery_api.access.permission import AnyPermission, PathPermission, Permission
 from kelery_api.access.requester import Requester
 from kelery_api.access.rules import needs, needs_path, public
-from kelery_api.problems import Kind, Problem
+from kelery_api.http.problems import Kind, Problem
 
 
-class Gate(OpenGate):
+class Authorizer(OpenAuthorizer):
     """Notes what it is asked; lets nobody in whose header is not `Bearer in`."""
 
     def __init__(self) -> None:
@@ -36,8 +36,8 @@ class Gate(OpenGate):
         self.asked.append(permission)
 
 
-def new_app(*routers: APIRouter) -> tuple[FastAPI, Gate]:
-    gate = Gate()
+def new_app(*routers: APIRouter) -> tuple[FastAPI, Authorizer]:
+    gate = Authorizer()
     app = FastAPI(openapi_url=None)
     app.state.gateway = SimpleNamespace(gate=gate, settings=SimpleNamespace(namespace="default"))
     for router in routers:

@@ -11,9 +11,9 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
-from kelery_api import json_body
-from kelery_api.json_body import MAX_BODY_BYTES, read_json
-from kelery_api.problems import Kind, Problem
+from kelery_api.http import json_body
+from kelery_api.http.json_body import MAX_BODY_BYTES, read_json
+from kelery_api.http.problems import Kind, Problem
 
 JSON = {"content-type": "application/json"}
 

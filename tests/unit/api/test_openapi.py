@@ -10,11 +10,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from kelery.fieldreader import is_name
 from kelery.settings import LedgerSettings
+from kelery.taskrun.validation import is_name
 from kelery_api.app import create_app
-from kelery_api.crd_schema import NAME_PATTERN
-from kelery_api.operations import OPERATIONS
+from kelery_api.openapi.crd_schema import NAME_PATTERN
+from kelery_api.openapi.operations import OPERATIONS
 from kelery_api.settings import ApiSettings, Auth
 
 

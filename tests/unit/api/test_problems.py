@@ -8,8 +8,8 @@ import pytest
 from starlette.requests import Request
 
 from kelery.errors import FieldFault, InvalidInput, LedgerTooOld, LedgerUnavailable
-from kelery_api import faults
-from kelery_api.problems import FieldProblem, Kind, Problem, body_of, response_of
+from kelery_api.http import exception_handlers
+from kelery_api.http.problems import FieldProblem, Kind, Problem, body_of, response_of
 
 REQUEST = Request({"type": "http", "method": "GET", "path": "/x", "headers": []})
 
@@ -60,13 +60,13 @@ def test_a_kind_brings_its_header(kind: Kind, header: str, value: str) -> None:
 def test_every_field_that_is_wrong_is_named_by_its_pointer() -> None:
     further = FieldFault(path=("spec", "kwargs", "a/b", 0), problem="bad")
     error = InvalidInput(("spec", "concurrency", "limit"), "0 is out of range", further=[further])
-    problem = faults.problem_of(error, request=REQUEST)
+    problem = exception_handlers.problem_of(error, request=REQUEST)
     assert problem.kind is Kind.INVALID_INPUT
     assert [one.pointer for one in problem.errors] == ["/spec/concurrency/limit", "/spec/kwargs/a~1b/0"]
 
 
 @pytest.mark.parametrize("error", [LedgerUnavailable("redis://:s3cret@h"), LedgerTooOld("old")])
 def test_a_ledger_that_is_away_is_told_without_its_words(error: Exception) -> None:
-    problem = faults.problem_of(error, request=REQUEST)
+    problem = exception_handlers.problem_of(error, request=REQUEST)
     assert problem.kind is Kind.LEDGER_UNAVAILABLE
     assert "s3cret" not in problem.detail

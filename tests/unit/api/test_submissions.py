@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from kelery.ledger.messages import Submission
-from kelery.model import RunSpec
+from kelery.ledger.types import Submission
+from kelery.run.model import RunSpec
 from kelery.settings import LedgerSettings
-from kelery_api import submissions
 from kelery_api.access.requester import Requester
+from kelery_api.runs import submissions
 
 ANN, BOB = Requester(name="ann"), Requester(name="bob")
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from kelery.model import Record
-from kelery.phases import Phase, Reason
+from kelery.run.model import Record
+from kelery.run.phases import Phase, Reason
 
 #: 2026-11-22T10:00:00Z
 START = 1795341600_000000

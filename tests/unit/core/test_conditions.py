@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kelery import conditions
-from kelery.model import Record
-from kelery.phases import Phase, Reason
+from kelery.run.model import Record
+from kelery.run.phases import Phase, Reason
+from kelery.taskrun import conditions
 from tests.unit.core.sample_records import running
 
 

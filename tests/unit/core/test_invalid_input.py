@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kelery import manifest
 from kelery.errors import FieldFault, InvalidInput, SpecTooLarge, json_pointer
-from kelery.fieldreader import FieldReader
+from kelery.taskrun import manifest
+from kelery.taskrun.validation import FieldReader
 
 #: No field of a spec is called anything like it.
 UNKNOWN_NAMES = st.text(max_size=9).filter(lambda name: not name.isascii() or not name.isalpha())

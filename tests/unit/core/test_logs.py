@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 
-from kelery.logs import JsonFormatter, TextFormatter
+from kelery.telemetry.logs import JsonFormatter, TextFormatter
 
 
 def record(**fields: object) -> logging.LogRecord:

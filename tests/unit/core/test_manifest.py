@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kelery import manifest
 from kelery.errors import InvalidInput, SpecTooLarge
-from kelery.model import CancelMode, Concurrency, Policy, Retry, RunSpec
-from kelery.phases import RETRYABLE_REASONS, Reason
+from kelery.run.model import CancelMode, Concurrency, Policy, Retry, RunSpec
+from kelery.run.phases import RETRYABLE_REASONS, Reason
 from kelery.settings import LedgerSettings
+from kelery.taskrun import manifest
 
 SETTINGS = LedgerSettings(redis_url="redis://localhost", default_queue="usual", broker_key_prefix="app:")
 

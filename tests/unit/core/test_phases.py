@@ -1,6 +1,6 @@
 """The table of transitions says what the design says: ends are ends, and everything has one."""
 
-from kelery.phases import FINAL_PHASES, RETRYABLE_REASONS, TRANSITIONS, Phase, Reason
+from kelery.run.phases import FINAL_PHASES, RETRYABLE_REASONS, TRANSITIONS, Phase, Reason
 
 
 def test_every_phase_is_in_the_table() -> None:

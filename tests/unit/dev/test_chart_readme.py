@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kelery_dev import chart_readme
+from kelery_dev.chart import readme as chart_readme
 
 _VALUES = """
 # A remark for readers of the file.

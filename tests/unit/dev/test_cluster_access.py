@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kelery_dev.cluster_access import cluster_access
+from kelery_dev.control_plane.cluster_access import cluster_access
 from kelery_dev.errors import DevError
 
 

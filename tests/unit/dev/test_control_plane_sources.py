@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kelery_dev.control_plane_cache import Announce, cache_entry, cache_home
-from kelery_dev.control_plane_sources import SOURCES, find_control_plane
+from kelery_dev.control_plane.cache import Announce, cache_entry, cache_home
+from kelery_dev.control_plane.sources import SOURCES, find_control_plane
 from kelery_dev.errors import DevError
 from tests.unit.dev.conftest import MakePrograms
 

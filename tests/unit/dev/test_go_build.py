@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from kelery_dev.control_plane.go_build import build_into, kubernetes_release
 from kelery_dev.errors import DevError
-from kelery_dev.go_build import build_into, kubernetes_release
 from tests.unit.dev.conftest import program
 
 GO = """#!/bin/sh

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kelery_dev.start_task import OwnTask, start_command, start_task, start_variables
+from kelery_dev.stack.start_task import OwnTask, start_command, start_task, start_variables
 
 REPORT = OwnTask(name="proj.report", required=("tenant", "day"))
 CLEAN = OwnTask(name="proj.clean")

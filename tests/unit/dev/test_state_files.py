@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from kelery_dev.control_plane.kubeconfig_file import write_kubeconfig
 from kelery_dev.errors import DevError
-from kelery_dev.kubeconfig import write_kubeconfig
-from kelery_dev.state_dir import StateDir, env_file
+from kelery_dev.stack.state_dir import StateDir, env_file
 
 
 def test_a_shell_gets_every_value_back_whatever_it_contains(tmp_path: Path) -> None:

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from kelery_dev.app_check import AppFacts
-from kelery_dev.backoff import Backoff
-from kelery_dev.part import Part, describe_exit
-from kelery_dev.reload import watched_folders
-from kelery_dev.stack_parts import Programs, gateway_part, operator_part, valkey_part, worker_part
-from kelery_dev.valkey import ValkeySettings
+from kelery_dev.stack.app_check import AppFacts
+from kelery_dev.stack.reload import watched_folders
+from kelery_dev.stack.services import Programs, gateway_part, operator_part, valkey_part, worker_part
+from kelery_dev.stack.valkey import ValkeySettings
+from kelery_dev.supervise.backoff import Backoff
+from kelery_dev.supervise.service import Service, describe_exit
 
 
-def stop_seconds(part: Part) -> float:
+def stop_seconds(part: Service) -> float:
     """How long the stop of a part takes at most."""
     return sum(step.seconds for step in part.stop_steps)
 
@@ -52,7 +52,7 @@ def test_a_project_is_watched_without_hidden_folders_and_virtual_environments(tm
 
 
 def test_an_installed_app_is_watched_where_it_is_installed(tmp_path: Path) -> None:
-    watched = watched_folders("kelery_dev.stack", cwd=tmp_path)
+    watched = watched_folders("kelery_dev.stack.stack", cwd=tmp_path)
     assert [folder.path.name for folder in watched] == ["kelery_dev"]
     assert watched[0].deep
 

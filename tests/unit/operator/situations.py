@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from kelery import status
-from kelery.model import Record
-from kelery_operator.decide import Presence, Situation
-from kelery_operator.seen import Seen, look_at
+from kelery.run.model import Record
+from kelery.taskrun import status
+from kelery_operator.taskrun.decide import Presence, Situation
+from kelery_operator.taskrun.snapshot import Snapshot, look_at
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 
@@ -39,18 +39,18 @@ def body(
     }
 
 
-def seen(**said: Any) -> Seen:
+def seen(**said: Any) -> Snapshot:
     """The same, as the operator has read it."""
     return look_at(body(**said))
 
 
-def showing(record: Record, **said: Any) -> Seen:
+def showing(record: Record, **said: Any) -> Snapshot:
     """A TaskRun whose status is what the record says."""
     return seen(shown=status.render(record, previous={}), **said)
 
 
 def present(
-    view: Seen, record: Record | None, *, answers: bool = True, final_written: bool = False
+    view: Snapshot, record: Record | None, *, answers: bool = True, final_written: bool = False
 ) -> Situation:
     """A TaskRun that is there."""
     return Situation(

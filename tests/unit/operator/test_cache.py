@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from kelery_operator.cache import Cache
-from kelery_operator.seen import look_at
+from kelery_operator.taskrun.cache import Cache
+from kelery_operator.taskrun.snapshot import look_at
 from tests.unit.operator.situations import body
 
 

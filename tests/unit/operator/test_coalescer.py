@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kelery.manifest import Identity
-from kelery_operator.actions import Urgency
-from kelery_operator.coalescer import Coalescer, Write
+from kelery.taskrun.manifest import Identity
+from kelery_operator.taskrun.actions import Urgency
+from kelery_operator.taskrun.status.coalescer import Coalescer, Write
 
 
 def write(rev: int, urgency: Urgency = Urgency.PHASE, *, uid: str = "u", version: int = 0) -> Write:

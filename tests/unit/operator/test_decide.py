@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kelery import status
-from kelery.model import CancelMode, Record
-from kelery.phases import Phase, Reason
-from kelery_operator.actions import (
+from kelery.run.model import CancelMode, Record
+from kelery.run.phases import Phase, Reason
+from kelery.taskrun import status
+from kelery_operator.taskrun.actions import (
     Acknowledge,
     Action,
     Cancel,
@@ -22,7 +22,7 @@ from kelery_operator.actions import (
     Urgency,
     WriteStatus,
 )
-from kelery_operator.decide import Presence, Situation, decide
+from kelery_operator.taskrun.decide import Presence, Situation, decide
 from tests.unit.core import sample_records as records
 from tests.unit.operator.situations import NOW, gone, present, seen, showing
 

@@ -8,19 +8,19 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
-from kelery.ledger.messages import Submitted
-from kelery.phases import Phase
+from kelery.ledger.types import Submitted
+from kelery.run.phases import Phase
 from kelery.settings import LedgerSettings
-from kelery_operator.cache import Cache
-from kelery_operator.decide import Presence
-from kelery_operator.heartbeat import Heartbeat
-from kelery_operator.looks import Looks
-from kelery_operator.metrics import Metrics
-from kelery_operator.positions import Positions
-from kelery_operator.reconcile import Reconciler
+from kelery_operator.runtime.metrics import Metrics
+from kelery_operator.runtime.watchdog import Watchdog
+from kelery_operator.runtime.workqueue import WorkQueue
 from kelery_operator.settings import OperatorSettings
-from kelery_operator.workqueue import WorkQueue
-from kelery_operator.writer import StatusWriter
+from kelery_operator.taskrun.cache import Cache
+from kelery_operator.taskrun.decide import Presence
+from kelery_operator.taskrun.existence_checks import ExistenceChecks
+from kelery_operator.taskrun.queue_positions import QueuePositions
+from kelery_operator.taskrun.reconcile import Reconciler
+from kelery_operator.taskrun.status.writer import StatusWriter
 from tests.unit.operator.situations import body
 from tests.unit.operator.test_writer import Transport
 
@@ -43,10 +43,10 @@ class World:
             cache=self.cache,
             queue=self.queue,
             writer=writer,
-            looks=Looks(cast("Any", None), cache=self.cache, queue=self.queue, metrics=metrics),
-            positions=Positions(ledger, queue=self.queue),
+            looks=ExistenceChecks(cast("Any", None), cache=self.cache, queue=self.queue, metrics=metrics),
+            positions=QueuePositions(ledger, queue=self.queue),
             metrics=metrics,
-            heartbeat=Heartbeat(),
+            heartbeat=Watchdog(),
             on_recovery=lambda: None,
         )
         writer.listener = self.reconciler

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from kelery_operator.cache import Cache
-from kelery_operator.looks import Looks
-from kelery_operator.metrics import Metrics
-from kelery_operator.resync import Resync
-from kelery_operator.workqueue import WorkQueue
+from kelery_operator.runtime.metrics import Metrics
+from kelery_operator.runtime.workqueue import WorkQueue
+from kelery_operator.taskrun.cache import Cache
+from kelery_operator.taskrun.existence_checks import ExistenceChecks
+from kelery_operator.taskrun.resync import Resync
 from tests.unit.operator.situations import body
 
 
@@ -51,7 +51,7 @@ def test_runs_are_dealt_with_in_the_order_of_their_creation_across_the_pages_of_
             every_seconds=60,
             cache=cache,
             queue=queue,
-            looks=Looks(api, cache=cache, queue=queue, metrics=metrics),
+            looks=ExistenceChecks(api, cache=cache, queue=queue, metrics=metrics),
             metrics=metrics,
         )
         _, taken = await asyncio.gather(resync.first(), queue.take())

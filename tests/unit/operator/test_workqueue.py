@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kelery_operator.workqueue import WorkQueue
+from kelery_operator.runtime.workqueue import WorkQueue
 
 T = TypeVar("T")
 

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kelery.cluster.session import Answer, KubeError
-from kelery.manifest import Identity
-from kelery_operator.actions import Urgency, WriteStatus
-from kelery_operator.coalescer import Write
-from kelery_operator.metrics import Metrics
-from kelery_operator.writer import StatusWriter
+from kelery.kube.session import Answer, KubeError
+from kelery.taskrun.manifest import Identity
+from kelery_operator.runtime.metrics import Metrics
+from kelery_operator.taskrun.actions import Urgency, WriteStatus
+from kelery_operator.taskrun.status.coalescer import Write
+from kelery_operator.taskrun.status.writer import StatusWriter
 
 WHO = Identity(uid="u", namespace="ns", name="run")
 GOOD = Answer(status=200, body={"metadata": {"resourceVersion": "7"}})

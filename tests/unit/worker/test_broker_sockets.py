@@ -2,7 +2,7 @@
 
 from celery import Celery
 
-from kelery_worker import broker_sockets
+from kelery_worker.celery_hooks import broker_sockets
 
 
 def test_an_app_that_says_nothing_gets_limits() -> None:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kelery.ledger.messages import Claim
+from kelery.ledger.types import Claim
 from kelery.settings import Lease
-from kelery_worker.live_run import UNTAKEN_SECONDS, LiveRun, Step, Stop
+from kelery_worker.runs.live_run import UNTAKEN_SECONDS, LiveRun, Step, Stop
 
 LEASE = Lease(seconds=15)
 

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from kelery_worker import child, log_filter
+from kelery_worker.child import log_filter, task_signals
 
 SUCCESS = "Task %(name)s[%(id)s] succeeded in %(runtime)ss: %(return_value)s"
 
@@ -28,7 +28,7 @@ def line(task_id: str) -> logging.LogRecord:
 def test_results_of_runs_are_hidden_and_those_of_plain_tasks_are_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(child, "current_uid", lambda: "run")
+    monkeypatch.setattr(task_signals, "current_uid", lambda: "run")
     hide = log_filter.HideRunData()
     of_run, of_task = line("run"), line("task")
     assert hide.filter(of_run)

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kombu.exceptions import EncodeError
 
-from kelery.phases import Reason
-from kelery_worker import outcomes
+from kelery.run.phases import Reason
+from kelery_worker.runs import outcomes
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))

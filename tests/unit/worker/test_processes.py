@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kelery_worker import processes
-from kelery_worker.processes import Process
+from kelery_worker.runs import processes
+from kelery_worker.runs.processes import Process
 
 CHILD, SINCE = 100, 50
 

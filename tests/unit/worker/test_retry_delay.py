@@ -6,7 +6,7 @@ import datetime
 
 import pytest
 
-from kelery_worker import retry_capture
+from kelery_worker.child import retry_capture
 
 UTC = datetime.UTC
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from kelery.ledger.messages import Claim
+from kelery.ledger.types import Claim
 from kelery.settings import Lease
-from kelery_worker.live_run import LiveRun, Step, Stop
-from kelery_worker.run_table import RunTable
-from kelery_worker.watcher import LOOK_SECONDS, SOON_SECONDS, Watcher
+from kelery_worker.runs.live_run import LiveRun, Step, Stop
+from kelery_worker.runs.run_table import RunTable
+from kelery_worker.runs.watcher import LOOK_SECONDS, SOON_SECONDS, Watcher
 
 
 class Told:

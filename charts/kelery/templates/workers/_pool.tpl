@@ -36,10 +36,10 @@ args:
 
 {{/* A program that starts in some tens of milliseconds; `celery inspect ping` would start a whole Celery each time. */}}
 {{- define "kelery.pool.alive" -}}
-{{- $program := list "python3" "-I" "-S" "/opt/kelery/inject/kelery_worker/alive.py" -}}
+{{- $program := list "python3" "-I" "-S" "/opt/kelery/inject/kelery_worker/scripts/liveness_probe.py" -}}
 {{- if .pool.image.repository -}}
 {{- $python := .pool.python | default "python3" -}}
-{{- $program = ternary (list $python "-I" "-S" "/kelery/inject/kelery_worker/alive.py") (list $python "-m" "kelery_worker.alive") .pool.inject -}}
+{{- $program = ternary (list $python "-I" "-S" "/kelery/inject/kelery_worker/scripts/liveness_probe.py") (list $python "-m" "kelery_worker.scripts.liveness_probe") .pool.inject -}}
 {{- end -}}
 exec:
   command:

@@ -1,0 +1,109 @@
+"""uvicorn's HTTP protocol with bounds on what comes before a request is known, and with our errors there.
+
+The parser itself takes a head of any size and waits for it for ever, from anybody. Invariant: a connection
+that is not being answered holds at most MAX_HEAD_BYTES and what one read brings, and for HEAD_SECONDS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from kelery_api.http.problems import Kind, Problem, response_of
+
+MAX_HEAD_BYTES = 64 * 1024
+HEAD_SECONDS = 10.0
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """One connection."""
+
+    _head_bytes = 0
+    _deadline: asyncio.TimerHandle | None = None
+    _in_head = False
+    #: Also behind an answer that did not wait for the body.
+    _in_body = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._start_clock()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_clock()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if self._in_body or (self._is_answering and not self._in_head):
+            self._head_bytes = 0
+        if self._in_head or not self._is_answering:
+            # Also for bytes that begin no request: they have ended uvicorn's own wait for the next one.
+            self._start_clock()
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._refuse(
+                Problem(
+                    Kind.HEADERS_TOO_LARGE,
+                    f"the request line and the headers may have at most {MAX_HEAD_BYTES} bytes",
+                )
+            )
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        self._stop_clock()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head, self._in_body, self._head_bytes = False, True, 0
+        self._stop_clock()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What the parser cannot read; uvicorn calls it."""
+        self._refuse(Problem(Kind.BAD_REQUEST, "this is no HTTP/1.1 request that can be read"))
+
+    @property
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _start_clock(self) -> None:
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(HEAD_SECONDS, self._give_up)
+
+    def _stop_clock(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _give_up(self) -> None:
+        self._deadline = None
+        if self.transport.is_closing():
+            return
+        if self._is_answering:
+            # The next request can wait while the one before is answered.
+            self._start_clock()
+        elif self._in_head:
+            self._refuse(
+                Problem(Kind.REQUEST_TIMEOUT, f"the headers did not come within {HEAD_SECONDS:.0f} seconds")
+            )
+        else:
+            self.transport.close()
+
+    def _refuse(self, problem: Problem) -> None:
+        """Say so and close. An answer that is being given is not touched: it is broken off."""
+        if not self._is_answering:
+            request_id = uuid.uuid4().hex
+            answer = response_of(problem, path="", request_id=request_id)
+            headers = [*answer.raw_headers, (b"x-request-id", request_id.encode()), (b"connection", b"close")]
+            lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
+            body = bytes(answer.body)
+            self.transport.write(STATUS_LINE[problem.kind.status] + lines + b"\r\n" + body)
+        self.transport.close()

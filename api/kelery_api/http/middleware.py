@@ -1,0 +1,129 @@
+"""The one layer around every route: request id in and out, the access line, metrics, the last-resort 500,
+and without authentication the refusal of what a web page of somebody else sends.
+
+Plain ASGI, so that streams pass through untouched. Invariant: no query string, body, header or raw path of a
+request reaches the log.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kelery_api.http import exception_handlers
+from kelery_api.http.problems import Kind, Problem, response_of
+from kelery_api.http.same_origin import SameOriginOnly
+from kelery_api.ops.metrics import Metrics
+
+logger = logging.getLogger("kelery.api")
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+#: No route has this as its template.
+_UNMATCHED = "unmatched"
+#: As others count it too; it is never sent.
+_CLIENT_LEFT = 499
+_WEBSOCKET_REFUSED: Message = {"type": "websocket.close", "code": 1008}
+
+
+class Middleware:
+    """ASGI middleware; `own_page` is None where tokens protect the routes."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, own_page: SameOriginOnly | None) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._own_page = own_page
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+        else:
+            await send(_WEBSOCKET_REFUSED)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
+        exchange = _Exchange(
+            request_id=given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex, send=send
+        )
+        scope.setdefault("state", {})["request_id"] = exchange.request_id
+        self._metrics.in_flight.inc()
+        try:
+            refused = self._own_page.refusal(headers, path=scope["path"]) if self._own_page else ""
+            if refused:
+                await self._answer(Problem(Kind.FORBIDDEN, refused), scope, receive, exchange)
+            else:
+                await self._app(scope, receive, exchange.send)
+        except ClientDisconnect:
+            # Nobody is left to be answered, and nothing is wrong with the gateway.
+            pass
+        except Exception as error:
+            exception_handlers.log_internal_error(error)
+            # An answer that has begun can only be broken off: the server closes its connection.
+            if not exchange.status:
+                problem = exception_handlers.internal_error()
+                await self._answer(problem, scope, receive, exchange)
+        finally:
+            self._metrics.in_flight.dec()
+            self._finish(scope, exchange)
+
+    @staticmethod
+    async def _answer(problem: Problem, scope: Scope, receive: Receive, exchange: _Exchange) -> None:
+        path = Request(scope).url.path
+        response = response_of(problem, path=path, request_id=exchange.request_id)
+        await response(scope, receive, exchange.send)
+
+    def _finish(self, scope: Scope, exchange: _Exchange) -> None:
+        route = getattr(scope.get("route"), "path", _UNMATCHED)
+        method = scope["method"]
+        first_byte = exchange.first_byte()
+        self._metrics.count(
+            route=route, method=method, status=exchange.status or _CLIENT_LEFT, seconds=first_byte
+        )
+        requester = scope["state"].get("requester")
+        logger.info(
+            "answered",
+            extra={
+                "method": method if method.isalpha() else "?",
+                "route": route,
+                "status": exchange.status or _CLIENT_LEFT,
+                "seconds": round(exchange.age(), 6),
+                "request_id": exchange.request_id,
+                "requester": getattr(requester, "name", ""),
+            },
+        )
+
+
+class _Exchange:
+    """One request and its answer: what was sent, and when."""
+
+    def __init__(self, *, request_id: str, send: Send) -> None:
+        self.request_id = request_id
+        #: 0 until the answer begins.
+        self.status = 0
+        self._send = send
+        self._began = time.perf_counter()
+        self._first_byte = 0.0
+
+    async def send(self, message: Message) -> None:
+        """To the server, with the request's id among the headers."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self._first_byte = self.age()
+            MutableHeaders(scope=message)["X-Request-ID"] = self.request_id
+        await self._send(message)
+
+    def age(self) -> float:
+        """Seconds since the request came."""
+        return time.perf_counter() - self._began
+
+    def first_byte(self) -> float:
+        """Seconds until the answer began, or until now if it never did."""
+        return self._first_byte or self.age()

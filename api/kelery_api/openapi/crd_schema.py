@@ -1,0 +1,96 @@
+"""The CRD's schema of a TaskRun's spec and status, as JSON Schema for the OpenAPI document.
+
+The CRD is the only place where fields and bounds are written down; what stands here is how its dialect is
+said in plain JSON Schema. Rules between fields, which JSON Schema cannot say, are said in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from kelery.taskrun.crd import chart_files
+
+Schema = dict[str, Any]
+
+_CRD = "taskruns.kelery.dev.yaml"
+_FREE_FORM = "x-kubernetes-preserve-unknown-fields"
+_RULES = "x-kubernetes-validations"
+#: Of the CRD's own words these are JSON Schema too.
+_KEPT = frozenset(
+    {"type", "description", "format", "enum", "default", "pattern", "required"}
+    | {"minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "maxProperties"}
+)
+#: `[^\p{Z}\p{Cc}\p{Cf}\p{Co}]+`, in the words that every regular expression library has. Beyond the first
+#: plane the characters stand for themselves, as no escape for them is understood everywhere.
+NAME_PATTERN = (
+    r"^[^\u0000-\u0020\u007f-\u00a0\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890-\u0891\u08e2\u1680\u180e"
+    r"\u2000-\u200f\u2028-\u202f\u205f-\u2064\u2066-\u206f\u3000\ue000-\uf8ff\ufeff\ufff9-\ufffb"
+    "\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001"
+    "\U000e0020-\U000e007f\U000f0000-\U000ffffd\U00100000-\U0010fffd]+$"
+)
+_NAME_RULE = "matches("
+_RETRY_RULE = "self.maxBackoffSeconds >= self.backoffSeconds"
+
+
+def task_run_schemas() -> dict[str, Schema]:
+    """`TaskRunSpec` and `TaskRunStatus`."""
+    crd = yaml.safe_load((chart_files() / "crds" / _CRD).read_text())
+    (version,) = crd["spec"]["versions"]
+    properties = version["schema"]["openAPIV3Schema"]["properties"]
+    return {
+        "TaskRunSpec": _translated(properties["spec"], from_user=True),
+        "TaskRunStatus": _translated(properties["status"], from_user=False),
+    }
+
+
+def _translated(crd: Mapping[str, Any], *, from_user: bool) -> Schema:
+    """`from_user`: unknown fields are refused, and null is taken for absent."""
+    if crd.get(_FREE_FORM) and "type" not in crd:
+        return {"description": crd["description"]}
+    schema = {word: value for word, value in crd.items() if word in _KEPT}
+    if crd.get("x-kubernetes-list-type") == "set":
+        schema["uniqueItems"] = True
+    if "items" in crd:
+        schema["items"] = _translated(crd["items"], from_user=from_user)
+    if "properties" in crd:
+        schema["properties"] = _properties(crd, from_user=from_user)
+        if from_user:
+            schema["additionalProperties"] = False
+    elif crd.get(_FREE_FORM):
+        schema["additionalProperties"] = True
+    _express_rules(schema, rules=[rule["rule"] for rule in crd.get(_RULES, ())])
+    return schema
+
+
+def _properties(crd: Mapping[str, Any], *, from_user: bool) -> dict[str, Schema]:
+    translated = {}
+    for name, below in crd["properties"].items():
+        schema = _translated(below, from_user=from_user)
+        if from_user and name not in crd.get("required", ()):
+            schema = _or_null(schema)
+        translated[name] = schema
+    return translated
+
+
+def _or_null(schema: Schema) -> Schema:
+    """Null is read as absent."""
+    wider = {**schema, "type": [schema["type"], "null"]}
+    if "enum" in schema:
+        wider["enum"] = [*schema["enum"], None]
+    return wider
+
+
+def _express_rules(schema: Schema, *, rules: list[str]) -> None:
+    """Rules about changes do not matter here: the gateway changes no spec."""
+    for rule in rules:
+        if "oldSelf" in rule:
+            continue
+        if _NAME_RULE in rule:
+            schema["pattern"] = NAME_PATTERN
+        elif rule == _RETRY_RULE:
+            schema["description"] += " maxBackoffSeconds must be at least backoffSeconds."
+        else:
+            raise ValueError(f"the CRD has a rule that the OpenAPI document does not tell: {rule}")

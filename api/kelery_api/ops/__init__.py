@@ -1,0 +1,1 @@
+"""What operators of the gateway look at: health, metrics, queues, workers, keys."""

@@ -1,0 +1,68 @@
+"""How much each Celery queue has to do, for those who ask all the time: Prometheus, and what scales workers.
+
+Invariant: however many ask, the ledger is asked by one at a time, in one round trip, and what it said is
+kept for `KEPT_SECONDS`; that it did not answer, for `AGAIN_SECONDS`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from kelery.errors import LedgerError
+from kelery.ledger.async_client import Ledger
+from kelery_api.ops import workers_and_queues
+from kelery_api.ops.workers_and_queues import QueueStats
+
+KEPT_SECONDS = 5.0
+AGAIN_SECONDS = 1.0
+
+
+class QueueStatsCache:
+    """The figures of now, or of a few seconds ago."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        alive_within: float,
+        default_queue: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ledger = ledger
+        self._alive_within = alive_within
+        self._default_queue = default_queue
+        self._clock = clock
+        self._asking = asyncio.Lock()
+        self._known: dict[str, QueueStats] | LedgerError = {}
+        self._good_until = float("-inf")
+
+    async def every(self) -> list[QueueStats]:
+        """Every queue that is used, has a worker, or is the default; LedgerError if the ledger is away."""
+        return list((await self._figures()).values())
+
+    async def of(self, queue: str) -> QueueStats:
+        """One of them; all zero if nobody knows it, as it is with one whose last worker was scaled away."""
+        return (await self._figures()).get(queue) or QueueStats(queue=queue)
+
+    async def _figures(self) -> dict[str, QueueStats]:
+        async with self._asking:
+            if self._clock() >= self._good_until:
+                await self._ask()
+            known = self._known
+        if isinstance(known, LedgerError):
+            # The same one for many: each raise would add to its traceback.
+            raise known.with_traceback(None)
+        return known
+
+    async def _ask(self) -> None:
+        try:
+            used = await workers_and_queues.queues(
+                self._ledger, alive_within=self._alive_within, default_queue=self._default_queue
+            )
+        except LedgerError as error:
+            self._known, kept = error, AGAIN_SECONDS
+        else:
+            self._known, kept = {figure.queue: figure for figure in used}, KEPT_SECONDS
+        self._good_until = self._clock() + kept

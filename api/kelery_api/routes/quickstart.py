@@ -1,0 +1,162 @@
+"""`/start`, `/status`, `/cancel`: for a first `curl`. One run at a time, and no lock is left.
+
+They work in one namespace, on one key unless told otherwise, and answer in Celery's words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from kelery.errors import InvalidInput
+from kelery.ledger.types import OnlyIf
+from kelery.run.model import CancelMode, Record, RunSpec
+from kelery.taskrun.manifest import KEY_FORM
+from kelery_api.access.guarded_route import GuardedRoute
+from kelery_api.access.rules import needs
+from kelery_api.gateway import Gateway, gateway_of
+from kelery_api.http import parameters
+from kelery_api.http.json_body import parse, read_json
+from kelery_api.http.parameters import refused
+from kelery_api.http.problems import Problem
+from kelery_api.http.responses import json_text_response
+from kelery_api.openapi.crd_schema import NAME_PATTERN
+from kelery_api.runs import rendering, requests
+from kelery_api.runs.authorized_submission import permitted_submission
+
+router = APIRouter(tags=["first doors"], route_class=GuardedRoute)
+
+_JSON_PARAMETERS = ("args", "kwargs")
+
+_NAME = {"minLength": 1, "maxLength": 253}
+
+Task = Annotated[
+    str | None,
+    Query(
+        description="The task's registered name; absent: KELERY_START_TASK.",
+        json_schema_extra={**_NAME, "pattern": NAME_PATTERN},
+    ),
+]
+Args = Annotated[str | None, Query(description="Positional arguments, a list in JSON.", examples=["[1, 2]"])]
+Kwargs = Annotated[
+    str | None, Query(description="Keyword arguments, an object in JSON.", examples=['{"x": 1}'])
+]
+Key = Annotated[
+    str | None,
+    Query(
+        description="One run of this key at a time; absent: KELERY_START_KEY.",
+        json_schema_extra={**_NAME, "pattern": KEY_FORM},
+    ),
+]
+KeyOfRun = Annotated[str | None, Query(description="A concurrency key; absent: KELERY_START_KEY.")]
+TaskId = Annotated[str | None, Query(description="A run's id; absent: the current or last run of the key.")]
+
+
+@router.get("/start")
+@needs("create")
+async def start_task(
+    request: Request, task: Task = None, args: Args = None, kwargs: Kwargs = None, key: Key = None
+) -> Response:
+    """Run a task, unless a run of the key is under way: then 409 with that run's id."""
+    said = _said_in_query(task=task, args=args, kwargs=kwargs, key=key)
+    return await _start(request, _spec_of_url(request, said))
+
+
+@router.post("/start")
+@needs("create")
+async def post_start_task(
+    request: Request, task: Task = None, args: Args = None, kwargs: Kwargs = None, key: Key = None
+) -> Response:
+    """Run a task, unless a run of the key is under way: then 409 with that run's id. What the body says goes
+    before what the URL says.
+    """
+    said = _said_in_query(task=task, args=args, kwargs=kwargs, key=key)
+    body = await read_json(request, optional=True)
+    # Also where the body overrules it: what is wrong in the URL was not meant.
+    spec = _spec_of_url(request, said)
+    if body is not None:
+        spec = _spec(request, {**said, **body} if isinstance(body, Mapping) else body)
+    return await _start(request, spec)
+
+
+@router.get("/status")
+@needs("get")
+async def get_status(request: Request, task_id: TaskId = None, key: KeyOfRun = None) -> Response:
+    """A run by its id, or the current or last run of the key."""
+    gateway = gateway_of(request)
+    return await _shown(gateway, await _meant(gateway, task_id, key=key))
+
+
+@router.get("/cancel")
+@needs("patch")
+async def cancel_task(request: Request, task_id: TaskId = None, key: KeyOfRun = None) -> Response:
+    """Stop a run by its id, or the current run of the key; nothing changes for one that has ended."""
+    return await _cancel(request, task_id, key=key)
+
+
+@router.post("/cancel")
+@needs("patch")
+async def post_cancel_task(request: Request, task_id: TaskId = None, key: KeyOfRun = None) -> Response:
+    """Stop a run by its id, or the current run of the key; nothing changes for one that has ended. What the
+    body says goes before what the URL says.
+    """
+    wanted = requests.quickstart_cancel(await read_json(request, optional=True))
+    return await _cancel(request, wanted.task_id or task_id, key=wanted.key or key)
+
+
+def _spec_of_url(request: Request, said: Mapping[str, Any]) -> RunSpec:
+    try:
+        return _spec(request, said)
+    except InvalidInput as error:
+        raise parameters.refused_all(error) from None
+
+
+def _spec(request: Request, said: Any) -> RunSpec:
+    settings = gateway_of(request).settings
+    return requests.quickstart_request(said, task=settings.start_task, key=settings.start_key)
+
+
+async def _start(request: Request, spec: RunSpec) -> Response:
+    gateway = gateway_of(request)
+    submission = await permitted_submission(request, spec, namespace=gateway.settings.namespace)
+    return await _shown(gateway, await gateway.runs.submit(submission, OnlyIf.ROOM))
+
+
+async def _cancel(request: Request, task_id: str | None, *, key: str | None) -> Response:
+    gateway = gateway_of(request)
+    if task_id is not None:
+        record = await gateway.runs.find(gateway.settings.namespace, task_id, also_ending=True)
+    else:
+        record = await _meant(gateway, None, key=key)
+    return await _shown(gateway, await gateway.runs.cancel(record, mode=CancelMode.GRACEFUL, message=""))
+
+
+async def _meant(gateway: Gateway, task_id: str | None, *, key: str | None) -> Record:
+    namespace = gateway.settings.namespace
+    if task_id is not None:
+        return await gateway.runs.find(namespace, task_id)
+    return await gateway.runs.find_latest(namespace, key or gateway.settings.start_key)
+
+
+async def _shown(gateway: Gateway, record: Record) -> Response:
+    return json_text_response(rendering.task_out(record, result_json=await gateway.runs.whole_result(record)))
+
+
+def _said_in_query(**parameters: str | None) -> dict[str, Any]:
+    return {
+        name: _json(name, text) if name in _JSON_PARAMETERS else text
+        for name, text in parameters.items()
+        if text is not None
+    }
+
+
+def _json(name: str, text: str) -> Any:
+    try:
+        return parse(text.encode())
+    except Problem as problem:
+        example = "[1, 2]" if name == "args" else '{"x": 1}'
+        raise refused(
+            name, f"cannot be read: {problem}; give JSON, for example {name}={example}, escaped for a URL"
+        ) from None

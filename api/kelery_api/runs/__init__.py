@@ -1,0 +1,1 @@
+"""What the gateway does with runs; knows no route."""

@@ -1,0 +1,108 @@
+"""What bodies of requests mean: a run to be made, a cancel. Every field that is wrong is named at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kelery.errors import FieldFault, InvalidInput
+from kelery.run.model import CancelMode, RunSpec
+from kelery.taskrun import manifest
+from kelery.taskrun.validation import FieldReader
+
+NAME_FORM = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+LONGEST_NAME = 253
+LONGEST_CANCEL_REASON = 256
+_NAME = re.compile(NAME_FORM)
+_NAME_ALLOWED = "lower-case letters, digits, - and dots, and must begin and end with a letter or a digit"
+_MODES = {mode.value.lower(): mode for mode in CancelMode}
+_DOOR_FIELDS = ("task", "args", "kwargs", "key")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """A run to be made; without a name it is named by its uid."""
+
+    spec: RunSpec
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRequest:
+    """How to stop a run, and why, for people."""
+
+    mode: CancelMode
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuickstartCancel:
+    """Which run /cancel means."""
+
+    task_id: str | None
+    key: str | None
+
+
+def run_request(body: Any) -> RunRequest:
+    """`{"spec": ..., "name": ...}`; InvalidInput."""
+    problems: list[FieldFault] = []
+    fields = FieldReader(body, path=(), fields=("spec", "name"), problems=problems)
+    fields.require("spec", "give what to run, as in a TaskRun")
+    name = fields.matching("name", longest=LONGEST_NAME, pattern=_NAME, allowed=_NAME_ALLOWED)
+    spec = None
+    if fields.get("spec") is not None:
+        try:
+            spec = manifest.parse_spec(fields.get("spec"))
+        except InvalidInput as error:
+            problems.extend(error.problems)
+    fields.refuse_if_any()
+    assert spec is not None
+    return RunRequest(spec=spec, name=name)
+
+
+def cancel_request(body: Any) -> CancelRequest:
+    """`{"mode": ..., "reason": ...}`, both optional; InvalidInput."""
+    fields = FieldReader({} if body is None else body, path=(), fields=("mode", "reason"))
+    mode = fields.choice("mode", options=_MODES)
+    reason = fields.text("reason", longest=LONGEST_CANCEL_REASON)
+    fields.refuse_if_any()
+    return CancelRequest(mode=_MODES[mode or "graceful"], reason=reason or "")
+
+
+def quickstart_cancel(body: Any) -> QuickstartCancel:
+    """`{"task_id": ..., "key": ...}` of /cancel, both optional; InvalidInput."""
+    fields = FieldReader({} if body is None else body, path=(), fields=("task_id", "key"))
+    task_id = fields.text("task_id", longest=LONGEST_NAME)
+    key = fields.text("key", longest=LONGEST_NAME)
+    fields.refuse_if_any()
+    return QuickstartCancel(task_id=task_id, key=key)
+
+
+def quickstart_request(said: Mapping[str, Any], *, task: str, key: str) -> RunSpec:
+    """What /start runs: one run of its key at a time; InvalidInput names the fields as /start has them."""
+    fields = FieldReader(said, path=(), fields=_DOOR_FIELDS)
+    fields.refuse_if_any()
+    spec = {
+        "task": _given(said, "task", default=task),
+        "args": said.get("args"),
+        "kwargs": said.get("kwargs"),
+        "concurrency": {"key": _given(said, "key", default=key), "policy": "Reject"},
+    }
+    try:
+        return manifest.parse_spec(spec)
+    except InvalidInput as error:
+        first, *further = [_as_door_says(fault) for fault in error.problems]
+        raise InvalidInput(first.path, first.problem, further=further) from None
+
+
+def _as_door_says(fault: FieldFault) -> FieldFault:
+    """`spec.task` is `task` there, and `spec.concurrency.key` is `key`."""
+    depth = 2 if fault.path[:2] == ("spec", "concurrency") else 1
+    return FieldFault(path=fault.path[depth:], problem=fault.problem)
+
+
+def _given(said: Mapping[str, Any], name: str, *, default: str) -> Any:
+    value = said.get(name)
+    return default if value is None else value

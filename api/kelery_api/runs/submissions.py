@@ -1,0 +1,76 @@
+"""What a request to run a task is to the ledger.
+
+Invariant: the same Idempotency-Key of the same requester in the same namespace gives the same uid, so the
+ledger itself, which takes a uid once, makes a repeated request the same run; no gateway has to remember it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import uuid
+
+from kelery import json_codec
+from kelery.ledger.types import Submission
+from kelery.run.model import RunSpec, TaskRun
+from kelery.run.phases import Reason
+from kelery.settings import LedgerSettings
+from kelery.taskrun import manifest
+from kelery.timestamps import EPOCH
+from kelery_api.access.requester import Requester
+
+ORIGIN = "REST"
+#: Runs born here belong to no cluster: no operator looks after them.
+_NO_CLUSTER = ""
+#: Whoever waits for a run, or has just been told of it, still finds it, however short its ttl is.
+_LEAST_RETAIN_SECONDS = 10
+_IDEMPOTENT = uuid.UUID("6f0f4e6c-3c0f-5d6b-9a51-7d9b6a1c5e11")
+
+
+def new_uid(*, namespace: str, requester: Requester, idempotency_key: str | None) -> str:
+    """A run's uid: by chance, or for ever the same for the same key."""
+    if idempotency_key is None:
+        return str(uuid.uuid4())
+    return str(uuid.uuid5(_IDEMPOTENT, json_codec.canonical([namespace, requester.name, idempotency_key])))
+
+
+def submission(
+    spec: RunSpec,
+    *,
+    uid: str,
+    namespace: str,
+    name: str | None,
+    requester: Requester,
+    settings: LedgerSettings,
+    retain_seconds: int,
+) -> Submission:
+    """A run without a TaskRun; its name is its uid if it is given none."""
+    run = TaskRun(
+        uid=uid,
+        namespace=namespace,
+        name=name or uid,
+        resource_version="",
+        generation=1,
+        created=EPOCH,
+        spec=spec,
+    )
+    ttl = spec.ttl_seconds_after_finished
+    return dataclasses.replace(
+        manifest.submission(
+            run,
+            cluster=_NO_CLUSTER,
+            settings=settings,
+            born_final=Reason.CANCELLED_AT_CREATE if spec.cancel else None,
+            spec_hash=_hash(spec, name=name),
+        ),
+        origin=ORIGIN,
+        retain_seconds=retain_seconds if ttl is None else max(ttl, _LEAST_RETAIN_SECONDS),
+        requester=requester.name,
+    )
+
+
+def _hash(spec: RunSpec, *, name: str | None) -> str:
+    """Over all that was asked for: a repeated request must not differ in anything."""
+    cancel = spec.cancel.value if spec.cancel else None
+    said = [manifest.fingerprint(spec), name, cancel, spec.ttl_seconds_after_finished]
+    return hashlib.sha256(json_codec.canonical(said).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Whoever waits for a run learns of its changes: long polls and event streams."""

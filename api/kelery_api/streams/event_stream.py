@@ -1,0 +1,158 @@
+"""The events of one run as a stream that ends with the run: `text/event-stream`, resumable by Last-Event-ID.
+
+What is told when is decided in `run_news`; here is the waiting. Invariants: whatever way a stream ends, its
+subscription ends with it; while the ledger is away the stream stays open, and goes on where it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from kelery import json_codec
+from kelery.ledger import commands
+from kelery.ledger.async_client import Ledger
+from kelery.run.model import Record, Transition
+from kelery_api.http.problems import FieldProblem, Kind, Problem
+from kelery_api.streams import run_events
+from kelery_api.streams.follower import LOOK_AGAIN_SECONDS, Follower, Subscription
+from kelery_api.streams.run_events import News, Render, Told
+
+MEDIA_TYPE = "text/event-stream"
+KEEP_ALIVE_SECONDS = 15.0
+
+_PROGRESS_APART_SECONDS = 0.1
+_KEEP_ALIVE = b": keep-alive\n\n"
+#: Also the first bytes, so that whoever is in between passes the answer's beginning on.
+_RECONNECT_AFTER = b"retry: 1000\n\n"
+_EVENT_ID = re.compile(r"[0-9]{1,15}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """A run's record (None: there is none, or it is deleted) and its history, read after it."""
+
+    record: Record | None
+    history: Sequence[Transition]
+
+
+async def events(
+    *, record: Record, last_event_id: str | None, ledger: Ledger, follower: Follower, render: Render
+) -> Response:
+    """The answer to `GET .../taskruns/{id}/events` for a run that was looked up: 204 for a client that has
+    seen its last event, else a stream. Raises Problem, LedgerError.
+    """
+    last_seen = read_event_id(last_event_id)
+    if last_seen and record.phase.is_final:
+        look = await _look(ledger, record.uid)
+        if look.record and last_seen == run_events.final_id(look.record, look.history):
+            return Response(status_code=204)
+    return EventStream(record.uid, last_seen=last_seen, ledger=ledger, follower=follower, render=render)
+
+
+def read_event_id(text: str | None) -> int:
+    """The number in a Last-Event-ID header; 0 without one. Raises Problem."""
+    if not text:
+        return 0
+    if _EVENT_ID.fullmatch(text):
+        return int(text)
+    wrong = FieldProblem(parameter="Last-Event-ID", detail="send an id that this stream gave, or nothing")
+    raise Problem(Kind.INVALID_INPUT, "Last-Event-ID is not an id of this stream", errors=[wrong])
+
+
+class EventStream(Response):
+    """Sends a run's events until it is final, deleted, the client leaves or the gateway stops.
+
+    No StreamingResponse: its generator may never be started, and what it holds would never be let go.
+    """
+
+    def __init__(
+        self, uid: str, *, last_seen: int, ledger: Ledger, follower: Follower, render: Render
+    ) -> None:
+        self.status_code = 200
+        self.background = None
+        self.init_headers(
+            {"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        )
+        self._uid = uid
+        self._last_seen = last_seen
+        self._ledger = ledger
+        self._follower = follower
+        self._render = render
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._follower.watch(self._uid) as subscription:
+            listener = asyncio.create_task(_end_with_client(receive, subscription))
+            try:
+                await send(
+                    {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+                )
+                await self._tell(_Pipe(send), subscription)
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+            finally:
+                listener.cancel()
+
+    async def _tell(self, pipe: _Pipe, subscription: Subscription) -> None:
+        told: Told | None = None
+        await pipe.write(_RECONNECT_AFTER)
+        while not subscription.is_over:
+            look = await self._follower.in_turn(lambda: _look(self._ledger, self._uid))
+            if look is not None:
+                if look.record is None:
+                    return
+                told = told or run_events.first_told(look.record, last_event_id=self._last_seen)
+                news = run_events.news(look.record, look.history, told, render=self._render)
+                told = news.told
+                await pipe.tell(news)
+                if news.are_last:
+                    return
+            await pipe.keep_alive_until_changed(subscription, look_again=look is None)
+
+
+class _Pipe:
+    """The way to the client; knows when it was silent for long."""
+
+    __slots__ = ("_clock", "_send", "_silence_ends")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._clock = asyncio.get_running_loop().time
+        self._silence_ends = 0.0
+
+    async def write(self, content: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": content, "more_body": True})
+        self._silence_ends = self._clock() + KEEP_ALIVE_SECONDS
+
+    async def tell(self, news: News) -> None:
+        """All of it at once, so that what belongs together is not cut in two."""
+        if news.events:
+            await self.write(b"".join(event.encode() for event in news.events))
+        if news.are_only_progress:
+            # A task may tell its progress a thousand times a second.
+            await asyncio.sleep(_PROGRESS_APART_SECONDS)
+
+    async def keep_alive_until_changed(self, subscription: Subscription, *, look_again: bool) -> None:
+        """Return when there is reason to look: after a change, and with each keep-alive."""
+        left = self._silence_ends - self._clock()
+        await subscription.changed(within=min(left, LOOK_AGAIN_SECONDS) if look_again else left)
+        if self._clock() >= self._silence_ends and not subscription.is_over:
+            await self.write(_KEEP_ALIVE)
+
+
+async def _look(ledger: Ledger, uid: str) -> Look:
+    viewing = commands.view([uid], inline_bytes=json_codec.INLINE_BYTES)
+    [record], history = await ledger.run_both(viewing, commands.history(uid))
+    return Look(record=None if record is None or record.is_deleted else record, history=history)
+
+
+async def _end_with_client(receive: Receive, subscription: Subscription) -> None:
+    try:
+        while (await receive())["type"] != "http.disconnect":
+            continue
+    finally:
+        subscription.end()

@@ -1,0 +1,1 @@
+"""The cases: each compares Kelery with a reference in the same run."""

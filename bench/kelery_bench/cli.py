@@ -1,0 +1,168 @@
+"""`kelery bench`: how fast Kelery is beside what it is made of, measured here and now, or on a cluster."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kelery_bench.cluster import measuring
+from kelery_bench.cluster.target import DEFAULT_TASK, Target, is_namespace_name
+from kelery_bench.results import machine, plot, report
+from kelery_bench.results.results import Result
+from kelery_bench.run import chosen_groups, measure
+from kelery_bench.size import Size
+from kelery_dev.control_plane.cluster_access import cluster_access
+from kelery_dev.control_plane.sources import find_control_plane
+
+_CAPTION = "Kelery's figures in units of their references' (1 = as much as the reference)"
+_ON_A_CLUSTER = ("context", "namespace", "task", "queue", "image", "worker_namespace")
+
+
+def _namespace_name(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not is_namespace_name(value):
+        raise click.BadParameter("is no name of a namespace", ctx=context, param=parameter)
+    return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What was measured, what it was measured on for programs, and the same for people."""
+
+    results: Sequence[Result]
+    about: Mapping[str, Any]
+    line: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _HowMuch:
+    """What is measured of what there is."""
+
+    only: tuple[str, ...]
+    size: Size
+    rounds: int | None
+
+
+@click.command()
+@click.option("--only", metavar="NAME", multiple=True, help="Only these groups of cases; may be repeated.")
+@click.option("--quick", is_flag=True, help="Few and short rounds: to see that nothing is badly wrong.")
+@click.option("--rounds", type=click.IntRange(min=1), help="Rounds of each case.")
+@click.option(
+    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here."
+)
+@click.option(
+    "--plot",
+    "plot_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw the ratios that have a goal here, as SVG.",
+)
+@click.option(
+    "--markdown",
+    "markdown_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the table here, as Markdown.",
+)
+@click.option(
+    "--kubeconfig",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Measure TaskRuns beside Jobs on the cluster of this file, where Kelery is installed.",
+)
+@click.option("--context", help="On a cluster: the kubeconfig's context; by default its current one.")
+@click.option(
+    "--namespace",
+    callback=_namespace_name,
+    help="On a cluster: a namespace to use; by default a new one, which is deleted again.",
+)
+@click.option(
+    "--task",
+    help="On a cluster: a task of your app that does nothing and takes no arguments;"
+    f" by default the demo's {DEFAULT_TASK}.",
+)
+@click.option("--queue", help="On a cluster: the task's queue; by default the installation's.")
+@click.option(
+    "--image",
+    help="On a cluster: the Jobs' image, with python3 in it; by default the workers', which is there.",
+)
+@click.option(
+    "--worker-namespace",
+    callback=_namespace_name,
+    help="On a cluster: where the workers' pods are; by default all namespaces are looked through.",
+)
+def bench(
+    *,
+    only: tuple[str, ...],
+    quick: bool,
+    rounds: int | None,
+    json_file: Path | None,
+    plot_file: Path | None,
+    markdown_file: Path | None,
+    kubeconfig: Path | None,
+    **on_a_cluster: str | None,
+) -> None:
+    """Measure Kelery beside its references, in turns, in one run: on this machine, or on a cluster.
+
+    The figures of two machines, or of two moments of one, cannot be compared; the ratios can.
+
+    On a cluster TaskRuns are compared with Jobs that do nothing either, on the workers' nodes. It takes some
+    minutes and keeps a node busy; all that it makes is deleted again.
+    """
+    how_much = _HowMuch(only=only, size=Size.QUICK if quick else Size.FULL, rounds=rounds)
+    if kubeconfig:
+        found = _measure_on_cluster(kubeconfig, how_much, options=on_a_cluster)
+    elif given := [name for name in _ON_A_CLUSTER if on_a_cluster[name]]:
+        raise click.UsageError(f"--{given[0].replace('_', '-')} is for a cluster: give --kubeconfig too")
+    else:
+        found = _measure_here(how_much)
+    click.echo(f"{report.table(found.results)}\n\n{found.line}")
+    if json_file:
+        about = {"size": how_much.size.value, **found.about}
+        json_file.write_text(json.dumps(report.document(found.results, **about), indent=2) + "\n")
+    if plot_file:
+        plot_file.write_text(plot.svg([result for result in found.results if result.goal], caption=_CAPTION))
+    if markdown_file:
+        markdown_file.write_text(f"{report.markdown(found.results)}\n")
+
+
+def _measure_here(how_much: _HowMuch) -> _Found:
+    groups = chosen_groups(how_much.only)
+    binaries = find_control_plane()
+    results = measure(groups, size=how_much.size, binaries=binaries, rounds=how_much.rounds, told=_Progress())
+    here = machine.describe_machine()
+    about = {"machine": here, "programs": machine.describe_programs(binaries)}
+    return _Found(results=results, about=about, line=machine.one_line(here))
+
+
+def _measure_on_cluster(kubeconfig: Path, how_much: _HowMuch, *, options: Mapping[str, str | None]) -> _Found:
+    chosen = measuring.chosen_cases(how_much.only)
+    target = Target(
+        access=cluster_access(kubeconfig, context=options["context"]),
+        namespace=options["namespace"],
+        task=options["task"] or DEFAULT_TASK,
+        queue=options["queue"],
+        image=options["image"],
+        worker_namespace=options["worker_namespace"],
+    )
+    measured = measuring.measure_on_cluster(
+        target, chosen=chosen, size=how_much.size, rounds=how_much.rounds, told=_Progress()
+    )
+    client = machine.describe_machine()
+    return _Found(
+        results=measured.results,
+        about={"cluster": measured.cluster, "client": client},
+        line=f"{measuring.one_line(measured.cluster)}\nThe client: {machine.one_line(client)}",
+    )
+
+
+class _Progress:
+    """Lines on stderr, each with the time since the beginning."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+
+    def __call__(self, line: str) -> None:
+        click.echo(f"[{time.perf_counter() - self._began:5.0f} s] {line}", err=True)

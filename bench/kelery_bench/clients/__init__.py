@@ -1,0 +1,1 @@
+"""Clients of what is measured, cheap enough not to be measured themselves."""

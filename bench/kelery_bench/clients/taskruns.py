@@ -1,0 +1,70 @@
+"""TaskRuns for the benchmark: their requests, and a watcher that says when each was seen to have ended."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+from kelery.run.phases import FINAL_PHASES, Phase
+from kelery_bench.clients.api_client import Prepared, prepare
+from kelery_bench.clients.watched_ends import Body, Ends, watched_ends
+from kelery_dev.control_plane.cluster_access import ClusterAccess
+from kelery_dev.errors import DevError
+
+_API = "kelery.dev/v1alpha1"
+_FINAL = frozenset(phase.value for phase in FINAL_PHASES)
+
+
+def collection(namespace: str) -> str:
+    """The path of a namespace's TaskRuns."""
+    return f"/apis/{_API}/namespaces/{namespace}/taskruns"
+
+
+def manifest(name: str, *, spec: Mapping[str, Any], labels: Mapping[str, str] | None = None) -> Body:
+    """The object."""
+    metadata = {"name": name, "labels": dict(labels)} if labels else {"name": name}
+    return {"apiVersion": _API, "kind": "TaskRun", "metadata": metadata, "spec": dict(spec)}
+
+
+def creation(
+    access: ClusterAccess,
+    *,
+    namespace: str,
+    name: str,
+    spec: Mapping[str, Any],
+    labels: Mapping[str, str] | None = None,
+) -> Prepared:
+    """The request that creates one."""
+    body = manifest(name, spec=spec, labels=labels)
+    return prepare(access, "POST", collection(namespace), status=201, body=body)
+
+
+def status_write(access: ClusterAccess, *, namespace: str, name: str, status: Mapping[str, Any]) -> Prepared:
+    """The request that replaces its status, in the way in which the operator does it."""
+    return prepare(
+        access,
+        "PATCH",
+        f"{collection(namespace)}/{name}/status",
+        status=200,
+        body=[{"op": "add", "path": "/status", "value": dict(status)}],
+        content_type="application/json-patch+json",
+    )
+
+
+def has_succeeded(run: Body) -> bool:
+    """Whether it has; any other end is an error."""
+    status = run.get("status") or {}
+    phase = status.get("phase")
+    if phase not in _FINAL:
+        return False
+    if phase != Phase.SUCCEEDED.value:
+        raise DevError(f"a run ended as {phase}/{status.get('reason')}")
+    return True
+
+
+def watched_runs(
+    access: ClusterAccess, namespace: str, *, selector: str = ""
+) -> contextlib.AbstractAsyncContextManager[Ends]:
+    """The ends of a namespace's runs, of those with a label if one is given."""
+    return watched_ends(access, collection(namespace), judge=has_succeeded, selector=selector)

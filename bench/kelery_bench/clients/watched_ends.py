@@ -1,0 +1,84 @@
+"""A watcher that says when each object was seen to have reached its good end, by the client's own clock."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+from kelery_bench.clients.api_client import Seen, watching
+from kelery_dev.control_plane.cluster_access import ClusterAccess
+from kelery_dev.errors import DevError
+
+Body = Mapping[str, Any]
+#: Whether an object has reached its good end; a bad one is a `DevError`.
+Judge = Callable[[Body], bool]
+
+
+class Ends:
+    """When objects were seen to have ended well."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+        self._ends: dict[str, asyncio.Future[tuple[float, Body]]] = {}
+        self._failure: Exception | None = None
+
+    async def moment(self, name: str) -> float:
+        """Waits until it is seen."""
+        return (await self._end(name))[0]
+
+    async def body(self, name: str) -> Body:
+        """The object at its end; waits until it is seen."""
+        return (await self._end(name))[1]
+
+    async def read(self, events: AsyncIterator[Seen]) -> None:
+        """Take note of each event; a watch that fails is an error for whoever waits, now or later."""
+        try:
+            async for event in events:
+                self._note(event)
+        except Exception as error:
+            self._failure = error
+            for end in self._ends.values():
+                if not end.done():
+                    end.set_exception(error)
+
+    def close(self) -> None:
+        """Errors that nobody waited for are not to be complained about."""
+        for end in self._ends.values():
+            if end.done() and not end.cancelled():
+                end.exception()
+
+    def _note(self, event: Seen) -> None:
+        end = self._end(event.body["metadata"]["name"])
+        if end.done():
+            return
+        try:
+            if self._judge(event.body):
+                end.set_result((event.moment, event.body))
+        except DevError as error:
+            end.set_exception(error)
+
+    def _end(self, name: str) -> asyncio.Future[tuple[float, Body]]:
+        if name not in self._ends:
+            if self._failure:
+                raise self._failure
+            self._ends[name] = asyncio.get_running_loop().create_future()
+        return self._ends[name]
+
+
+@contextlib.asynccontextmanager
+async def watched_ends(
+    access: ClusterAccess, collection: str, *, judge: Judge, selector: str = ""
+) -> AsyncIterator[Ends]:
+    """Those of the objects that are created from now on."""
+    async with watching(access, collection, selector=selector) as events:
+        ends = Ends(judge)
+        reader = asyncio.ensure_future(ends.read(events))
+        try:
+            yield ends
+        finally:
+            reader.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await reader
+            ends.close()

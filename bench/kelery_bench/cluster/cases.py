@@ -1,0 +1,148 @@
+"""TaskRuns beside Jobs that do as little, on the same nodes, by the same client in the same minutes.
+
+The task runs in a process that waits for it; a Job's pod is scheduled, made, started and cleared away for it
+alone. That is what is compared, so both sides do next to nothing themselves.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Coroutine
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from kelery_bench.cases.case import Case, Figures
+from kelery_bench.clients import taskruns
+from kelery_bench.clients.api_client import Prepared
+from kelery_bench.clients.watched_ends import Ends
+from kelery_bench.cluster import jobs
+from kelery_bench.cluster.placement import Placement
+from kelery_bench.cluster.space import Space
+from kelery_bench.cluster.target import Target
+from kelery_bench.figures.percentiles import percentiles
+from kelery_bench.loads.object_times import one_by_one, rate_of, run_measure
+from kelery_bench.size import Size
+
+Found = TypeVar("Found")
+
+#: By name, so that one can ask for some.
+CASE_NAMES = ("job-latency", "job-throughput")
+
+_WARM_UP = 5
+_JOB_SECONDS = 600.0
+#: What was deleted still keeps operator and kubelet busy for a while after it is gone.
+_REST_SECONDS = 2.0
+_DELETED_IN_A_SECOND = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Counts:
+    """How much of each in a round."""
+
+    runs: int
+    jobs: int
+    runs_at_once: int
+    jobs_at_once: int
+
+
+def cluster_cases(target: Target, space: Space, *, placement: Placement, size: Size) -> list[Case]:
+    """Those two, in the order of their names above."""
+    counts = size.pick(
+        quick=_Counts(runs=20, jobs=2, runs_at_once=300, jobs_at_once=10),
+        full=_Counts(runs=50, jobs=5, runs_at_once=1000, jobs_at_once=50),
+    )
+    measures = _Measures(target, space, placement=placement)
+    where = "the same node" if len(placement.nodes) == 1 else "the workers' nodes"
+    job = f"a Job of `{placement.python.rpartition('/')[2]} -c pass` on {where}, image present,"
+    latency, throughput = CASE_NAMES
+    return [
+        Case(
+            name=latency,
+            title=f"TaskRun of {target.task} created until a watcher sees Succeeded, one at a time",
+            reference=f"{job} created until a watcher sees Complete, one at a time",
+            unit="ms",
+            ours=lambda: measures.runs_one_by_one(counts.runs),
+            theirs=lambda: measures.jobs_one_by_one(counts.jobs),
+            rounds=size.pick(quick=2, full=5),
+        ),
+        Case(
+            name=throughput,
+            title=f"{counts.runs_at_once:,} TaskRuns of {target.task} created at once until a watcher saw all"
+            " succeed",
+            reference=f"{job} {counts.jobs_at_once} of them created at once until a watcher saw all complete",
+            unit="per s",
+            ours=lambda: measures.runs_at_once(counts.runs_at_once),
+            theirs=lambda: measures.jobs_at_once(counts.jobs_at_once),
+            rounds=size.pick(quick=2, full=3),
+        ),
+    ]
+
+
+class _Measures:
+    """What is measured; each call leaves no objects behind."""
+
+    def __init__(self, target: Target, space: Space, *, placement: Placement) -> None:
+        self._target = target
+        self._space = space
+        self._placement = placement
+        self._numbers = itertools.count(1)
+
+    def runs_one_by_one(self, count: int) -> Figures:
+        names = self._names(count + _WARM_UP)
+        creations = {name: self._run(name) for name in names}
+        times = one_by_one(self._target.access, creations, watched=self._watched_runs())
+        return percentiles(self._tidied(times, objects=len(names))[_WARM_UP:], shown=[50])
+
+    def jobs_one_by_one(self, count: int) -> Figures:
+        creations = {name: self._job(name) for name in self._names(count)}
+        times = one_by_one(self._target.access, creations, watched=self._watched_jobs())
+        return percentiles(self._tidied(times, objects=count), shown=[50])
+
+    def runs_at_once(self, count: int) -> Figures:
+        requests = {name: [self._run(name)] for name in self._names(count)}
+        rate = rate_of(self._target.access, requests, watched=self._watched_runs())
+        return {"rate": self._tidied(rate, objects=count)}
+
+    def jobs_at_once(self, count: int) -> Figures:
+        requests = {name: [self._job(name)] for name in self._names(count)}
+        rate = rate_of(self._target.access, requests, watched=self._watched_jobs())
+        return {"rate": self._tidied(rate, objects=count)}
+
+    def _tidied(self, measure: Coroutine[Any, Any, Found], *, objects: int) -> Found:
+        found = run_measure(measure, seconds=_JOB_SECONDS)
+        # After an error the space is cleared by whoever opened it.
+        self._space.clear()
+        time.sleep(_REST_SECONDS + objects / _DELETED_IN_A_SECOND)
+        return found
+
+    def _run(self, name: str) -> Prepared:
+        return taskruns.creation(
+            self._target.access,
+            namespace=self._space.namespace,
+            name=name,
+            spec=self._target.spec,
+            labels=self._space.labels,
+        )
+
+    def _job(self, name: str) -> Prepared:
+        return jobs.creation(
+            self._target.access,
+            namespace=self._space.namespace,
+            name=name,
+            placement=self._placement,
+            labels=self._space.labels,
+        )
+
+    def _watched_runs(self) -> AbstractAsyncContextManager[Ends]:
+        space = self._space
+        return taskruns.watched_runs(self._target.access, space.namespace, selector=space.selector)
+
+    def _watched_jobs(self) -> AbstractAsyncContextManager[Ends]:
+        space = self._space
+        return jobs.watched_jobs(self._target.access, space.namespace, selector=space.selector)
+
+    def _names(self, count: int) -> list[str]:
+        """With the run's own part: somebody else's namespace may have objects of any name."""
+        return [f"bench-{self._space.run}-{number}" for number in itertools.islice(self._numbers, count)]

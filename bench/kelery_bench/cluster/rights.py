@@ -1,0 +1,107 @@
+"""Looks, before anything is made, whether Kelery is there and we may do what measuring it takes.
+
+Each finding is a `DevError` that says what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from kelery_bench.cluster.target import Target
+from kelery_dev.control_plane.cluster_access import ClusterAccess
+from kelery_dev.errors import DevError
+
+_VERBS = ("create", "get", "list", "watch", "deletecollection")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Right:
+    """A verb on a resource; in all namespaces if none is named."""
+
+    verb: str
+    resource: str
+    group: str = ""
+    namespace: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.resource}{'.' if self.group else ''}{self.group}"
+
+
+def check_kelery_is_there(access: ClusterAccess) -> None:
+    """The API server answers, knows us, and serves TaskRuns."""
+    answer = access.request("GET", path="/apis/kelery.dev/v1alpha1")
+    if answer.status == 401:
+        raise DevError(
+            f"the API server at {access.server} does not accept the kubeconfig's credentials: log in again,"
+            " or name another context with --context"
+        )
+    if answer.status == 404:
+        raise DevError(
+            f"the API server at {access.server} knows no TaskRuns: install Kelery there (docs/install.md),"
+            " or name another context with --context"
+        )
+    if answer.status != 200:
+        raise DevError(f"cannot ask the API server at {access.server} for TaskRuns: {answer.message}")
+
+
+def check_rights(target: Target, *, namespace: str) -> None:
+    """`namespace` is the one that will be used, which need not exist yet."""
+    access = target.access
+    if not target.namespace:
+        if missing := _missing(access, [Right(verb=verb, resource="namespaces") for verb in _OWN_NAMESPACE]):
+            raise DevError(
+                f"you have no right to {_listed(missing)}: name a namespace that you may use with --namespace"
+            )
+    elif access.request("GET", path=f"/api/v1/namespaces/{namespace}").status == 404:
+        raise DevError(f"there is no namespace {namespace}: create it, or name another with --namespace")
+    kinds = (("taskruns", "kelery.dev"), ("jobs", "batch"))
+    wanted = [
+        Right(verb=verb, resource=resource, group=group, namespace=namespace)
+        for resource, group in kinds
+        for verb in _VERBS
+    ]
+    if missing := _missing(access, wanted):
+        raise DevError(
+            f"in the namespace {namespace} you have no right to {_listed(missing)};"
+            " the ClusterRole edit has them all, where the chart's rbac.aggregate is on"
+        )
+    pods = Right(verb="list", resource="pods", namespace=target.worker_namespace or "")
+    if _missing(access, [pods]):
+        where = f"in the namespace {pods.namespace}" if pods.namespace else "of all namespaces"
+        raise DevError(
+            f"you have no right to list the pods {where}, which it takes to find the workers' node and image:"
+            " name the namespace of the workers, with pods that you may list, with --worker-namespace"
+        )
+
+
+_OWN_NAMESPACE = ("create", "delete")
+
+
+def _missing(access: ClusterAccess, rights: Iterable[Right]) -> list[Right]:
+    return [right for right in rights if not _have(access, right)]
+
+
+def _have(access: ClusterAccess, right: Right) -> bool:
+    attributes = {
+        "verb": right.verb,
+        "group": right.group,
+        "resource": right.resource,
+        "namespace": right.namespace,
+    }
+    answer = access.request(
+        "POST",
+        path="/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+        body={
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        },
+    )
+    if answer.status != 201:
+        raise DevError(f"cannot ask the API server what we may do: {answer.message}")
+    return bool((answer.body.get("status") or {}).get("allowed"))
+
+
+def _listed(rights: Sequence[Right]) -> str:
+    return ", ".join(str(right) for right in rights)

@@ -1,0 +1,137 @@
+"""Where the benchmark's objects are, and the way in which they go again, whatever happens.
+
+All carry a label of this one run. A namespace that was made for it is deleted with all that is in it; in
+anybody else's only what carries the label is deleted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from kelery_bench.clients import taskruns
+from kelery_bench.cluster import jobs
+from kelery_bench.cluster.rights import check_kelery_is_there, check_rights
+from kelery_bench.cluster.target import Target
+from kelery_dev.control_plane.cluster_access import ClusterAccess
+from kelery_dev.errors import DevError
+
+LABEL = "kelery.dev/bench"
+_PATIENCE_SECONDS = 180.0
+_SILENCE_SECONDS = 60.0
+_POLL_SECONDS = 0.3
+
+Told = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Space:
+    """A namespace, and the label of what is ours in it."""
+
+    access: ClusterAccess
+    namespace: str
+    run: str
+    #: Whether it was made for this run.
+    own: bool
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Of each object."""
+        return {LABEL: self.run}
+
+    @property
+    def selector(self) -> str:
+        """Finds them."""
+        return f"{LABEL}={self.run}"
+
+    def clear(self) -> None:
+        """Delete what is ours, and return when it is gone, the Jobs' pods too."""
+        collections = (taskruns.collection(self.namespace), jobs.collection(self.namespace))
+        self._delete(collections[0], dependents="Background")
+        # A Job is gone when its pods are.
+        self._delete(collections[1], dependents="Foreground")
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while left := [collection for collection in collections if self._has(collection)]:
+            if time.monotonic() > deadline:
+                raise DevError(f"{left[0]} still has what was deleted {_PATIENCE_SECONDS:g} s ago")
+            time.sleep(_POLL_SECONDS)
+
+    def leave(self) -> None:
+        """Delete all that is ours for good."""
+        if not self.own:
+            self.clear()
+            return
+        # The runs first, so that what still goes on is cancelled now and not when their turn comes.
+        self._delete(taskruns.collection(self.namespace), dependents="Background")
+        answer = self.access.request("DELETE", path=f"/api/v1/namespaces/{self.namespace}")
+        if answer.status not in (200, 202, 404, 409):
+            raise DevError(f"cannot delete the namespace {self.namespace}: {answer.message}")
+
+    def _delete(self, collection: str, *, dependents: str) -> None:
+        chosen = f"labelSelector={urllib.parse.quote(self.selector)}"
+        path = f"{collection}?propagationPolicy={dependents}&{chosen}"
+        deadline = time.monotonic() + _SILENCE_SECONDS
+        while True:
+            try:
+                answer = self.access.request("DELETE", path=path)
+            except DevError:
+                # Thousands may take longer than a request may; what is deleted by then is deleted.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_POLL_SECONDS)
+                continue
+            if answer.status not in (200, 202, 404):
+                raise DevError(f"cannot delete what the benchmark made, {collection}: {answer.message}")
+            return
+
+    def _has(self, collection: str) -> bool:
+        path = f"{collection}?limit=1&labelSelector={urllib.parse.quote(self.selector)}"
+        answer = self.access.request("GET", path=path)
+        if answer.status not in (200, 404):
+            raise DevError(f"cannot list {collection}: {answer.message}")
+        return bool(answer.body.get("items"))
+
+
+@contextlib.contextmanager
+def bench_space(target: Target, *, told: Told) -> Iterator[Space]:
+    """Checked before it is made; left as it was found, also after an error and after Ctrl-C."""
+    check_kelery_is_there(target.access)
+    run = secrets.token_hex(3)
+    own = target.namespace is None
+    space = Space(access=target.access, namespace=target.namespace or f"kelery-bench-{run}", run=run, own=own)
+    check_rights(target, namespace=space.namespace)
+    try:
+        if own:
+            _create_namespace(space)
+        told(f"in the namespace {space.namespace}; if this is killed: {_by_hand(space)}")
+        yield space
+    except BaseException:
+        told("deleting what was made")
+        try:
+            space.leave()
+        except DevError as error:
+            # What comes through here says what went wrong first.
+            told(f"{error}; do it by hand: {_by_hand(space)}")
+        raise
+    try:
+        space.leave()
+    except DevError as error:
+        raise DevError(f"{error}; do it by hand: {_by_hand(space)}") from error
+
+
+def _create_namespace(space: Space) -> None:
+    labels = {**space.labels, "pod-security.kubernetes.io/enforce": "restricted"}
+    body = {"metadata": {"name": space.namespace, "labels": labels}}
+    answer = space.access.request("POST", path="/api/v1/namespaces", body=body)
+    if answer.status != 201:
+        raise DevError(f"cannot create the namespace {space.namespace}: {answer.message}")
+
+
+def _by_hand(space: Space) -> str:
+    if space.own:
+        return f"kubectl delete namespace {space.namespace}"
+    return f"kubectl delete taskruns.kelery.dev,jobs -n {space.namespace} -l {space.selector}"

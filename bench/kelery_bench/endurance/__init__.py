@@ -1,0 +1,1 @@
+"""Long trials that people start: a soak and a storm."""

@@ -1,0 +1,55 @@
+"""The other side of a storm, in a process of its own: its work must not delay the clocks of who measures."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kelery_bench.clients.kube_objects import TASK_RUN, KubeObjects, kube_session
+from kelery_dev.control_plane.cluster_access import cluster_access
+from kelery_dev.errors import DevError
+
+_CONNECTIONS = 16
+_PATIENCE_SECONDS = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passed:
+    """How a storm went, in seconds since its first request."""
+
+    created: float
+    ended: float
+
+
+def send_storm(kubeconfig: Path, namespace: str, count: int) -> Passed:
+    """Create so many TaskRuns as fast as the API server takes them; return when all have succeeded."""
+    return asyncio.run(_send(kubeconfig, namespace, count))
+
+
+async def _send(kubeconfig: Path, namespace: str, count: int) -> Passed:
+    bodies = [TASK_RUN.body(f"drop-{number}", {"task": "bench.noop"}) for number in range(count)]
+    ended: set[str] = set()
+    all_ended = asyncio.Event()
+
+    def told(_: str, body: Mapping[str, Any]) -> None:
+        if (body.get("status") or {}).get("phase") == "Succeeded":
+            ended.add(body["metadata"]["name"])
+            if len(ended) == count:
+                all_ended.set()
+
+    async with kube_session(cluster_access(kubeconfig)) as session:
+        objects = KubeObjects(session, path=TASK_RUN.path(namespace))
+        async with objects.watched(told):
+            began = time.perf_counter()
+            await objects.create_all(bodies, connections=_CONNECTIONS)
+            created = time.perf_counter() - began
+            try:
+                async with asyncio.timeout(_PATIENCE_SECONDS):
+                    await all_ended.wait()
+            except TimeoutError:
+                raise DevError(f"{len(ended)} of {count} runs of the storm have succeeded") from None
+            return Passed(created=created, ended=time.perf_counter() - began)

@@ -1,0 +1,1 @@
+"""How single figures are read: times, processor time, stored bytes."""

@@ -1,0 +1,1 @@
+"""What a benchmark found: ratios, goals, limits, and how they are shown."""

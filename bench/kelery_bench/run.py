@@ -1,0 +1,79 @@
+"""Runs groups of cases, each on a fresh stack of its own, all on one control plane."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kelery_bench.cases.case import compare
+from kelery_bench.local_stack import local_stack
+from kelery_bench.results.results import Result, results_of
+from kelery_bench.size import Size
+from kelery_dev.control_plane.binaries import Binaries
+from kelery_dev.control_plane.control_plane import ControlPlane
+from kelery_dev.errors import DevError
+
+Told = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Cases that share a stack, and the parts that it starts with. Its module is `cases_<name>`."""
+
+    name: str
+    operator: bool = False
+    gateway: bool = False
+    worker: bool = False
+
+
+GROUPS = (
+    # With an operator of its own, which serves one namespace.
+    Group(name="taskrun", worker=True),
+    Group(name="rest", operator=True, gateway=True, worker=True),
+    # With a Redis and workers of its own.
+    Group(name="keys"),
+    Group(name="worker", gateway=True),
+    Group(name="ledger"),
+    Group(name="operator", operator=True, worker=True),
+)
+
+
+def chosen_groups(names: Sequence[str]) -> list[Group]:
+    """Those of these names, in the order of the whole; all if none is named."""
+    unknown = sorted(set(names) - {group.name for group in GROUPS})
+    if unknown:
+        known = ", ".join(group.name for group in GROUPS)
+        raise DevError(f"there are no cases named {unknown[0]}; give some of {known}")
+    return [group for group in GROUPS if not names or group.name in names]
+
+
+def measure(
+    groups: Sequence[Group], *, size: Size, binaries: Binaries, rounds: int | None, told: Told
+) -> list[Result]:
+    """What they found; `rounds` takes the place of what the cases say themselves."""
+    results = []
+    with ControlPlane.start(binaries=binaries) as plane:
+        for group in groups:
+            results += _measure_group(group, plane=plane, size=size, rounds=rounds, told=told)
+    return results
+
+
+def _measure_group(
+    group: Group, *, plane: ControlPlane, size: Size, rounds: int | None, told: Told
+) -> list[Result]:
+    told(f"{group.name}: starting its parts")
+    module: Any = importlib.import_module(f"kelery_dev.bench.cases_{group.name}")
+    results: list[Result] = []
+    with (
+        local_stack(
+            plane=plane, operator=group.operator, gateway=group.gateway, worker=group.worker
+        ) as stack,
+        module.cases(stack, size=size) as cases,
+    ):
+        for case in cases:
+            wanted = case if rounds is None else dataclasses.replace(case, rounds=rounds)
+            results += results_of(wanted, compare(wanted, told=told))
+    return results

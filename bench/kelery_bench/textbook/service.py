@@ -1,0 +1,48 @@
+"""The textbook operator as a part of the stack. It is kept with the tests, since nobody is to use it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kelery_bench.clients.kube_objects import Kind
+from kelery_bench.local_stack import LocalStack, StackService
+from kelery_dev.control_plane.cluster_access import ClusterAccess
+from kelery_dev.control_plane.etcd import http_answers
+from kelery_dev.errors import DevError
+from kelery_dev.supervise.child_process import Command
+from kelery_dev.supervise.ports import LOOPBACK, free_port
+
+CELERY_TASK = Kind(group="textbook.example", version="v1", plural="celerytasks", kind="CeleryTask")
+
+_FOLDER = Path(__file__).parent
+_PROGRAM = _FOLDER / "textbook_operator.py"
+_CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+def start_textbook_operator(stack: LocalStack) -> StackService:
+    """It watches its own kind of object, in all namespaces, and sends to the stack's worker."""
+    if not _PROGRAM.exists():
+        raise DevError(
+            f"the textbook operator is not there: {_PROGRAM}; measure from a clone of the repository"
+        )
+    crd = yaml.safe_load((_FOLDER / "textbook_crd.yaml").read_text())
+    _apply_crd(stack.access, crd)
+    alive = f"http://{LOOPBACK}:{free_port()}/healthz"
+    arguments = ("run", "--standalone", "--all-namespaces", f"--liveness={alive}", str(_PROGRAM))
+    command = Command(
+        name="textbook",
+        argv=(sys.executable, "-m", "kopf", *arguments),
+        env={"KUBECONFIG": str(stack.plane.kubeconfig), "USERS_BROKER": stack.valkey.url},
+    )
+    return stack.start_program(command, ready=lambda _: http_answers(alive))
+
+
+def _apply_crd(access: ClusterAccess, crd: Mapping[str, Any]) -> None:
+    answer = access.request("POST", path=_CRDS, body=crd)
+    if answer.status not in (201, 409):
+        raise DevError(f"the textbook's CRD is refused: {answer.message}")

@@ -1,0 +1,346 @@
+"""TaskRun manifests <-> model. With `status` this is the only place that knows the API's camelCase names.
+
+Bounds and defaults are those of the CRD; a contract test walks its schema and compares. What the API server
+refuses is refused here too, since the gateway has no API server before it, and an operator may meet a CRD of
+another version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import lru_cache
+from typing import Any
+
+from kelery import json_codec
+from kelery.errors import InvalidInput, SpecTooLarge
+from kelery.ledger.types import Submission
+from kelery.run import run_message
+from kelery.run.model import CancelMode, Concurrency, Policy, Retry, RunSpec, TaskRun
+from kelery.run.phases import RETRYABLE_REASONS, Reason
+from kelery.settings import LedgerSettings
+from kelery.taskrun.validation import FieldReader, is_name
+
+GROUP = "kelery.dev"
+VERSION = "v1alpha1"
+PLURAL = "taskruns"
+KIND = "TaskRun"
+
+_SPEC_FIELDS = (
+    "task",
+    "args",
+    "kwargs",
+    "queue",
+    "priority",
+    "concurrency",
+    "timeoutSeconds",
+    "retry",
+    "cancel",
+    "cancelGracePeriodSeconds",
+    "ttlSecondsAfterFinished",
+)
+_CONCURRENCY_FIELDS = ("key", "limit", "policy", "maxQueueSeconds")
+_RETRY_FIELDS = ("maxAttempts", "backoffSeconds", "maxBackoffSeconds", "reasons")
+#: May change while the run lives, so they say nothing about whether two specs are the same.
+_MUTABLE_FIELDS = ("cancel", "ttlSecondsAfterFinished")
+
+_LONGEST_TASK = 253
+_LONGEST_QUEUE = 200
+_LONGEST_KEY = 253
+#: A concurrency key, but for its length.
+KEY_FORM = r"^[A-Za-z0-9]([-A-Za-z0-9._:/@]*[A-Za-z0-9])?$"
+_KEY = re.compile(KEY_FORM, re.ASCII)
+_MOST_ARGUMENTS = 1000
+_THIRTY_DAYS = 30 * 24 * 3600
+_ONE_DAY = 24 * 3600
+_MOST_INT32 = 2**31 - 1
+#: The task's name in the record of a run whose spec has none that could be shown.
+_NO_TASK = "invalid"
+
+#: Who sets these creates the object again when it is gone.
+_TRACKING_LABELS = (
+    ("app.kubernetes.io/managed-by", "Helm"),
+    ("argocd.argoproj.io/instance", None),
+    ("kustomize.toolkit.fluxcd.io/name", None),
+    ("helm.toolkit.fluxcd.io/name", None),
+)
+_TRACKING_ANNOTATIONS = ("meta.helm.sh/release-name", "argocd.argoproj.io/tracking-id")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Which object a manifest is of; "" for a part that it does not say."""
+
+    uid: str
+    namespace: str
+    name: str
+
+
+def identity(body: Mapping[str, Any]) -> Identity:
+    """Never fails, whatever else in the object somebody broke by hand."""
+    metadata = _mapping(_mapping(body).get("metadata"))
+    return Identity(
+        uid=_text(metadata.get("uid")),
+        namespace=_text(metadata.get("namespace")),
+        name=_text(metadata.get("name")),
+    )
+
+
+def parse_task_run(body: Mapping[str, Any]) -> TaskRun:
+    """A TaskRun as the API server shows it; InvalidInput (SpecTooLarge) for a spec that cannot be run."""
+    who, whole = identity(body), _mapping(body)
+    metadata = _mapping(whole.get("metadata"))
+    generation = metadata.get("generation")
+    return TaskRun(
+        uid=who.uid,
+        namespace=who.namespace,
+        name=who.name,
+        resource_version=_text(metadata.get("resourceVersion")),
+        generation=generation if isinstance(generation, int) else 1,
+        created=_created(metadata.get("creationTimestamp")),
+        spec=parse_spec(whole.get("spec") or {}),
+        status=dict(_mapping(whole.get("status"))),
+        tracked=is_tracked(metadata),
+    )
+
+
+def parse_spec(spec: Mapping[str, Any]) -> RunSpec:
+    """The model of a `.spec`; InvalidInput names every bad field, SpecTooLarge only what is too large."""
+    _refuse_too_large(spec)
+    fields = FieldReader(spec, path=("spec",), fields=_SPEC_FIELDS)
+    fields.require("task", "give the registered name of a Celery task")
+    cancel = fields.choice("cancel", options=[mode.value for mode in CancelMode])
+    # A field that was refused reads as absent, so nothing of this counts before nothing was refused.
+    parsed = RunSpec(
+        task=fields.name("task", longest=_LONGEST_TASK) or "",
+        args=tuple(fields.items("args", most=_MOST_ARGUMENTS) or ()),
+        kwargs=fields.mapping("kwargs", most=_MOST_ARGUMENTS) or {},
+        queue=fields.name("queue", longest=_LONGEST_QUEUE),
+        priority=_or(fields.integer("priority", least=-1000, most=1000), 0),
+        concurrency=_parse_concurrency(fields.object("concurrency", fields=_CONCURRENCY_FIELDS)),
+        timeout_seconds=fields.integer("timeoutSeconds", least=1, most=_THIRTY_DAYS),
+        retry=_parse_retry(fields.object("retry", fields=_RETRY_FIELDS)),
+        cancel=CancelMode(cancel) if cancel else None,
+        cancel_grace_period_seconds=_or(fields.integer("cancelGracePeriodSeconds", least=0, most=3600), 30),
+        ttl_seconds_after_finished=fields.integer("ttlSecondsAfterFinished", least=0, most=_MOST_INT32),
+    )
+    fields.refuse_if_any()
+    return parsed
+
+
+def is_key(text: str) -> bool:
+    """Whether a run may have this as its concurrency key."""
+    return len(text) <= _LONGEST_KEY and _KEY.fullmatch(text) is not None
+
+
+def render_spec(spec: RunSpec) -> dict[str, Any]:
+    """The inverse of `parse_spec`; defaults are written out, what is absent stays absent."""
+    return _present(
+        task=spec.task,
+        args=list(spec.args),
+        kwargs=dict(spec.kwargs),
+        queue=spec.queue,
+        priority=spec.priority,
+        concurrency=_render_concurrency(spec.concurrency),
+        timeoutSeconds=spec.timeout_seconds,
+        retry=_render_retry(spec.retry),
+        cancel=spec.cancel.value if spec.cancel else None,
+        cancelGracePeriodSeconds=spec.cancel_grace_period_seconds,
+        ttlSecondsAfterFinished=spec.ttl_seconds_after_finished,
+    )
+
+
+def fingerprint(spec: RunSpec) -> str:
+    """The same for two specs that mean the same run; what may change while it lives does not count.
+
+    Defaults are left out, so that a version that adds a field with a default still knows an older one's runs.
+    """
+    said = _sparse(render_spec(spec), _DEFAULTS)
+    for field in _MUTABLE_FIELDS:
+        said.pop(field, None)
+    if spec.concurrency:
+        said["concurrency"] = _sparse(said["concurrency"], _DEFAULT_CONCURRENCY)
+    if spec.retry:
+        said["retry"] = _sparse(said["retry"], _DEFAULT_RETRY)
+    return hashlib.sha256(json_codec.canonical(said).encode()).hexdigest()
+
+
+def submission(
+    task_run: TaskRun,
+    *,
+    cluster: str,
+    settings: LedgerSettings,
+    born_final: Reason | None = None,
+    error_json: str = "",
+    spec_hash: str | None = None,
+) -> Submission:
+    """What a TaskRun is to the ledger; by default its spec's `fingerprint` stands for its spec."""
+    spec = task_run.spec
+    queue = spec.queue or settings.default_queue
+    return Submission(
+        uid=task_run.uid,
+        cluster=cluster,
+        namespace=task_run.namespace,
+        name=task_run.name,
+        origin=KIND,
+        spec=spec,
+        spec_json=json_codec.compact(render_spec(spec)),
+        spec_hash=fingerprint(spec) if spec_hash is None else spec_hash,
+        queue=queue,
+        queue_key=settings.queue_key(queue),
+        run_message=run_message.make(
+            uid=task_run.uid, task=spec.task, args=spec.args, kwargs=spec.kwargs, queue=queue
+        ),
+        born_final=born_final,
+        error_json=error_json,
+    )
+
+
+def submission_of_invalid(
+    who: Identity,
+    body: Mapping[str, Any],
+    *,
+    cluster: str,
+    settings: LedgerSettings,
+    reason: Reason,
+    message: str,
+) -> Submission:
+    """A run whose spec cannot be read: recorded with its end, and of the spec nothing but the task's name."""
+    task = _mapping(_mapping(body).get("spec")).get("task")
+    nothing = TaskRun(
+        uid=who.uid,
+        namespace=who.namespace,
+        name=who.name,
+        resource_version="",
+        generation=1,
+        created=_created(None),
+        spec=RunSpec(task=str(task) if is_name(task, longest=_LONGEST_TASK) else _NO_TASK),
+    )
+    error = json_codec.compact({"type": reason.value, "message": message, "traceback": ""})
+    return submission(nothing, cluster=cluster, settings=settings, born_final=reason, error_json=error)
+
+
+def _refuse_too_large(spec: Any) -> None:
+    for field in ("args", "kwargs"):
+        if json_codec.is_deeper_than(_mapping(spec).get(field), json_codec.MAX_ARGUMENT_DEPTH):
+            most = json_codec.MAX_ARGUMENT_DEPTH
+            raise SpecTooLarge(
+                f"spec.{field}", f"is nested deeper than {most} levels; pass a reference instead"
+            )
+    try:
+        size = json_codec.size_in_bytes(spec)
+    except RecursionError:
+        raise SpecTooLarge("spec", "is nested too deeply") from None
+    except (TypeError, ValueError) as error:
+        raise InvalidInput("spec", f"is not JSON: {error}") from None
+    if size > json_codec.MAX_SPEC_BYTES:
+        most = json_codec.MAX_SPEC_BYTES
+        raise SpecTooLarge(
+            "spec", f"is {size} bytes of JSON; give at most {most}, pass a reference to larger data"
+        )
+
+
+def _parse_concurrency(fields: FieldReader | None) -> Concurrency | None:
+    if fields is None:
+        return None
+    allowed = "letters, digits and -._:/@, and must begin and end with a letter or a digit"
+    fields.require("key", "runs of one namespace with the same key share its slots")
+    key = fields.matching("key", longest=_LONGEST_KEY, pattern=_KEY, allowed=allowed)
+    policy = fields.choice("policy", options=[policy.value for policy in Policy])
+    return Concurrency(
+        key=key or "",
+        limit=_or(fields.integer("limit", least=1, most=1000), 1),
+        policy=Policy(policy or Policy.QUEUE),
+        max_queue_seconds=fields.integer("maxQueueSeconds", least=1, most=_THIRTY_DAYS),
+    )
+
+
+def _render_concurrency(concurrency: Concurrency | None) -> dict[str, Any] | None:
+    if concurrency is None:
+        return None
+    return _present(
+        key=concurrency.key,
+        limit=concurrency.limit,
+        policy=concurrency.policy.value,
+        maxQueueSeconds=concurrency.max_queue_seconds,
+    )
+
+
+def _parse_retry(fields: FieldReader | None) -> Retry | None:
+    if fields is None:
+        return None
+    fields.require("maxAttempts", "give 1 to 100")
+    attempts = fields.integer("maxAttempts", least=1, most=100)
+    backoff = _or(fields.integer("backoffSeconds", least=0, most=_ONE_DAY), 5)
+    longest = _or(fields.integer("maxBackoffSeconds", least=0, most=_ONE_DAY), 300)
+    reasons = fields.words("reasons", options=[reason.value for reason in RETRYABLE_REASONS])
+    are_known = not (fields.has_refused("backoffSeconds") or fields.has_refused("maxBackoffSeconds"))
+    if are_known and longest < backoff:
+        fields.refuse("maxBackoffSeconds", f"is {longest}, less than backoffSeconds; give at least {backoff}")
+    return Retry(
+        max_attempts=_or(attempts, 1),
+        backoff_seconds=backoff,
+        max_backoff_seconds=longest,
+        reasons=RETRYABLE_REASONS if reasons is None else tuple(Reason(word) for word in reasons),
+    )
+
+
+def _render_retry(retry: Retry | None) -> dict[str, Any] | None:
+    if retry is None:
+        return None
+    return {
+        "maxAttempts": retry.max_attempts,
+        "backoffSeconds": retry.backoff_seconds,
+        "maxBackoffSeconds": retry.max_backoff_seconds,
+        "reasons": [reason.value for reason in retry.reasons],
+    }
+
+
+def is_tracked(metadata: Mapping[str, Any]) -> bool:
+    """Whether something sets this object and would create it again when it is gone."""
+    labels, annotations = _mapping(metadata.get("labels")), _mapping(metadata.get("annotations"))
+    by_label = any(
+        label in labels and (value is None or labels[label] == value) for label, value in _TRACKING_LABELS
+    )
+    return by_label or any(annotation in annotations for annotation in _TRACKING_ANNOTATIONS)
+
+
+def _created(text: Any) -> datetime:
+    return _moment(_text(text))
+
+
+@lru_cache(maxsize=64)
+def _moment(text: str) -> datetime:
+    # Remembered, since many objects are created within one second.
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+    except ValueError:
+        return datetime.fromtimestamp(0, tz=timezone.utc)
+
+
+def _present(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _sparse(fields: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if defaults.get(name) != value}
+
+
+def _or(value: int | None, default: int) -> int:
+    return default if value is None else value
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+_DEFAULTS = render_spec(RunSpec(task=""))
+_DEFAULT_CONCURRENCY = _render_concurrency(Concurrency(key="")) or {}
+_DEFAULT_RETRY = _render_retry(Retry()) or {}

@@ -1,0 +1,125 @@
+"""The table of values in the chart's README, from the comments in its values.yaml.
+
+`python -m kelery_dev.chart.readme` writes it, `--check` only says whether it is up to date.
+
+Invariant: a value without a comment `# -- ...` above it, or in a map that is written on one line, is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+CHART = Path(__file__).parents[3] / "charts" / "kelery"
+_BEGIN, _END = "<!-- values: written by `python -m kelery_dev.chart.readme` -->", "<!-- end of the values -->"
+_MARK = re.compile(r" *# -- (?P<text>.*)")
+_MORE = re.compile(r" *# (?!-- )(?P<text>.*)")
+_KEY = re.compile(r"(?P<indent> *)(?P<key>[A-Za-z_][A-Za-z0-9_-]*):(?P<rest>.*)")
+
+
+class Undocumented(ValueError):
+    """A value has no comment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """One value as the README shows it."""
+
+    path: str
+    default: str
+    meaning: str
+
+
+def values_of(text: str) -> list[Value]:
+    """All values of a values.yaml, in its order."""
+    defaults = yaml.safe_load(text)
+    values = []
+    for path, meaning in _documented(text):
+        default = defaults
+        for key in path:
+            default = default[key]
+        values.append(
+            Value(path=".".join(path), default=json.dumps(default, ensure_ascii=False), meaning=meaning)
+        )
+    missing = set(_leaves(defaults)) - {value.path for value in values}
+    missing = {leaf for leaf in missing if not any(leaf.startswith(f"{v.path}.") for v in values)}
+    if missing:
+        raise Undocumented(f"values without a comment `# --`: {', '.join(sorted(missing))}")
+    return values
+
+
+def table(values: Sequence[Value]) -> str:
+    """As Markdown."""
+    rows = [f"| `{v.path}` | `{_cell(v.default)}` | {_cell(v.meaning)} |" for v in values]
+    return "\n".join(["| value | default | meaning |", "|---|---|---|", *rows])
+
+
+def with_table(readme: str, *, values: str) -> str:
+    """The README with the table of this values.yaml in place of the one between the two marks."""
+    before, begin, rest = readme.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end:
+        raise ValueError(f"the README has no lines {_BEGIN} and {_END}")
+    return f"{before}{begin}\n\n{table(values_of(values))}\n\n{end}{after}"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit status: with `--check` 1 if the README is not what would be written."""
+    readme = CHART / "README.md"
+    old = readme.read_text()
+    try:
+        new = with_table(old, values=(CHART / "values.yaml").read_text())
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if "--check" in arguments:
+        if new != old:
+            print(
+                f"{readme} does not fit values.yaml; write it with: python -m kelery_dev.chart.readme",
+                file=sys.stderr,
+            )
+        return int(new != old)
+    readme.write_text(new)
+    return 0
+
+
+def _documented(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The keys that a `# --` stands above, with what it says."""
+    stack: list[tuple[int, str]] = []
+    meaning: list[str] = []
+    for line in text.splitlines():
+        if mark := _MARK.fullmatch(line):
+            meaning = [mark["text"]]
+        elif meaning and (more := _MORE.fullmatch(line)):
+            meaning.append(more["text"])
+        elif found := _KEY.fullmatch(line):
+            indent = len(found["indent"])
+            stack = [*(entry for entry in stack if entry[0] < indent), (indent, found["key"])]
+            if meaning:
+                yield tuple(key for _, key in stack), " ".join(meaning)
+            meaning = []
+        elif not line.strip():
+            meaning = []
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[str]:
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{path}.{key}" if path else str(key))
+    else:
+        yield path
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,94 @@
+"""Where the control plane comes from: the one place that knows the order of its sources.
+
+KUBEBUILDER_ASSETS, the cache, the envtest archive, a build with Go. (`--kubeconfig` comes before all of them
+and needs no programs.) A folder that a person named is used or refused, never passed over.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from kelery_dev.control_plane import envtest_archive, go_build
+from kelery_dev.control_plane.binaries import Binaries, verified
+from kelery_dev.control_plane.cache import Announce, CacheEntry, cache_entry
+from kelery_dev.errors import DevError
+
+# A source fills a folder with the three programs or says why it cannot.
+Source = Callable[..., object]
+SOURCES: Mapping[str, Source] = {
+    "download": envtest_archive.fetch_into,
+    "build with Go": go_build.build_into,
+}
+
+
+def announce_line(line: str) -> None:
+    """Print at once: these lines are what a person watches while minutes pass."""
+    print(line, flush=True)
+
+
+def find_control_plane(
+    *,
+    environment: Mapping[str, str] = os.environ,
+    announce: Announce = announce_line,
+    sources: Mapping[str, Source] = SOURCES,
+) -> Binaries:
+    """The programs of a control plane from the first source that has them."""
+    named = environment.get("KUBEBUILDER_ASSETS")
+    if named:
+        return _named_folder(Path(named).expanduser())
+    entry = cache_entry(environment)
+    found = entry.find(announce=announce)
+    if found:
+        return found
+    with entry.locked(announce=announce):
+        # Whoever held the lock before us may have filled it.
+        return entry.find(announce=announce) or _make(
+            entry, environment=environment, announce=announce, sources=sources
+        )
+
+
+def _named_folder(folder: Path) -> Binaries:
+    try:
+        return verified(folder.resolve())
+    except DevError as error:
+        raise DevError(
+            f"KUBEBUILDER_ASSETS is not usable: {error}."
+            " Name a folder with kube-apiserver, etcd and kubectl, or unset it."
+        ) from error
+
+
+def _make(
+    entry: CacheEntry, *, environment: Mapping[str, str], announce: Announce, sources: Mapping[str, Source]
+) -> Binaries:
+    """Fill the cache from the first source that can."""
+    failures: dict[str, str] = {}
+    for name, fill in sources.items():
+        with entry.staging() as staged:
+            try:
+                fill(staged, environment=environment, announce=announce)
+                return entry.adopt(staged)
+            except DevError as error:
+                failures[name] = str(error)
+                announce(f"control plane: no {name}: {error}")
+            except KeyboardInterrupt:
+                announce(f"control plane: {name} interrupted; nothing half-made is kept")
+                raise
+    raise DevError(_nothing_left(entry, failures=failures))
+
+
+def _nothing_left(entry: CacheEntry, *, failures: Mapping[str, str]) -> str:
+    """All options, and why each of them did not serve."""
+    hints = {
+        "download": "KELERY_ENVTEST_URL names the base of a mirror",
+        "build with Go": "needs Go and a module proxy that it can reach",
+    }
+    lines = [
+        "there is no control plane. Any one of these is enough:",
+        "  --kubeconfig FILE: not given (kelery dev then uses your cluster)",
+        "  KUBEBUILDER_ASSETS: not set (a folder with kube-apiserver, etcd and kubectl)",
+        f"  cache: {entry.folder} does not exist (KELERY_CACHE_DIR names another cache)",
+    ]
+    for name, why in failures.items():
+        hint = f" ({hints[name]})" if name in hints else ""
+        lines.append(f"  {name}: {why}{hint}")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""`kelery dev`: the whole stack on one machine."""

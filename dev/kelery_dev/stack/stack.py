@@ -1,0 +1,316 @@
+"""The whole stack in one process's care: Valkey, control plane, worker, operator and gateway.
+
+`prepare` finds programs and takes lock and port, and may take minutes; `start` brings the parts up in their
+order; `run` does that and stays until a signal. `kelery dev` and the demo are both thin users of this class.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from kelery_dev.control_plane import api_server, manifests
+from kelery_dev.control_plane.binaries import Binaries
+from kelery_dev.control_plane.cluster_access import cluster_access
+from kelery_dev.control_plane.control_plane import control_plane_settings, write_access
+from kelery_dev.control_plane.sources import find_control_plane
+from kelery_dev.errors import DevError
+from kelery_dev.stack.app_check import AppFacts, app_facts
+from kelery_dev.stack.reload import watch_code, watched_folders
+from kelery_dev.stack.reserved_port import ReservedPort
+from kelery_dev.stack.services import (
+    DRAIN_SECONDS,
+    RELOAD_DRAIN_SECONDS,
+    Programs,
+    api_server_part,
+    etcd_part,
+    gateway_part,
+    operator_part,
+    valkey_part,
+    worker_part,
+    worker_variables,
+)
+from kelery_dev.stack.start_task import VARIABLE, start_command, start_task, start_variables
+from kelery_dev.stack.state_dir import StateDir
+from kelery_dev.stack.valkey import ValkeySettings
+from kelery_dev.supervise import ports
+from kelery_dev.supervise.console import Console
+from kelery_dev.supervise.supervisor import Supervisor
+
+DEMO_APP = "kelery_worker.demo"
+DEFAULT_CONCURRENCY = 4
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackOptions:
+    """What a person chooses; `kubeconfig` means an existing cluster instead of a control plane of our own."""
+
+    state_dir: Path = Path(".kelery")
+    app: str = DEMO_APP
+    concurrency: int = DEFAULT_CONCURRENCY
+    queues: str | None = None
+    port: int = 8000
+    reload: bool = False
+    kubeconfig: Path | None = None
+
+
+class Stack:
+    """One stack: prepare, start, stop; or prepare and run; or `async with Stack(options) as stack`."""
+
+    def __init__(
+        self, options: StackOptions, *, console: Console | None = None, programs: Programs | None = None
+    ) -> None:
+        self.options = options
+        self.console = console or Console()
+        self._programs = programs or Programs()
+        self._held = contextlib.ExitStack()
+        self._state: StateDir | None = None
+        self._binaries: Binaries | None = None
+        self._ports: dict[str, int] = {}
+        self._app = AppFacts()
+        self._port: ReservedPort | None = None
+        self._valkey: ValkeySettings | None = None
+        self._supervisor: Supervisor | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self._signalled = asyncio.Event()
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The kubeconfig to use, by us and by the person."""
+        given = self.options.kubeconfig
+        return given.expanduser().resolve() if given else self._prepared_state().kubeconfig
+
+    @property
+    def redis_url(self) -> str:
+        assert self._valkey is not None, "the stack is not prepared"
+        return self._valkey.url
+
+    @property
+    def url(self) -> str:
+        """Where the gateway is."""
+        assert self._port is not None, "the stack is not prepared"
+        return self._port.url
+
+    @property
+    def kubectl(self) -> Path | None:
+        """A kubectl: that of our control plane, else the person's own, else none."""
+        if self._binaries:
+            return self._binaries.kubectl
+        own = shutil.which("kubectl")
+        return Path(own) if own else None
+
+    def pid(self, part: str) -> int | None:
+        """The process of a part at this moment."""
+        return self._supervisor.pid(part) if self._supervisor else None
+
+    def prepare(self) -> None:
+        """Take the state directory and the port, look at the app, find the programs.
+
+        Blocking, and interruptible.
+        """
+        try:
+            self._state = state = StateDir(self.options.state_dir)
+            self._held.callback(state.release)
+            self._ports = ports.remembered_ports(
+                state.folder / "ports.json", names=("valkey", "operator-health")
+            )
+            self._valkey = ValkeySettings(port=self._ports["valkey"], folder=state.folder / "valkey")
+            self._look_at_app()
+            self._port = ReservedPort(self.options.port)
+            self._held.callback(self._port.release)
+            if self.options.kubeconfig:
+                cluster_access(self.kubeconfig)
+            else:
+                self._binaries = find_control_plane(announce=self.console.say)
+        except BaseException:
+            self._held.close()
+            raise
+
+    async def start(self) -> None:
+        """Bring every part up in its order; after an error or a cancellation, call `stop`."""
+        if not self._state:
+            self.prepare()
+        state = self._prepared_state()
+        assert self._valkey is not None
+        self._valkey.folder.mkdir(exist_ok=True)
+        self._supervisor = Supervisor(console=self.console, logs=state.logs)
+        await self._supervisor.start(valkey_part(self._valkey))
+        await self._start_cluster(state)
+        self._write_env(state)
+        await self._start_kelery(self._supervisor)
+        if self.options.reload:
+            self._watcher = asyncio.create_task(self._reload_on_change())
+
+    async def _start_kelery(self, supervisor: Supervisor) -> None:
+        """All at the same time; of the two groups the doors, which lead to the worker, are stopped first."""
+        assert self._port is not None
+        options, variables = self.options, self._app.control_plane_variables(os.environ)
+        worker = worker_part(
+            self._programs,
+            app=options.app,
+            concurrency=options.concurrency,
+            redis_url=self.redis_url,
+            queues=options.queues,
+            reload=options.reload,
+        )
+        operator = operator_part(
+            self._programs,
+            kubeconfig=self.kubeconfig,
+            redis_url=self.redis_url,
+            health_port=self._ports["operator-health"],
+            variables=variables,
+        )
+        gateway = gateway_part(
+            self._programs,
+            kubeconfig=self.kubeconfig,
+            redis_url=self.redis_url,
+            port=self._port.number,
+            variables={**variables, **start_variables(start_task(self._app.tasks), environ=os.environ)},
+        )
+        await asyncio.gather(supervisor.start(worker), supervisor.start(operator, gateway))
+
+    async def stop(self) -> None:
+        """Take every part down, in the reverse order, and let go of directory and port."""
+        if self._watcher:
+            self._watcher.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watcher
+        if self._supervisor:
+            await self._supervisor.stop()
+        self._held.close()
+
+    async def __aenter__(self) -> "Stack":
+        try:
+            await self.start()
+        except BaseException:
+            await self.stop()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def run(self) -> None:
+        """Start, show how to use it, and stay until SIGINT, SIGTERM or SIGHUP; a second one kills at once."""
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, self._on_signal)
+        signalled = asyncio.create_task(self._signalled.wait())
+        staying = asyncio.create_task(self._stay())
+        try:
+            await asyncio.wait({signalled, staying}, return_when=asyncio.FIRST_COMPLETED)
+            if staying.done():
+                staying.result()
+        finally:
+            staying.cancel()
+            signalled.cancel()
+            await asyncio.gather(staying, signalled, return_exceptions=True)
+            await self.stop()
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
+        self.console.say("stopped; nothing is left running")
+
+    async def _stay(self) -> None:
+        await self.start()
+        assert self._supervisor is not None
+        self._show_usage()
+        faults = [self._supervisor.failure(), *([self._watcher] if self._watcher else [])]
+        await asyncio.gather(*faults)
+
+    def _look_at_app(self) -> None:
+        """Learn of queues and tasks; an app that cannot be loaded is refused, or with --reload waited for."""
+        options = self.options
+        try:
+            self._app = app_facts(options.app, variables=worker_variables(self.redis_url))
+        except DevError as error:
+            if not options.reload:
+                raise
+            self.console.say(f"{error}\n--reload: going on; the worker starts again when that is mended.")
+            # Operator and gateway are told at their start; what the app says later stays unknown to them.
+            self.console.say(
+                "If the app has a task_default_queue, or /start is to run its task, start kelery dev anew,"
+                f" or set KELERY_DEFAULT_QUEUE and {VARIABLE}"
+            )
+            return
+        warning = self._app.warning(chosen=options.queues, environ=os.environ)
+        if warning:
+            self.console.say(warning)
+
+    async def _start_cluster(self, state: StateDir) -> None:
+        """Our own control plane with CRD and policy; into a cluster of the person's goes the CRD alone."""
+        assert self._supervisor is not None
+        if self._binaries:
+            plane = control_plane_settings(state.folder, binaries=self._binaries, durable=True)
+            api_server.prepare(plane.api_server)
+            await self._supervisor.start(etcd_part(plane.etcd))
+            await self._supervisor.start(api_server_part(plane.api_server))
+            write_access(plane)
+        applied = await asyncio.to_thread(self._apply_manifests)
+        self.console.say(f"applied {applied}")
+
+    def _apply_manifests(self) -> str:
+        access = cluster_access(self.kubeconfig)
+        if self._binaries:
+            manifests.apply_policy(access)
+        crds = ", ".join(manifests.apply_crds(access))
+        return f"the CRD {crds}" + (" and the admission policy" if self._binaries else "")
+
+    def _variables(self) -> dict[str, str]:
+        return {"KUBECONFIG": str(self.kubeconfig), "REDIS_URL": self.redis_url, "KELERY_URL": self.url}
+
+    def _write_env(self, state: StateDir) -> None:
+        """The file to source; it adds our kubectl to PATH only for a person who has none."""
+        missing = not shutil.which("kubectl")
+        folder = self._binaries.folder if self._binaries and missing else None
+        state.write_env(variables=self._variables(), path_folder=folder)
+
+    def _show_usage(self) -> None:
+        env = self._prepared_state().folder / "env"
+        self.console.say(f"the stack is up; in another terminal copy these lines, or type: . {env}")
+        for line in env.read_text().splitlines():
+            self.console.plain(line)
+        self._show_start()
+
+    def _show_start(self) -> None:
+        """A first command for the REST door, if it is known which task the app's worker can run."""
+        chosen = os.environ.get(VARIABLE, "").strip()
+        task = None if chosen else start_task(self._app.tasks)
+        self.console.say(f"runs over HTTP: {self.url}/docs tells what there is")
+        if chosen or task:
+            name = task.name if task else chosen
+            self.console.say(f"/start runs {name}; {VARIABLE} names another")
+            self.console.plain(start_command(self.url, task=task))
+
+    async def _reload_on_change(self) -> None:
+        assert self._supervisor is not None
+        folders = watched_folders(self.options.app, cwd=Path.cwd())
+        if not folders:
+            self.console.say(f"--reload: no folder found for {self.options.app}; nothing is watched")
+        async with contextlib.aclosing(watch_code(folders)) as changes:
+            async for changed in changes:
+                self.console.say(
+                    f"{changed.name} changed; the worker starts again,"
+                    f" runs get {RELOAD_DRAIN_SECONDS} s to end before they are killed"
+                )
+                await self._supervisor.reload("worker")
+
+    def _on_signal(self) -> None:
+        if self._signalled.is_set():
+            self.console.say("killing what is left")
+            if self._supervisor:
+                self._supervisor.kill()
+            return
+        self._signalled.set()
+        self.console.say(
+            f"stopping; runs get {DRAIN_SECONDS} s to end before they are killed;"
+            " press Ctrl-C again to kill at once"
+        )
+
+    def _prepared_state(self) -> StateDir:
+        if not self._state:
+            raise DevError("the stack is not prepared")
+        return self._state

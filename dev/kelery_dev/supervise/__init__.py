@@ -1,0 +1,1 @@
+"""Keeps child processes up, and takes them down with their parent."""

@@ -1,0 +1,107 @@
+"""Child processes: a command, how it is tied to us, and the plain synchronous way to run one.
+
+Every child gets a session of its own, so that Ctrl-C at the terminal reaches only us and that the whole group
+can be killed; and it is tethered, so that it cannot outlive us. The supervisor starts its parts by `tethered`
+too; `ChildProcess` is for code without an event loop, such as test fixtures.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kelery_dev.errors import DevError
+from kelery_dev.supervise import die_with_parent
+
+_POLL_SECONDS = 0.05
+_TAIL_LINES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What to run: `env` is added to our own environment."""
+
+    name: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
+
+    def environment(self) -> dict[str, str]:
+        """The whole environment of the process."""
+        return {**os.environ, **self.env}
+
+
+def tethered(argv: tuple[str, ...]) -> list[str]:
+    """The arguments that run `argv` so that it dies with this process."""
+    return [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid()), *argv]
+
+
+def signal_group(pid: int, *, number: signal.Signals) -> None:
+    """Send a signal to the whole group of a child that leads its own session; none left is fine."""
+    try:
+        os.killpg(pid, number)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def tail(log: Path) -> str:
+    """The last lines of a log, for an error message."""
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return "\n".join(f"  | {line}" for line in lines[-_TAIL_LINES:])
+
+
+class ChildProcess:
+    """One running child whose output goes to a file."""
+
+    def __init__(self, command: Command, *, log: Path) -> None:
+        self.name = command.name
+        self.log = log
+        # From another thread the tether would tear when that thread ends, not when we do.
+        tied = threading.current_thread() is threading.main_thread()
+        argv = tethered(command.argv) if tied else list(command.argv)
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                argv,
+                env=command.environment(),
+                cwd=command.cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait_until(self, ready: Callable[[], bool], *, timeout: float) -> None:
+        """Return when `ready` says so; raise with the end of the log if the child dies or takes too long."""
+        deadline = time.monotonic() + timeout
+        while not ready():
+            code = self._process.poll()
+            if code is not None:
+                raise DevError(f"{self.name} ended at its start with code {code}:\n{tail(self.log)}")
+            if time.monotonic() > deadline:
+                raise DevError(f"{self.name} was not ready after {timeout:g} s:\n{tail(self.log)}")
+            time.sleep(_POLL_SECONDS)
+
+    def kill(self) -> None:
+        """End it and its group at once, as a crash would."""
+        signal_group(self.pid, number=signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self, *, grace: float) -> None:
+        """Ask it to end, insist after the grace, and leave nothing of its group."""
+        self._process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=grace)
+        self.kill()

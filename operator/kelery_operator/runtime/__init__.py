@@ -1,0 +1,1 @@
+"""What any controller needs, whatever it controls: work queue, watchdog, health, metrics."""

@@ -1,0 +1,140 @@
+"""Compares the ledger with the cluster: at the start, every minute, and when the ledger is back.
+
+The ledger's ids are read first, then the list: a run that is in the first and not in the second had its
+TaskRun deleted, or finished, and is looked at alone before anything is done about it. So a deletion that
+nobody saw is found, and a run that was submitted in between is not taken for an orphan.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+
+from kelery.errors import LedgerError
+from kelery.kube.session import KubeError
+from kelery.ledger import commands
+from kelery.ledger.async_client import Ledger
+from kelery.run.phases import FINAL_PHASES
+from kelery.taskrun import manifest
+from kelery.taskrun.manifest import KIND, Identity
+from kelery_operator.runtime.metrics import Metrics
+from kelery_operator.runtime.workqueue import WorkQueue
+from kelery_operator.taskrun.cache import Cache
+from kelery_operator.taskrun.existence_checks import ExistenceChecks
+from kelery_operator.taskrun.kube_api import KubeApi
+
+logger = logging.getLogger(__name__)
+
+#: What the watch and the lists of unfinished runs ask the server for.
+UNFINISHED = ",".join(sorted(f"status.phase!={phase.value}" for phase in FINAL_PHASES))
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+_CHUNK = 500
+
+
+class Resync:
+    """One per operator."""
+
+    def __init__(
+        self,
+        *,
+        api: KubeApi,
+        ledger: Ledger,
+        cluster: str,
+        namespaces: Sequence[str],
+        every_seconds: float,
+        cache: Cache,
+        queue: WorkQueue,
+        looks: ExistenceChecks,
+        metrics: Metrics,
+    ) -> None:
+        self._api = api
+        self._ledger = ledger
+        self._cluster = cluster
+        self._namespaces = namespaces
+        self._every_seconds = every_seconds
+        self._cache = cache
+        self._queue = queue
+        self._looks = looks
+        self._metrics = metrics
+        self._wanted = asyncio.Event()
+
+    def soon(self) -> None:
+        """Compare without waiting for the next turn."""
+        self._wanted.set()
+
+    async def first(self) -> None:
+        """The comparison at the start: again until the API server answers."""
+        pause = _FIRST_PAUSE
+        while not await self._try():
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def run(self) -> None:
+        """Compare for ever."""
+        pause = self._every_seconds
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._wanted.wait()
+            self._wanted.clear()
+            good = await self._try()
+            pause = self._every_seconds if good else min(_FIRST_PAUSE * 5, self._every_seconds)
+
+    async def _try(self) -> bool:
+        try:
+            await self._once()
+        except KubeError as error:
+            self._metrics.resyncs.labels("error").inc()
+            logger.warning("cannot compare the ledger with the cluster: %s", error)
+            return False
+        self._metrics.resyncs.labels("ok").inc()
+        return True
+
+    async def _once(self) -> None:
+        before = self._cache.present()
+        in_ledger = await self._ledger_uids()
+        listed: set[str] = set()
+        async for page in self._api.pages(self._namespaces, field_selector=UNFINISHED):
+            for body in page:
+                uid = manifest.identity(body).uid
+                listed.add(uid)
+                self._cache.put(body)
+            await asyncio.sleep(0)
+        # A list comes by name: none of its runs is dealt with before all are known.
+        for uid in listed:
+            self._queue.add(uid)
+        for seen in before:
+            if seen.who.uid not in listed:
+                self._looks.add(seen.who)
+        strangers = sorted(in_ledger - listed)
+        for start in range(0, len(strangers), _CHUNK):
+            await self._meet(strangers[start : start + _CHUNK])
+
+    async def _ledger_uids(self) -> set[str]:
+        """Live and unacknowledged runs; none while the ledger is away, whose return brings us back."""
+        try:
+            live: set[str] = await self._ledger.run(commands.live_uids(self._cluster))
+            final: set[str] = await self._ledger.run(commands.unacknowledged_uids(self._cluster))
+            return live | final
+        except LedgerError as error:
+            logger.warning("comparing without the ledger: %s", error)
+            return set()
+
+    async def _meet(self, uids: Sequence[str]) -> None:
+        """Runs of the ledger that no list showed."""
+        for uid in uids:
+            try:
+                record = (await self._ledger.run(commands.view([uid], inline_bytes=0)))[0]
+            except LedgerError:
+                return
+            except Exception:
+                logger.exception("a record cannot be read", extra={"run": uid})
+                continue
+            if record is None or record.origin != KIND:
+                continue
+            if self._namespaces and record.namespace not in self._namespaces:
+                # Another operator's.
+                continue
+            self._looks.add(Identity(uid=uid, namespace=record.namespace, name=record.name))

@@ -1,0 +1,1 @@
+"""Status writes: coalesced, bounded, the newest wins."""

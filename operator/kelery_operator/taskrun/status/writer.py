@@ -1,0 +1,220 @@
+"""Sends what the coalescer lets out: bounded, patient with an API server that is busy, and heard by its
+listener.
+
+A refusal is never repeated as it was: an object that is gone is reported, a status that the API server does
+not take is cut down to what tells the outcome.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+from kelery.kube.session import Answer, KubeError
+from kelery.taskrun.manifest import Identity
+from kelery_operator.runtime.metrics import Metrics
+from kelery_operator.taskrun.actions import WriteStatus
+from kelery_operator.taskrun.snapshot import version_of
+from kelery_operator.taskrun.status.coalescer import Coalescer, Write
+
+logger = logging.getLogger(__name__)
+
+_BARE_FIELDS = ("phase", "reason", "attempt", "startTime", "completionTime", "conditions")
+_BROKEN_PAUSE = 5.0
+
+
+class StatusTransport(Protocol):
+    """What the writer needs of the API server."""
+
+    async def put_status(
+        self, namespace: str, name: str, *, uid: str, status: Mapping[str, Any]
+    ) -> Answer: ...
+
+
+class Listener(Protocol):
+    """Who hears what became of a write."""
+
+    def status_written(self, write: Write, body: Mapping[str, Any]) -> None: ...
+
+    def object_changed(self, who: Identity) -> None: ...
+
+
+class StatusWriter:
+    """One per operator."""
+
+    def __init__(
+        self,
+        transport: StatusTransport,
+        *,
+        metrics: Metrics,
+        connections: int = 32,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._transport = transport
+        self._metrics = metrics
+        self._connections = connections
+        self._clock = clock
+        self._coalescer = Coalescer()
+        self._wake = asyncio.Event()
+        self._sending: set[asyncio.Task[None]] = set()
+        self._not_before = 0.0
+        self.listener: Listener | None = None
+
+    def offer(
+        self, who: Identity, action: WriteStatus, *, version: int = 0, since: float | None = None
+    ) -> None:
+        """Take the newest status of a run, decided upon that version of its object and heard of `since`."""
+        write = Write(who=who, status=action.status, rev=action.rev, urgency=action.urgency, version=version)
+        self._coalescer.offer(write, now=self._clock(), since=since)
+        if write.is_final:
+            self._send_due()
+        if self._coalescer.next_due() is not None:
+            self._wake.set()
+
+    def final_version(self, uid: str) -> int | None:
+        """The object's version with the final status that we wrote; None if we have not."""
+        return self._coalescer.final_version(uid)
+
+    def is_shown(self, uid: str, *, status: Mapping[str, Any]) -> bool:
+        """Whether this is the status that we wrote last, or are writing."""
+        return self._coalescer.is_latest(uid, status=status)
+
+    def final_on_its_way(self, uid: str) -> bool:
+        """Whether a final status of it was sent and not yet answered."""
+        return self._coalescer.final_on_its_way(uid)
+
+    def forget_final(self, uid: str) -> None:
+        """Write again if asked to: the watch has confirmed the end, or somebody has undone it."""
+        self._coalescer.forget_final(uid)
+
+    def drop(self, uid: str) -> None:
+        """Nothing more is to be written for it."""
+        self._coalescer.drop(uid)
+
+    def unsent(self) -> int:
+        """How many writes wait or are on their way."""
+        return self._coalescer.unsent()
+
+    async def run(self) -> None:
+        """Send for ever."""
+        self._metrics.unsent.set_function(self._coalescer.unsent)
+        while True:
+            await self._step()
+
+    async def drain(self, *, seconds: float) -> bool:
+        """Send all that waits, for at most so long; True if nothing is left."""
+        deadline = self._clock() + seconds
+        while self._coalescer.unsent() and self._clock() < deadline:
+            self._coalescer.hurry(now=self._clock())
+            await self._step(longest=0.05)
+        return not self._coalescer.unsent()
+
+    async def _step(self, *, longest: float | None = None) -> None:
+        self._wake.clear()
+        self._send_due()
+        pause = self._pause(longest)
+        if pause is None:
+            await self._wake.wait()
+            return
+        try:
+            async with asyncio.timeout(pause):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    def _send_due(self) -> None:
+        now = self._clock()
+        free = self._connections - len(self._sending)
+        if free > 0 and now >= self._not_before:
+            for write in self._coalescer.take_due(now=now, most=free):
+                task = asyncio.create_task(self._send(write))
+                self._sending.add(task)
+                task.add_done_callback(self._sent)
+
+    def _pause(self, longest: float | None) -> float | None:
+        pauses = [] if longest is None else [longest]
+        due = self._coalescer.next_due()
+        if due is not None and len(self._sending) < self._connections:
+            pauses.append(max(0.0, max(due, self._not_before) - self._clock()))
+        return min(pauses, default=None)
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        self._sending.discard(task)
+        if self._coalescer.next_due() is not None:
+            self._wake.set()
+        if not task.cancelled() and (error := task.exception()):
+            logger.error("sending a status failed unexpectedly", exc_info=error)
+
+    async def _send(self, write: Write) -> None:
+        who, started = write.who, self._clock()
+        try:
+            answer = await self._transport.put_status(
+                who.namespace, who.name, uid=who.uid, status=write.status
+            )
+        except KubeError as error:
+            self._refused(write, error=error)
+        except Exception:
+            self._metrics.writes.labels("error").inc()
+            self._coalescer.failed(write, now=self._clock(), jitter=random.random(), pause=_BROKEN_PAUSE)
+            raise
+        else:
+            self._metrics.write_seconds.observe(self._clock() - started)
+            self._answered(write, answer=answer)
+
+    def _answered(self, write: Write, *, answer: Answer) -> None:
+        who, now = write.who, self._clock()
+        self._metrics.writes.labels(str(answer.status)).inc()
+        if answer.status == 200:
+            metadata = answer.body.get("metadata")
+            version = version_of(metadata) if isinstance(metadata, Mapping) else 0
+            self._coalescer.written(write, now=now, version=version)
+            if self.listener:
+                self.listener.status_written(write, answer.body)
+        elif answer.status == 404:
+            self._coalescer.drop(who.uid)
+            self._tell_changed(who)
+        elif answer.status == 409:
+            self._coalescer.failed(write, now=now, jitter=random.random())
+        elif answer.status == 422 and not _names_a_field(answer):
+            # The test of the uid failed, as far as the server tells: another object has the name now.
+            self._coalescer.failed(write, now=now, jitter=random.random())
+            self._tell_changed(who)
+        else:
+            self._cut_down(write, answer=answer)
+
+    def _tell_changed(self, who: Identity) -> None:
+        if self.listener:
+            self.listener.object_changed(who)
+
+    def _cut_down(self, write: Write, *, answer: Answer) -> None:
+        """The API server does not take this status: at least its outcome must be told."""
+        now = self._clock()
+        logger.error(
+            "the API server refuses a status",
+            extra={"run": write.who.uid, "status": answer.status, "phase": write.status.get("phase")},
+        )
+        bare = {field: write.status[field] for field in _BARE_FIELDS if field in write.status}
+        smaller = replace(write, status=bare)
+        self._coalescer.refused(write, instead=smaller, now=now, jitter=random.random())
+
+    def _refused(self, write: Write, *, error: KubeError) -> None:
+        now = self._clock()
+        self._metrics.writes.labels(str(error.status or "unanswered")).inc()
+        if error.status == 429:
+            # The server asks all of us to slow down, not this run.
+            self._not_before = max(self._not_before, now + (error.retry_after or 1.0))
+        pause = self._coalescer.failed(write, now=now, jitter=random.random(), pause=error.retry_after)
+        logger.warning(
+            "a status could not be written: %s", error, extra={"run": write.who.uid, "pause": round(pause, 2)}
+        )
+
+
+def _names_a_field(answer: Answer) -> bool:
+    """Whether the API server says what it does not like about the object."""
+    details = answer.body.get("details")
+    return isinstance(details, Mapping) and bool(details.get("causes"))

@@ -1,0 +1,90 @@
+"""What a watch event means: a state to take in, or a run that left the watch.
+
+The server shows unfinished runs only, so a run leaves the watch by its deletion and by its end. An end that
+we wrote ourselves needs no look; anything else is looked at before it is called gone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kelery.taskrun import manifest
+from kelery_operator.runtime.metrics import Metrics
+from kelery_operator.runtime.workqueue import WorkQueue
+from kelery_operator.taskrun.cache import Cache
+from kelery_operator.taskrun.existence_checks import ExistenceChecks
+from kelery_operator.taskrun.snapshot import version_of
+from kelery_operator.taskrun.status.writer import StatusWriter
+
+#: Longer than a watch's own list of new runs takes to come in.
+_LIST_SECONDS = 0.25
+#: The answer to our own last write plans what comes after it; this is for one that failed there.
+_ANSWER_SECONDS = 1.0
+
+
+class WatchEvents:
+    """From events to the cache and the work queue, whose clock it shares; does no I/O."""
+
+    def __init__(
+        self,
+        *,
+        cache: Cache,
+        queue: WorkQueue,
+        looks: ExistenceChecks,
+        writer: StatusWriter,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
+        self._cache = cache
+        self._queue = queue
+        self._looks = looks
+        self._writer = writer
+        self._metrics = metrics
+        self._list_due = 0.0
+
+    def event(self, kind: str | None, body: Mapping[str, Any]) -> None:
+        """One watch event; `kind` None is the watch's own list."""
+        self._metrics.events.labels((kind or "LISTED").lower()).inc()
+        if kind == "DELETED":
+            self._left(body)
+        else:
+            self._showed(body, listed=kind is None)
+
+    def _showed(self, body: Mapping[str, Any], *, listed: bool) -> None:
+        uid = manifest.identity(body).uid
+        final = self._writer.final_version(uid)
+        if final is not None:
+            metadata = body.get("metadata")
+            if isinstance(metadata, Mapping) and version_of(metadata) <= final:
+                # A late word about a run whose end is written.
+                return
+            # Somebody has undone its end.
+            self._writer.forget_final(uid)
+        known = self._cache.get(uid)
+        seen = self._cache.put(body)
+        if seen is None:
+            return
+        is_same = known is not None and known.generation == seen.generation
+        if is_same and self._writer.is_shown(uid, status=seen.status):
+            # Our own write comes back: what it was decided upon has not changed.
+            return
+        now = self._clock()
+        if listed and now >= self._list_due:
+            self._list_due = now + _LIST_SECONDS
+        # A list comes by name: its runs, and what follows on its heels, are dealt with at one moment.
+        self._queue.add_at(uid, due=self._list_due)
+
+    def _left(self, body: Mapping[str, Any]) -> None:
+        who = manifest.identity(body)
+        if self._writer.final_version(who.uid) is not None:
+            # Its acknowledgement may still be under way, so it is not forgotten here.
+            known = self._cache.get(who.uid)
+            if known is not None:
+                seen = self._cache.put(body)
+                is_same = seen is None or seen.generation == known.generation
+                self._queue.add_after(who.uid, delay=_ANSWER_SECONDS if is_same else 0)
+        elif not self._writer.final_on_its_way(who.uid):
+            self._looks.add(who)

@@ -1,0 +1,1 @@
+"""Deletes finished TaskRuns when their time to live is over."""

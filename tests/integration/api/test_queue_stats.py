@@ -1,0 +1,125 @@
+"""What scales workers sees: the figures of queues on a real gateway, and no zeros when it cannot be told."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from kelery.ledger import commands, queries, sync_client
+from kelery.ledger.types import Claim
+from kelery_api.ops.queue_stats import KEPT_SECONDS
+from kelery_dev.stack.valkey import ValkeyServer
+from kelery_dev.supervise.ports import free_port
+from tests.integration.api.conftest import StartGateway
+from tests.integration.api.gateway_process import GatewayProcess
+from tests.polling import poll_until
+
+RUNS = "/v1/namespaces/default/taskruns"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """A gateway with its second listener, and the Redis behind both."""
+
+    gateway: GatewayProcess
+    valkey: ValkeyServer
+    port: int
+
+    def get(self, path: str) -> tuple[int, str]:
+        """From the second listener: status and body."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def queue(self, name: str) -> dict[str, Any]:
+        status, body = self.get(f"/queues/{name}")
+        assert status == 200, body
+        figures: dict[str, Any] = json.loads(body)
+        return figures
+
+    def submit(self, queue: str) -> str:
+        """A run; its uid."""
+        spec = {"task": "demo.add", "args": [1, 2], "queue": queue}
+        answer = self.gateway.ask(RUNS, method="POST", body={"spec": spec})
+        assert answer.status == 202
+        return str(answer.json["metadata"]["uid"])
+
+    def wait_for(self, name: str, **expected: object) -> None:
+        poll_until(
+            lambda: self.queue(name) == {"queue": name, **expected},
+            seconds=KEPT_SECONDS + 5,
+            what=f"{name}: {expected}",
+            state=lambda: self.queue(name),
+            every=0.2,
+        )
+
+
+@pytest.fixture
+def watched(start_gateway: StartGateway) -> Iterator[Watched]:
+    port = free_port()
+    with ValkeyServer() as valkey:
+        gateway = start_gateway(KELERY_REDIS_URL=valkey.url, KELERY_API_METRICS_ADDR=f"127.0.0.1:{port}")
+        yield Watched(gateway=gateway, valkey=valkey, port=port)
+
+
+def test_the_figures_of_a_queue_are_those_of_the_ledger(watched: Watched) -> None:
+    uid, *_ = [watched.submit(queue) for queue in ("reports/a", "reports/a", "reports/a", "celery")]
+    client = sync_client.connect(watched.valkey.url, timeout_seconds=5, client_name="test")
+    info = json.dumps({"name": "w", "queues": ["reports/a", "idle"]})
+    ledger = sync_client.Ledger(client, prefix="kelery")
+    ledger.run(queries.present("w/1", info))
+    # As a worker takes a message off the queue, and then the run.
+    client.rpop("reports/a")
+    assert isinstance(ledger.run(commands.claim(uid, attempt=1, worker="w/1", nonce="n")), Claim)
+    watched.wait_for("reports/a", queued=2, running=1, workers=1, load=3)
+    client.close()
+    watched.wait_for("celery", queued=1, running=0, workers=0, load=1)
+    watched.wait_for("idle", queued=0, running=0, workers=1, load=0)
+    watched.wait_for("nobodys", queued=0, running=0, workers=0, load=0)
+    pages = watched.get("/metrics")[1], watched.gateway.ask("/metrics").body.decode()
+    for page in pages:
+        assert 'kelery_api_queue_messages{queue="reports/a"} 2.0' in page
+        assert 'kelery_api_queue_running{queue="reports/a"} 1.0' in page
+        assert 'kelery_api_queue_workers{queue="idle"} 1.0' in page
+        assert "nobodys" not in page
+
+
+def test_a_queue_has_to_be_named(watched: Watched) -> None:
+    assert watched.get("/queues/")[0] == 404
+    assert watched.get("/queues")[0] in (307, 404)
+
+
+def test_queues_are_not_told_without_authentication_but_on_the_second_listener(watched: Watched) -> None:
+    assert watched.gateway.ask("/queues/celery").status == 404
+
+
+def test_a_ledger_that_is_away_is_no_queue_without_work(watched: Watched) -> None:
+    watched.submit("celery")
+    watched.wait_for("celery", queued=1, running=0, workers=0, load=1)
+    os.kill(watched.valkey.pid, signal.SIGSTOP)
+    try:
+        poll_until(
+            lambda: watched.get("/queues/celery")[0] == 503, seconds=KEPT_SECONDS + 5, what="503", every=0.2
+        )
+        began = time.monotonic()
+        status, page = watched.get("/metrics")
+        assert (status, time.monotonic() - began < 2.5) == (200, True)
+        assert "kelery_api_queue_messages{" not in page
+        # The listener lives on meanwhile: nothing blocks its loop.
+        assert watched.get("/livez")[0] == 200
+    finally:
+        os.kill(watched.valkey.pid, signal.SIGCONT)
+    poll_until(lambda: watched.get("/queues/celery")[0] == 200, seconds=10, what="figures again", every=0.2)
+    assert watched.queue("celery")["load"] == 1

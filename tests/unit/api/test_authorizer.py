@@ -1,0 +1,288 @@
+"""The gate's answers, with somebody else in the API server's place (who is real in the integration tests)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from kelery.kube.session import KubeError
+from kelery_api.access.authorizer import KubernetesAuthorizer, OpenAuthorizer
+from kelery_api.access.permission import AnyPermission, PathPermission, Permission
+from kelery_api.access.requester import NOBODY, Requester
+from kelery_api.access.reviews import requester_from
+from kelery_api.http.problems import Kind, Problem
+from tests.unit.api.test_bearer import token_with
+
+ALICE = Requester(name="alice", uid="1", groups=("dev",), extra=MappingProxyType({"credential": ("JTI=1",)}))
+LIST = Permission(verb="list", namespace="shop")
+EPOCH = 1_700_000_000.0
+
+
+class Cluster:
+    """Knows one token and one right; `error` if it cannot answer."""
+
+    def __init__(self) -> None:
+        self.questions: list[str] = []
+        self.error: KubeError | None = None
+        self.token = "good"
+        self.allowed: AnyPermission = LIST
+        self.now = 0.0
+        self.epoch = EPOCH
+        self.gate = KubernetesAuthorizer(self, clock=lambda: self.now, wall_clock=lambda: self.epoch)
+
+    async def who(self, token: str) -> Requester | None:
+        self._asked("who")
+        return ALICE if token == self.token else None
+
+    async def may(self, requester: Requester, permission: AnyPermission) -> bool:
+        self._asked("may")
+        return permission == self.allowed
+
+    def _asked(self, question: str) -> None:
+        self.questions.append(question)
+        if self.error:
+            raise self.error
+
+
+def problem_of(work: Coroutine[Any, Any, object]) -> Problem:
+    with pytest.raises(Problem) as caught:
+        asyncio.run(work)
+    return caught.value
+
+
+def test_a_known_token_is_somebody_and_is_asked_about_once() -> None:
+    async def play() -> None:
+        cluster = Cluster()
+        for _ in range(3):
+            who = await cluster.gate.identify("Bearer good")
+            assert who is ALICE
+            await cluster.gate.require(who, LIST)
+        assert cluster.questions == ["who", "may"]
+
+    asyncio.run(play())
+
+
+def test_no_token_is_told_how_to_get_one() -> None:
+    cluster = Cluster()
+    problem = problem_of(cluster.gate.identify(None))
+    assert problem.kind is Kind.UNAUTHENTICATED
+    assert problem.headers["WWW-Authenticate"] == "Bearer"
+    assert "kubectl create token" in problem.detail
+    assert "--audience=kelery" in problem.detail
+    assert cluster.questions == []
+
+
+@pytest.mark.parametrize("header", ["Bearer", "Basic Z29vZDpnb29k", "Bearer good good", "good", ""])
+def test_what_is_no_bearer_token_is_refused_without_a_question(header: str) -> None:
+    cluster = Cluster()
+    assert problem_of(cluster.gate.identify(header)).kind is Kind.UNAUTHENTICATED
+    assert cluster.questions == []
+
+
+def test_a_token_that_is_not_good_is_refused_and_not_shown() -> None:
+    problem = problem_of(Cluster().gate.identify("Bearer s3cret"))
+    assert problem.kind is Kind.UNAUTHENTICATED
+    assert problem.headers["WWW-Authenticate"].startswith("Bearer")
+    assert "s3cret" not in f"{problem!r} {problem.detail} {problem.headers}"
+
+
+@pytest.mark.parametrize(
+    ("permission", "words"),
+    [
+        (
+            Permission(verb="patch", namespace="shop"),
+            "alice may not patch taskruns.kelery.dev in the namespace shop; "
+            "to ask beforehand: kubectl auth can-i patch taskruns.kelery.dev -n shop --as=alice",
+        ),
+        (
+            Permission(verb="list", namespace=""),
+            "alice may not list taskruns.kelery.dev in all namespaces; "
+            "to ask beforehand: kubectl auth can-i list taskruns.kelery.dev --all-namespaces --as=alice",
+        ),
+        (
+            Permission(verb="use", resource="tasks", namespace="shop", name="demo.add"),
+            "alice may not use tasks.kelery.dev/demo.add in the namespace shop; "
+            "to ask beforehand: kubectl auth can-i --list -n shop --as=alice",
+        ),
+        (
+            PathPermission(verb="get", path="/metrics"),
+            "alice may not get /metrics; to ask beforehand: kubectl auth can-i get /metrics --as=alice",
+        ),
+    ],
+)
+def test_a_refusal_says_what_is_missing_and_how_to_ask(permission: AnyPermission, words: str) -> None:
+    problem = problem_of(Cluster().gate.require(ALICE, permission))
+    assert problem.kind is Kind.FORBIDDEN
+    assert problem.detail == words
+
+
+def test_somebody_without_a_name_may_nothing() -> None:
+    cluster = Cluster()
+    assert problem_of(cluster.gate.require(NOBODY, LIST)).kind is Kind.UNAUTHENTICATED
+    assert cluster.questions == []
+
+
+def test_requesters_who_differ_in_anything_are_asked_about_apart() -> None:
+    async def play() -> None:
+        cluster = Cluster()
+        others = (
+            replace(ALICE, groups=()),
+            replace(ALICE, uid="2"),
+            replace(ALICE, extra=MappingProxyType({"credential": ("JTI=2",)})),
+        )
+        for who in (ALICE, *others):
+            await cluster.gate.require(who, LIST)
+        assert len(cluster.questions) == 4
+
+    asyncio.run(play())
+
+
+def test_a_right_that_is_taken_away_is_gone_within_thirty_seconds() -> None:
+    async def play() -> None:
+        cluster = Cluster()
+        await cluster.gate.require(ALICE, LIST)
+        cluster.allowed = PathPermission(verb="get", path="/metrics")
+        cluster.now = 29.9
+        await cluster.gate.require(ALICE, LIST)
+        cluster.now = 30
+        with pytest.raises(Problem):
+            await cluster.gate.require(ALICE, LIST)
+
+    asyncio.run(play())
+
+
+def test_a_right_that_is_given_is_seen_within_ten_seconds() -> None:
+    async def play() -> None:
+        cluster = Cluster()
+        create = Permission(verb="create", namespace="shop")
+        with pytest.raises(Problem):
+            await cluster.gate.require(ALICE, create)
+        cluster.allowed, cluster.now = create, 10
+        await cluster.gate.require(ALICE, create)
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(("left", "asked_at"), [(5, 5), (3600, 30), (-100, 0)])
+def test_a_token_is_not_remembered_beyond_the_expiry_that_it_shows(left: int, asked_at: float) -> None:
+    async def play() -> None:
+        cluster = Cluster()
+        cluster.token = token_with({"exp": EPOCH + left})
+        header = f"Bearer {cluster.token}"
+        await cluster.gate.identify(header)
+        if asked_at:
+            cluster.now = asked_at - 0.01
+            await cluster.gate.identify(header)
+            assert len(cluster.questions) == 1
+        cluster.now = asked_at
+        await cluster.gate.identify(header)
+        assert len(cluster.questions) == 2
+
+    asyncio.run(play())
+
+
+def test_without_the_api_server_the_gate_closes_once_what_it_knows_is_old(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def play() -> None:
+        cluster = Cluster()
+        who = await cluster.gate.identify("Bearer good")
+        await cluster.gate.require(who, LIST)
+        cluster.error = KubeError("the API server does not answer: TimeoutError", status=0)
+        cluster.now = 29
+        await cluster.gate.require(await cluster.gate.identify("Bearer good"), LIST)
+        cluster.now = 30
+        for work in (cluster.gate.identify("Bearer good"), cluster.gate.require(who, LIST)):
+            with pytest.raises(Problem) as caught:
+                await work
+            assert caught.value.kind is Kind.ACCESS_CHECK_UNAVAILABLE
+            assert int(caught.value.headers["Retry-After"]) >= 1
+            assert "TimeoutError" not in caught.value.detail
+        cluster.error = None
+        await cluster.gate.require(await cluster.gate.identify("Bearer good"), LIST)
+
+    with caplog.at_level(logging.INFO):
+        asyncio.run(play())
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert "good" not in caplog.text
+
+
+def test_the_log_says_which_right_the_gateway_itself_lacks(caplog: pytest.LogCaptureFixture) -> None:
+    cluster = Cluster()
+    cluster.error = KubeError("the API server answered 403: forbidden", status=403)
+    assert problem_of(cluster.gate.identify("Bearer good")).kind is Kind.ACCESS_CHECK_UNAVAILABLE
+    assert "system:auth-delegator" in caplog.text
+
+
+def test_the_open_gate_lets_everybody_in_as_nobody() -> None:
+    async def play() -> None:
+        gate = OpenAuthorizer()
+        who = await gate.identify("Bearer nothing")
+        assert who.name == ""
+        await gate.require(who, Permission(verb="delete", namespace="shop"))
+        await gate.close()
+
+    asyncio.run(play())
+
+
+def test_a_permission_on_tasks_without_a_name_cannot_be_asked_for() -> None:
+    with pytest.raises(ValueError, match="names one task"):
+        Permission(verb="use", resource="tasks", namespace="shop")
+
+
+VOUCHED = {
+    "authenticated": True,
+    "audiences": ["kelery"],
+    "user": {"username": "alice", "uid": "1", "groups": ["dev"], "extra": {"credential": ["JTI=1"]}},
+}
+
+
+def test_a_token_review_that_vouches_for_somebody_names_them() -> None:
+    assert requester_from(VOUCHED) == ALICE
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"authenticated": False},
+        {"authenticated": "true"},
+        {"authenticated": None},
+        {"audiences": ["https://kubernetes.default.svc"]},
+        {"audiences": []},
+        {"audiences": None},
+        {"audiences": 7},
+        {"user": None},
+        {"user": {}},
+        {"user": {"username": ""}},
+        {"user": {"username": 7}},
+    ],
+)
+def test_a_token_review_that_does_not_is_nobody(other: dict[str, object]) -> None:
+    assert requester_from({**VOUCHED, **other}) is None
+
+
+def test_what_is_remembered_is_found_quickly() -> None:
+    async def play() -> float:
+        cluster = Cluster()
+        # As long as a real one.
+        cluster.token = token_with({"exp": EPOCH + 600, "kubernetes.io": {"namespace": "n" * 700}})
+        header = f"Bearer {cluster.token}"
+        best = float("inf")
+        for _ in range(20):
+            started = time.perf_counter()
+            for _ in range(100):
+                await cluster.gate.require(await cluster.gate.identify(header), LIST)
+            best = min(best, (time.perf_counter() - started) / 100)
+        assert len(cluster.questions) == 2
+        return best
+
+    taken = asyncio.run(play())
+    print(f"identify and require from the cache: {taken * 1e6:.1f} µs")
+    assert taken < 0.001

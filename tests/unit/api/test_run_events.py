@@ -1,0 +1,208 @@
+"""What follows from a record, its history and what was told before."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from kelery.run.model import Record, Transition
+from kelery.run.phases import Phase, Reason
+from kelery_api.http.problems import Kind, Problem
+from kelery_api.streams import run_events
+from kelery_api.streams.event_stream import read_event_id
+from kelery_api.streams.run_events import Event, News, Told
+from tests.unit.core import sample_records
+
+#: Admitted, claimed, progress at 3 and 4, asked to stop, progress at 6, ended.
+HISTORY = (
+    Transition(rev=1, phase=Phase.ADMITTED, reason="WaitingForWorker", attempt=1, at=sample_records.START),
+    Transition(rev=2, phase=Phase.RUNNING, reason="Started", attempt=1, at=sample_records.START + 1),
+    Transition(
+        rev=5, phase=Phase.CANCELLING, reason="CancelledByUser", attempt=1, at=sample_records.START + 2
+    ),
+    Transition(
+        rev=7, phase=Phase.CANCELLED, reason="CancelledByUser", attempt=1, at=sample_records.START + 3
+    ),
+)
+PROGRESS = {3: '{"current":1,"total":9,"message":"a"}', 4: '{"current":2,"total":9,"message":"b"}'}
+PROGRESS |= {
+    5: PROGRESS[4],
+    6: '{"current":3,"total":9,"message":"c"}',
+    7: '{"current":3,"total":9,"message":"c"}',
+}
+FINAL = 7
+
+
+def record_at(rev: int) -> Record:
+    """The record as it stood at this rev."""
+    last = history_at(rev)[-1]
+    running = sample_records.running(rev=rev, progress_json=PROGRESS.get(rev, ""))
+    return replace(running, phase=last.phase, reason=last.reason)
+
+
+def history_at(rev: int) -> list[Transition]:
+    return [change for change in HISTORY if change.rev <= rev]
+
+
+def render(record: Record) -> dict[str, Any]:
+    return {"metadata": {"uid": record.uid}, "status": {"phase": record.phase.value}}
+
+
+def told_to(last_event_id: int, *, looks: list[int]) -> list[Event]:
+    """What a watcher that saw this id is told, if it looks at these revs."""
+    told = run_events.first_told(record_at(looks[0]), last_event_id=last_event_id)
+    events: list[Event] = []
+    for rev in looks:
+        news = run_events.news(record_at(rev), history_at(rev), told, render=render)
+        events += news.events
+        told = news.told
+    return events
+
+
+def brief(events: list[Event]) -> list[tuple[str, int]]:
+    return [(event.name, event.id) for event in events]
+
+
+def test_a_watcher_of_every_change_is_told_every_change() -> None:
+    assert brief(told_to(0, looks=[1, 2, 3, 4, 5, 6, 7])) == [
+        ("phase", 1),
+        ("phase", 2),
+        ("progress", 3),
+        ("progress", 4),
+        ("phase", 5),
+        ("progress", 6),
+        ("finished", 7),
+    ]
+
+
+@pytest.mark.parametrize("last_event_id", range(FINAL + 1))
+def test_one_look_at_the_end_tells_all_phases_after_the_last_id(last_event_id: int) -> None:
+    phases = [("phase", rev) for rev in (1, 2, 5) if rev > last_event_id]
+    finished = [("finished", FINAL)] if last_event_id < FINAL else []
+    assert brief(told_to(last_event_id, looks=[FINAL])) == phases + finished
+
+
+@pytest.mark.parametrize("broken_off_at", range(FINAL + 1))
+@pytest.mark.parametrize("seen_until", range(1, FINAL + 1))
+def test_whoever_comes_back_with_any_id_that_it_was_told_has_missed_no_phase(
+    broken_off_at: int, seen_until: int
+) -> None:
+    """The first stream looks at `seen_until`, and breaks off behind any of its events."""
+    first = told_to(0, looks=[min(seen_until, 2), seen_until])[:broken_off_at]
+    last_event_id = first[-1].id if first else 0
+    second = told_to(last_event_id, looks=[seen_until, FINAL])
+    phases = [event.id for event in first + second if event.name != "progress"]
+    assert phases == [1, 2, 5, 7]
+    ids = [event.id for event in first + second]
+    assert ids == sorted(ids)
+
+
+@pytest.mark.parametrize("rev", range(1, FINAL))
+def test_whoever_comes_back_with_the_newest_id_is_told_nothing_again(rev: int) -> None:
+    newest = told_to(0, looks=[rev])[-1].id
+    assert newest == rev
+    assert told_to(newest, looks=[rev]) == []
+
+
+def test_progress_behind_a_later_change_comes_before_it() -> None:
+    assert brief(told_to(2, looks=[5])) == [("progress", 4), ("phase", 5)]
+
+
+def test_the_same_progress_is_told_once() -> None:
+    assert brief(told_to(2, looks=[4, 4, 5])) == [("progress", 4), ("phase", 5)]
+
+
+def test_a_new_attempt_tells_its_progress_even_if_it_is_that_of_the_one_before() -> None:
+    first = sample_records.running(rev=3, progress_json=PROGRESS[3])
+    told = run_events.news(first, HISTORY[:2], Told(rev=2), render=render).told
+    claimed = Transition(rev=5, phase=Phase.RUNNING, reason="Started", attempt=2, at=sample_records.START)
+    told = run_events.news(
+        replace(first, rev=5, progress_json=""), [*HISTORY[:2], claimed], told, render=render
+    ).told
+    again = run_events.news(replace(first, rev=6), [*HISTORY[:2], claimed], told, render=render)
+    assert brief(list(again.events)) == [("progress", 6)]
+
+
+def test_what_the_history_knows_beyond_the_record_is_left_for_the_next_look() -> None:
+    news = run_events.news(record_at(4), HISTORY, Told(rev=0), render=render)
+    assert brief(list(news.events)) == [("phase", 1), ("phase", 2), ("progress", 4)]
+    assert not news.are_last
+
+
+def test_an_id_beyond_the_record_is_of_another_life_and_everything_is_told() -> None:
+    assert brief(told_to(99, looks=[2])) == [("phase", 1), ("phase", 2)]
+
+
+def test_a_final_run_without_history_is_told_by_its_record() -> None:
+    news = run_events.news(record_at(FINAL), [], Told(rev=0), render=render)
+    assert brief(list(news.events)) == [("finished", FINAL)]
+    assert news.are_last
+
+
+def test_the_last_event_carries_the_run_as_it_is_shown() -> None:
+    (finished,) = told_to(5, looks=[FINAL])
+    assert finished.data == {"metadata": {"uid": "u-1"}, "status": {"phase": "Cancelled"}}
+
+
+def test_a_phase_and_a_progress_say_what_they_are() -> None:
+    _, running, progress = told_to(0, looks=[3])
+    assert running.data == {
+        "phase": "Running",
+        "reason": "Started",
+        "attempt": 1,
+        "at": "2026-11-22T10:00:00.000001Z",
+        "rev": 2,
+    }
+    assert progress.data == {"current": 1, "total": 9, "message": "a", "rev": 3}
+
+
+@pytest.mark.parametrize("broken", ["{", "[1]", '"x"', '{"current":"a"}'])
+def test_a_progress_that_says_nothing_is_no_reason_to_fail(broken: str) -> None:
+    record = sample_records.running(rev=3, progress_json=broken)
+    (event,) = run_events.news(record, HISTORY[:2], Told(rev=2), render=render).events
+    assert event.data == {"rev": 3}
+
+
+def test_a_reason_that_we_do_not_know_is_shown_as_a_status_shows_it() -> None:
+    odd = replace(HISTORY[0], reason="line\nbreak")
+    (event,) = run_events.news(record_at(1), [odd], Told(rev=0), render=render).events
+    assert event.data["reason"] == "Unknown"
+
+
+def test_an_event_is_written_as_one_block_whatever_its_text_holds() -> None:
+    data = {"message": "two\nlines\r\n\nevent: x \u2028 \x00 é"}
+    written = Event(name="progress", id=3, data=data).encode()
+    head, identity, body, *rest = written.decode("ascii").split("\n")
+    assert (head, identity, rest) == ("event: progress", "id: 3", ["", ""])
+    assert json.loads(body.removeprefix("data: ")) == data
+    assert "\r" not in body
+
+
+def test_news_of_progress_alone_are_told_from_others() -> None:
+    def news(*names: str) -> News:
+        return News(events=tuple(Event(name=name, id=1, data={}) for name in names), told=Told(rev=1))
+
+    assert news("progress").are_only_progress
+    assert not news().are_only_progress
+    assert not news("phase", "progress").are_only_progress
+
+
+@pytest.mark.parametrize(("text", "number"), [(None, 0), ("", 0), ("0", 0), ("17", 17)])
+def test_a_last_event_id_is_read(text: str | None, number: int) -> None:
+    assert read_event_id(text) == number
+
+
+@pytest.mark.parametrize("text", ["x", "-1", "1.0", " 1", "1_0", "٣", "9" * 16, "1\n"])
+def test_a_last_event_id_that_is_none_of_ours_is_refused_by_name(text: str) -> None:
+    with pytest.raises(Problem) as raised:
+        read_event_id(text)
+    assert raised.value.kind is Kind.INVALID_INPUT
+    assert [error.parameter for error in raised.value.errors] == ["Last-Event-ID"]
+
+
+def test_a_failed_run_ends_the_stream_too() -> None:
+    news = run_events.news(sample_records.failed(Reason.TASK_ERROR, rev=4), [], Told(rev=0), render=render)
+    assert news.are_last

@@ -1,0 +1,23 @@
+"""Alive is who gets on, whatever is away."""
+
+from __future__ import annotations
+
+from kelery_operator.runtime.health import why_not_alive
+from kelery_operator.runtime.watchdog import Watchdog
+
+
+def test_waiting_for_work_is_alive_for_ever_and_a_stall_is_not() -> None:
+    now = 0.0
+    heartbeat = Watchdog(clock=lambda: now)
+    now = 1e6
+    assert why_not_alive(heartbeat) == ""
+    heartbeat.busy()
+    now += 59
+    assert why_not_alive(heartbeat) == ""
+    now += 2
+    assert "61 s" in why_not_alive(heartbeat)
+    heartbeat.busy()
+    assert why_not_alive(heartbeat) == ""
+    heartbeat.idle()
+    now += 1000
+    assert heartbeat.stalled_for() == 0

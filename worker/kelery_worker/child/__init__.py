@@ -1,0 +1,1 @@
+"""The plug-in inside a pool child, around the task body."""

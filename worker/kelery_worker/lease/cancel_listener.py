@@ -1,0 +1,51 @@
+"""Listens for cancels of this worker's runs, so that they need not wait for the next renewal.
+
+Only a push: the answer to a renewal is what stops a run, so a nudge that is lost costs time and nothing else.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from kelery.ledger import sync_client
+from kelery_worker.relayed_log import logger
+
+_LISTEN_SECONDS = 5.0
+_AGAIN_SECONDS = 1.0
+
+
+class CancelListener:
+    """A thread that calls `heard` for every message on `channel`, and once after each new subscription."""
+
+    def __init__(self, ledger: sync_client.Ledger, *, channel: str, heard: Callable[[], None]) -> None:
+        self._client = ledger.client
+        self._channel = channel
+        self._heard = heard
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="kelery-nudges", daemon=True)
+
+    def start(self) -> None:
+        """Start listening; Redis need not be there yet."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop at the next occasion; the thread ends with the process at the latest."""
+        self._stopping.set()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._listen()
+            except Exception as error:
+                # Another thread may close the connections under our feet; whatever it was, listen again.
+                logger.debug("cannot listen for cancels: %s", error)
+                self._stopping.wait(_AGAIN_SECONDS)
+
+    def _listen(self) -> None:
+        with self._client.pubsub() as subscription:
+            subscription.subscribe(self._channel)
+            while not self._stopping.is_set():
+                if subscription.get_message(timeout=_LISTEN_SECONDS) is not None:
+                    # Also for the confirmation of the subscription: what was said before it was not heard.
+                    self._heard()

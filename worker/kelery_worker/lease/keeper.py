@@ -1,0 +1,341 @@
+"""The keeper: answers to the ledger for the runs that this worker has claimed.
+
+Its thread renews their leases and settles them once the watcher has found them ended; it may have to wait for
+Redis, so it stops nothing itself. Task code never runs in this process.
+
+Invariant: a run is renewed from its claim until it is settled, and no longer.
+"""
+
+from __future__ import annotations
+
+import secrets
+import select
+import threading
+import time
+from contextlib import suppress
+from typing import Any, cast
+
+from kelery.errors import KeleryError, LedgerError, LedgerUnavailable
+from kelery.ledger import commands, queries, sync_client
+from kelery.ledger.lease_observer import LeaseObserver
+from kelery.ledger.types import Renewals
+from kelery.run.phases import Reason
+from kelery.run.run_message import Tag
+from kelery.settings import Lease
+from kelery_worker.lease.cancel_listener import CancelListener
+from kelery_worker.lease.claiming import Claiming
+from kelery_worker.lease.outage_log import OutageLog
+from kelery_worker.lease.worker_info import WorkerInfo
+from kelery_worker.relayed_log import Relay, logger
+from kelery_worker.runs import ended_run
+from kelery_worker.runs.live_run import LiveRun, Step, Stop
+from kelery_worker.runs.pool_signals import can_kill
+from kelery_worker.runs.reaper_process import ReaperProcess
+from kelery_worker.runs.run_table import RunTable
+from kelery_worker.runs.wakeup import Wakeup
+from kelery_worker.runs.watcher import Watcher, let_go, take_pid
+
+#: Also how often timers act and leases are observed; a hand-over does not wait for it.
+TICK_SECONDS = 0.5
+UNAVAILABLE_AGAIN_SECONDS = 0.5
+SHUTDOWN_SECONDS = 8.0
+COLD_GRACE_SECONDS = 5.0
+#: Each is a round trip, and renewals wait meanwhile; the rest is taken at the next tick.
+_RECLAIMS_A_TICK = 20
+
+
+class Keeper:
+    """See the module. What Celery reports is called from the main thread and never waits for Redis, but for
+    `claim`.
+    """
+
+    def __init__(
+        self, *, ledger: sync_client.Ledger, lease: Lease, worker: Any, drain_seconds: float
+    ) -> None:
+        self._ledger = ledger
+        self._lease = lease
+        pool = self._pool = worker.pool
+        self._drain_seconds = drain_seconds
+        self.nonce = secrets.token_hex(4)
+        #: Who we are in the ledger; a restarted worker of the same name is another one.
+        self.identity = f"{worker.hostname}/{self.nonce}"
+        self._table = RunTable()
+        self._claiming = Claiming(ledger, identity=self.identity)
+        self._presence = WorkerInfo(worker)
+        self._observer = LeaseObserver(stand_still=lease.stand_still)
+        self._relay = Relay()
+        self._outage = OutageLog()
+        self._wakeup = Wakeup()
+        self._watcher = Watcher(
+            self._table, pool=pool, lease=lease, worker_nonce=self.nonce, on_ended=self._wakeup.ring
+        )
+        channel = f"{ledger.prefix}:nudge:{self.identity}"
+        self._nudges = CancelListener(ledger, channel=channel, heard=self._nudged)
+        self._guard = ReaperProcess(nonce=self.nonce)
+        self._thread = threading.Thread(target=self._run, name="kelery-keeper", daemon=True)
+        self._next_tick = self._next_renewal = 0.0
+        self._settle_after = 0.0
+        self._drain_began = float("inf")
+        self._drain_at: float | None = None
+        self._draining = self._finishing = False
+        #: When the ledger last gave a good answer, on the monotonic clock.
+        self.answered_at = float("-inf")
+
+    # What the worker's main thread says
+
+    def start(self) -> None:
+        """Start renewing and watching; the ledger need not be there yet."""
+        self._relay.start()
+        self._guard.start()
+        self._watcher.start()
+        self._nudges.start()
+        self._thread.start()
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether no new run may start here."""
+        return self._draining
+
+    @property
+    def has_runs(self) -> bool:
+        """Whether any run is claimed here and not settled."""
+        return bool(self._table.all())
+
+    def claim(self, request: Any, *, tag: Tag | None) -> LiveRun | None:
+        """Claim the run that `request`'s message rings for; None if there is nothing to start."""
+        if tag is None or tag.uid != request.id:
+            logger.warning("run %s: a message that the ledger did not write was dropped", request.id)
+            return None
+        if not can_kill(self._pool):
+            message = "Kelery's runs need the prefork pool: start the worker with -P prefork"
+            self.refuse(tag, Reason.POOL_NOT_SUPPORTED, message)
+            return None
+        try:
+            asked_at = time.monotonic()
+            claim = self._claiming.ask(tag)
+            if claim is None:
+                return None
+            if claim.cancel:
+                self._claiming.hand_back(claim.uid, claim.fence)
+                return None
+            run = LiveRun(claim=claim, request=request, claimed_at=asked_at, renewed_at=asked_at)
+            if self._table.add(run):
+                self._watcher.ring()
+            return run
+        finally:
+            self._claiming.answered(tag.uid)
+
+    def refuse(self, tag: Tag, reason: Reason, message: str) -> None:
+        """End a run that this worker cannot run at all."""
+        self._claiming.refuse(tag, reason, message)
+
+    def accepted(self, run: LiveRun, pid: int) -> None:
+        """Pool child `pid` has the run."""
+        take_pid(self._table, run, pid)
+        self._watcher.look_soon()
+
+    def returned(self, run: LiveRun, error: BaseException | None) -> None:
+        """The child gave the run back and is free for another; waits for a signal on its way to it."""
+        self._watcher.returned(run, error)
+
+    def timed_out(self, run: LiveRun, seconds: float) -> None:
+        """Celery is about to kill the run for a limit of its own."""
+        with self._table.lock:
+            run.celery_limit = seconds
+            run.ask_to_stop(Stop.TIMEOUT, now=time.monotonic(), grace=0)
+        self._watcher.ring()
+
+    def not_dispatched(self, run: LiveRun) -> None:
+        """The pool did not take the run: it never started."""
+        self._table.update(run, undispatched=True)
+        self._watcher.ring()
+
+    def untaken(self) -> list[LiveRun]:
+        """The runs that are with the pool, and that no child has said it took."""
+        return [run for run in self._table.all() if run.pid is None and run.job is not None]
+
+    def on_shutting_down(self, **_: Any) -> None:
+        """A shutdown begins: nothing new; what runs may end, within the drain's time if one is set."""
+        self._draining = True
+        self._drain_began = time.monotonic()
+        if self._drain_seconds:
+            self._drain_at = time.monotonic() + self._drain_seconds
+
+    def stop_running(self) -> None:
+        """A cold shutdown: SIGTERM for what runs, and SIGKILL soon after."""
+        self._draining = True
+        self._stop_all(COLD_GRACE_SECONDS)
+
+    def on_shutdown(self, **_: Any) -> None:
+        """Celery is done: settle what is left."""
+        self.end_all()
+
+    def end_all(self) -> None:
+        """Kill what runs, settle it, and stop; bounded in time. What is not settled then is reclaimed by
+        others.
+        """
+        self._draining = self._finishing = True
+        self._stop_all(0)
+        self._wakeup.ring()
+        if self._thread.is_alive():
+            self._thread.join(SHUTDOWN_SECONDS)
+        self._watcher.stop()
+        self._nudges.stop()
+        if not self._thread.is_alive():
+            # Else something of our runs may be left, and the guard ends that when we are gone.
+            self._guard.stop()
+        self._relay.stop()
+
+    def _stop_all(self, grace: float) -> None:
+        running = self._table.all()
+        if running:
+            logger.warning("%d runs have not ended at the worker's shutdown; stopping them", len(running))
+        self._table.ask_all_to_stop(Stop.DRAIN, now=time.monotonic(), grace=grace)
+        self._watcher.ring()
+
+    def _nudged(self) -> None:
+        self._next_renewal = 0.0
+        self._wakeup.ring()
+
+    # The thread
+
+    def _run(self) -> None:
+        while not (self._finishing and not self._table.all()):
+            try:
+                self._round()
+                self._sleep()
+            except Exception:
+                # Whatever it was, the leases of all the other runs depend on this thread.
+                logger.exception("the keeper stumbled; going on")
+                time.sleep(UNAVAILABLE_AGAIN_SECONDS)
+        with suppress(KeleryError):
+            self._ledger.run(queries.leave(self.identity))
+
+    def _round(self) -> None:
+        now = time.monotonic()
+        if self._drain_at is not None and now >= self._drain_at:
+            self._drain_at = None
+            self._stop_all(0)
+        if now >= max(self._drain_began, self.answered_at) + self._lease.give_up:
+            self._drain_began = float("inf")
+            logger.warning("the ledger has been away for too long; nobody can hear of what still runs")
+            self._stop_all(0)
+        if now >= self._next_renewal:
+            self._next_renewal = now + self._lease.renew_every
+            self._renew(now)
+        if now >= self._next_tick:
+            self._next_tick = now + TICK_SECONDS
+            self._tick(now)
+        if now >= self._settle_after:
+            self._settle_ended()
+
+    def _sleep(self) -> None:
+        until = min(self._next_tick, self._next_renewal)
+        poll = select.poll()
+        poll.register(self._wakeup.fileno(), select.POLLIN)
+        poll.poll(max(0.0, until - time.monotonic()) * 1000 + 1)
+        self._wakeup.clear()
+
+    def _renew(self, now: float) -> None:
+        held = [run.key for run in self._table.all()]
+        try:
+            answer = self._renew_all(held)
+        except KeleryError as error:
+            self._outage.failed(error)
+            self._next_renewal = time.monotonic() + UNAVAILABLE_AGAIN_SECONDS
+            return
+        with self._table.lock:
+            for run in self._table.all():
+                if run.key in answer.statuses:
+                    self._take_renewal(run, answer.statuses[run.key], sent_at=now)
+        self._look_after_adopted()
+        self._watcher.ring()
+        ours = {run.claim.uid for run in self._table.all()}
+        self._claiming.take_orphans(set(answer.orphans), ours=ours)
+
+    def _renew_all(self, held: list[tuple[str, int]]) -> Renewals:
+        """With it goes that this worker is there; what becomes of that does not matter here."""
+        present = queries.present(self.identity, self._presence.info_json())
+        both: list[commands.Call[Any]] = [commands.renew(self.identity, held), present]
+        renewals, _ = self._ledger.run_all(both)
+        if isinstance(renewals, LedgerError):
+            raise renewals
+        return cast(Renewals, renewals)
+
+    def _take_renewal(self, run: LiveRun, status: str, *, sent_at: float) -> None:
+        if status == "fenced":
+            if run.stop is not Stop.FENCED and run.ended is None:
+                logger.warning(
+                    "run %s: no longer ours (fence %d); killing it", run.claim.uid, run.claim.fence
+                )
+            run.fence_off(now=sent_at)
+            return
+        run.renewed_at = sent_at
+        if status == "graceful" and run.stop is None:
+            run.ask_to_stop(Stop.CANCEL, now=sent_at, grace=run.claim.grace_seconds)
+        elif status == "force":
+            run.ask_to_stop(Stop.CANCEL, now=sent_at, grace=0)
+
+    def _tick(self, now: float) -> None:
+        try:
+            leases = self._ledger.run(commands.tick(leases=True)).leases
+            self._outage.answered()
+            self.answered_at = time.monotonic()
+            for uid, lease in self._observer.observe(leases, now)[:_RECLAIMS_A_TICK]:
+                if self._ledger.run(commands.reclaim(uid, lease)):
+                    logger.warning("run %s: its worker stopped renewing; reclaimed", uid)
+        except KeleryError as error:
+            self._observer.forget()
+            self._outage.failed(error)
+
+    def _settle_ended(self) -> None:
+        for run in self._table.all():
+            if run.ended is None:
+                continue
+            try:
+                self._finish(run)
+            except LedgerUnavailable as error:
+                logger.warning("run %s: cannot settle it yet: %s", run.claim.uid, error)
+                # Each further try would cost its own time-out, and the renewals of the others wait.
+                self._settle_after = time.monotonic() + UNAVAILABLE_AGAIN_SECONDS
+                return
+            except Exception:
+                # It must not keep the others from being settled.
+                logger.exception("run %s: cannot settle it; trying again", run.claim.uid)
+                self._settle_after = time.monotonic() + UNAVAILABLE_AGAIN_SECONDS
+
+    def _finish(self, run: LiveRun) -> None:
+        uid, fence = run.key
+        if run.stop is not Stop.FENCED and run.ended is Step.HAND_BACK:
+            if not self._ledger.run(commands.handback(uid, fence)) and self._adopt(run):
+                return
+        elif run.stop is not Stop.FENCED:
+            self._ledger.run(commands.settle(uid, fence, ended_run.outcome(run)))
+        self._table.remove(run)
+        let_go(run.pidfd)
+
+    def _adopt(self, run: LiveRun) -> bool:
+        """A child has begun with a run that the pool seemed to have lost: watch that child; False if there is
+        none.
+        """
+        begun = self._ledger.run(commands.begun(*run.key))
+        if begun is None:
+            return False
+        logger.warning(
+            "run %s: the pool has lost sight of it; watching its process %d", run.claim.uid, begun.pid
+        )
+        with self._table.lock:
+            # The pool may have found it again meanwhile, and told.
+            returned = run.returned or begun.is_staged
+            self._table.update(run, undispatched=False, adopted=True, returned=returned)
+            take_pid(self._table, run, begun.pid)
+            self._table.update(run, ended=None)
+        return True
+
+    def _look_after_adopted(self) -> None:
+        """Their end shows only in what they stage, or in the death of their process."""
+        for run in self._table.all():
+            if run.adopted and run.ended is None:
+                begun = self._ledger.run(commands.begun(*run.key))
+                if begun is not None and begun.is_staged:
+                    self._table.update(run, returned=True)

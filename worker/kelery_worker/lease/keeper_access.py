@@ -1,0 +1,27 @@
+"""The main process's keeper, for the hooks that Celery calls; None in a pool child and before the worker is
+up.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kelery_worker.lease.keeper import Keeper
+
+_keeper: Keeper | None = None
+_owner_pid = 0
+
+
+def put(keeper: Keeper) -> None:
+    """Make `keeper` the one of this process."""
+    global _keeper, _owner_pid
+    _keeper, _owner_pid = keeper, os.getpid()
+
+
+def get() -> Keeper | None:
+    """The keeper, unless this is a forked child: its thread does not live there, and its locks may be held
+    for ever.
+    """
+    return _keeper if os.getpid() == _owner_pid else None

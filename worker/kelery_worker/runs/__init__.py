@@ -1,0 +1,1 @@
+"""The runs that this worker has claimed, their processes, and how they are stopped."""
