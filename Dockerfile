@@ -26,6 +26,7 @@ COPY worker worker
 COPY api api
 COPY operator operator
 COPY dev dev
+COPY bench bench
 COPY charts/kelery/files charts/kelery/files
 # Compiled once and never checked against the source: the root file system is read-only, and the files' times do not matter.
 RUN /build/venv/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --no-index --wheel-dir /build/dist . \

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp
 from kelery.errors import SettingsError
 from kelery_api.app import create_app
 from kelery_api.http.bounded_protocol import BoundedHttp
-from kelery_api.ops.health import metrics_app
+from kelery_api.routes.health_pages import metrics_app
 from kelery_api.settings import Address, ApiSettings, Auth
 
 logger = logging.getLogger("kelery.api")

@@ -15,18 +15,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 PACKAGES = ("kelery", "kelery_worker")
-#: They need the installed distribution (its commands, the chart's files), or aiohttp and a YAML parser.
-_LEFT_OUT = frozenset(
-    {
-        "kelery/__main__.py",
-        "kelery/chart_files",
-        "kelery/taskrun/crd.py",
-        "kelery/cli.py",
-        "kelery/kube",
-        "kelery/injection.py",
-        "kelery_worker/cli.py",
-    }
-)
+#: Only these folders of the core. The others need more libraries than Celery brings.
+CORE_FOLDERS = ("ledger", "run")
+#: They need the installed distribution.
+_LEFT_OUT = frozenset({"__main__.py", "cli.py", "injection.py"})
 _SUFFIXES = frozenset({".lua", ".py"})
 _FILE_MODE, _FOLDER_MODE = 0o644, 0o755
 
@@ -37,7 +29,7 @@ def injected_files() -> Iterator[tuple[PurePosixPath, Path]]:
         folder = _folder_of(package)
         for file in sorted(folder.rglob("*")):
             path = PurePosixPath(package, *file.relative_to(folder).parts)
-            if file.suffix in _SUFFIXES and not _is_left_out(path):
+            if file.suffix in _SUFFIXES and _is_injected(path):
                 yield path, file
 
 
@@ -83,8 +75,11 @@ def _folder_of(package: str) -> Path:
     return Path(found.origin).parent
 
 
-def _is_left_out(path: PurePosixPath) -> bool:
-    return any(str(part) in _LEFT_OUT for part in (path, *path.parents))
+def _is_injected(path: PurePosixPath) -> bool:
+    package, first, *rest = path.parts
+    if not rest:
+        return first not in _LEFT_OUT
+    return package != "kelery" or first in CORE_FOLDERS
 
 
 def _make_folder(folder: Path) -> None:

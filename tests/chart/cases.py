@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from tests.chart.helm import CHART, Values
+from tests.support.helm import CHART, Values
 
 DIGEST = "sha256:" + "ab" * 32
 #: Passwords in values; they may be seen in Secrets only.

@@ -10,7 +10,7 @@ import yaml
 
 from kelery_dev.chart.helm_program import find_helm
 from tests.chart.cases import CASES
-from tests.chart.helm import CHART, Helm, Manifest
+from tests.support.helm import CHART, Helm, Manifest
 
 
 @pytest.fixture(scope="session")

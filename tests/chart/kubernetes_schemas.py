@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
 from tests.chart.foreign_kinds import FOREIGN_KINDS
-from tests.chart.helm import Manifest
+from tests.support.helm import Manifest
 
 #: The oldest that Kelery supports and the newest that there are schemas of.
 RELEASES = ("1.32.0", "1.37.0")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kelery_dev.control_plane.control_plane import ControlPlane
-from tests.chart.helm import CHART, Helm, Manifest, Values
+from tests.support.helm import CHART, Helm, Manifest, Values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.chart.helm import Manifest
+from tests.support.helm import Manifest
 
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
 

@@ -12,8 +12,8 @@ from kelery.settings import for_worker
 from kelery_api.settings import ApiSettings, Auth, api_settings
 from kelery_operator.settings import OperatorSettings, operator_settings
 from tests.chart.cases import CASES
-from tests.chart.helm import NAMESPACE, Helm, Manifest
 from tests.chart.rendered import PodTemplate, components, pods, texts
+from tests.support.helm import NAMESPACE, Helm, Manifest
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [*ROOT.glob("core/**/*.py"), *ROOT.glob("api/**/*.py"), *ROOT.glob("operator/**/*.py")]

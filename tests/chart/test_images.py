@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.chart.cases import CASES, DIGEST
-from tests.chart.helm import Helm, Manifest
 from tests.chart.rendered import components, pods
+from tests.support.helm import Helm, Manifest
 
 
 def _images(rendered: list[Manifest]) -> set[str]:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.chart.helm import Helm
 from tests.chart.rendered import of_kind
+from tests.support.helm import Helm
 
 
 @pytest.mark.parametrize("ports", [[53], [53, 5353]])

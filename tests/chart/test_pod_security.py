@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.chart.cases import CASES
-from tests.chart.helm import Helm, Manifest
 from tests.chart.rendered import PodTemplate, components, pods, texts
+from tests.support.helm import Helm, Manifest
 
 _VOLUMES = {
     "configMap",

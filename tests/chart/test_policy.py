@@ -8,8 +8,8 @@ import pytest
 
 from kelery_dev.control_plane.manifests import manifests
 from tests.chart.cases import CASES
-from tests.chart.helm import Helm, Manifest
 from tests.chart.rendered import of_kind
+from tests.support.helm import Helm, Manifest
 
 _POLICIES = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 

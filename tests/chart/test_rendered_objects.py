@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.chart.cases import CASES
-from tests.chart.helm import NAMESPACE, Helm, Manifest
 from tests.chart.kubernetes_schemas import RELEASES, faults
 from tests.chart.rendered import PodTemplate, leaves, name_of, of_kind, pods, selects, texts
+from tests.support.helm import NAMESPACE, Helm, Manifest
 
 _IDENTITY = ("app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component")
 _STANDARD = (*_IDENTITY[:2], "app.kubernetes.io/managed-by", "app.kubernetes.io/version")

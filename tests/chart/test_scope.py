@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.chart.cases import CASES
-from tests.chart.helm import NAMESPACE, Helm, Manifest
 from tests.chart.rendered import components, name_of, of_kind, pods
+from tests.support.helm import NAMESPACE, Helm, Manifest
 
 #: What docs/operator.md and docs/gateway.md say that they need.
 OPERATOR_RULES = {("kelery.dev", "taskruns", verb) for verb in ("get", "list", "watch", "delete")} | {

@@ -7,8 +7,8 @@ import re
 from urllib.parse import urlsplit
 
 from tests.chart.cases import CANARY, CASES
-from tests.chart.helm import Helm, Manifest
 from tests.chart.rendered import components, name_of, of_kind, texts
+from tests.support.helm import Helm, Manifest
 
 
 def test_what_is_in_a_secret_is_in_nothing_else(rendered: list[Manifest]) -> None:

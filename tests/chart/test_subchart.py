@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.chart.helm import CHART, CLUSTER_OPTIONS, Helm
 from tests.chart.rendered import name_of, of_kind, pods
+from tests.support.helm import CHART, CLUSTER_OPTIONS, Helm
 
 _PARENT = """
 apiVersion: v2

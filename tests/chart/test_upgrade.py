@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.chart.cases import CASES
-from tests.chart.helm import CHART, Helm, Manifest
 from tests.chart.rendered import name_of, of_kind
+from tests.support.helm import CHART, Helm, Manifest
 
 #: Names and fields that were released. A change means that somebody's `helm upgrade` fails.
 RELEASED = Path(__file__).with_name("released_fields.json")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.chart.helm import Helm
 from tests.chart.rendered import of_kind
+from tests.support.helm import Helm
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ import yaml
 from jsonschema import Draft7Validator
 
 from tests.chart.changed_values import CONTEXTS, at, changed, merged, of_every_pool
-from tests.chart.helm import CHART, CLUSTER_OPTIONS, Helm
 from tests.chart.rendered import leaves
+from tests.support.helm import CHART, CLUSTER_OPTIONS, Helm
 
 VALUES = CHART / "values.yaml"
 #: They are written as the API has them, and it checks them.

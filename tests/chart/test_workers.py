@@ -8,8 +8,8 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from tests.chart.cases import CASES
-from tests.chart.helm import Helm, Manifest
 from tests.chart.rendered import PodTemplate, components, name_of, of_kind, texts
+from tests.support.helm import Helm, Manifest
 
 
 def _pool(rendered: list[Manifest], name: str) -> PodTemplate:

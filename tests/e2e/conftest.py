@@ -15,7 +15,6 @@ import pytest
 
 from kelery_dev.chart.helm_program import find_helm
 from kelery_dev.control_plane.cluster_access import cluster_access
-from tests.chart.helm import Helm
 from tests.e2e import volumes
 from tests.e2e.client import Client
 from tests.e2e.figures import Figures
@@ -28,7 +27,8 @@ from tests.e2e.pod_logs import PodLogs, write_state
 from tests.e2e.release import NAMESPACE, Release, values_of
 from tests.e2e.rest_pod import RestPod
 from tests.e2e.settings import Settings, SettingsError, logs_folder
-from tests.integration.operator.cluster import Cluster, Watcher
+from tests.support.cluster import Cluster, Watcher
+from tests.support.helm import Helm
 
 #: The users' namespace; the release's own holds no runs.
 RUNS = "kelery-e2e-runs"

@@ -9,7 +9,7 @@ from tests.e2e.journal import Journal
 from tests.e2e.moves import Moves, verify
 from tests.e2e.node import Node
 from tests.e2e.rest_pod import RestPod
-from tests.integration.operator.cluster import Watcher
+from tests.support.cluster import Watcher
 
 _END_SECONDS = 120
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.e2e.journal import Journal
-from tests.integration.operator.cluster import FINAL, Body, Cluster, Watcher
-from tests.polling import poll_until
+from tests.support.cluster import FINAL, Body, Cluster, Watcher
+from tests.support.polling import poll_until
 
 #: Both doors share them: a run may only be at a place where no run of the other door is.
 PLACES = ("a", "b", "c", "d", "e", "f")

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.chart.helm import CHART, Helm
 from tests.e2e.kubectl import Kubectl, Object
 from tests.e2e.settings import Settings
-from tests.polling import poll_until
+from tests.support.helm import CHART, Helm
+from tests.support.polling import poll_until
 
 NAME = "kelery"
 NAMESPACE = "kelery-e2e"

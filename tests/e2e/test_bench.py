@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.e2e.figures import Figures
 from tests.e2e.kubectl import Kubectl
 from tests.e2e.release import Release
-from tests.polling import poll_until
+from tests.support.polling import poll_until
 
 
 def test_taskruns_are_measured_beside_jobs(

@@ -6,7 +6,7 @@ from tests.e2e.client import Client
 from tests.e2e.conftest import RUNS
 from tests.e2e.kubectl import Kubectl
 from tests.e2e.release import NAMESPACE, Release
-from tests.integration.operator.cluster import Cluster
+from tests.support.cluster import Cluster
 
 _MANIFEST = """
 apiVersion: kelery.dev/v1alpha1

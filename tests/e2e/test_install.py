@@ -7,7 +7,7 @@ import time
 from tests.e2e.figures import Figures
 from tests.e2e.node import Node, Process
 from tests.e2e.release import Release
-from tests.integration.operator.cluster import Cluster
+from tests.support.cluster import Cluster
 
 # Goals of the product. Memory hardly varies from machine to machine; time does, and is printed only.
 _INSTALL_SECONDS = 60

@@ -13,8 +13,8 @@ from tests.e2e.load import Load
 from tests.e2e.moves import Moves, spec
 from tests.e2e.node import Node, container_id
 from tests.e2e.release import Release
-from tests.integration.operator.cluster import Cluster
-from tests.polling import poll_until
+from tests.support.cluster import Cluster
+from tests.support.polling import poll_until
 
 #: A part's component, its pool, the container to kill, which of its pods.
 _VICTIMS = (

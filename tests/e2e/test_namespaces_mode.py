@@ -10,7 +10,7 @@ from kelery_dev.control_plane.cluster_access import cluster_access
 from tests.e2e.kubectl import Kubectl
 from tests.e2e.release import Release
 from tests.e2e.settings import Settings
-from tests.integration.operator.cluster import Cluster
+from tests.support.cluster import Cluster
 
 _NAMESPACE = "kelery-e2e-team"
 _APP = """

@@ -12,8 +12,7 @@ import pytest
 from tests.e2e.kubectl import Kubectl
 from tests.e2e.release import Release, write_values
 from tests.e2e.settings import Settings
-from tests.integration.demo.conftest import ROOT
-from tests.integration.demo.document_blocks import commands, marked_blocks, prints, type_into_a_shell
+from tests.support.document_blocks import ROOT, commands, marked_blocks, prints, type_into_a_shell
 
 _NAMESPACE = "kelery"
 _CRD = "taskruns.kelery.dev"

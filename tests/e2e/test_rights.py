@@ -17,7 +17,7 @@ from tests.e2e.client import Client
 from tests.e2e.kubectl import Kubectl, Object
 from tests.e2e.release import NAMESPACE, Release
 from tests.e2e.settings import Settings
-from tests.integration.operator.cluster import Cluster
+from tests.support.cluster import Cluster
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -12,8 +12,8 @@ from tests.e2e.kubectl import Kubectl
 from tests.e2e.moves import spec
 from tests.e2e.node import Node
 from tests.e2e.release import DRAIN_SECONDS, NAMESPACE, Release
-from tests.integration.operator.cluster import Cluster
-from tests.polling import poll_until
+from tests.support.cluster import Cluster
+from tests.support.polling import poll_until
 
 _DEPLOYMENT = "deployment/kelery-worker-warehouse"
 _PODS = "kelery.dev/pool=warehouse"

@@ -10,8 +10,8 @@ from tests.e2e.kubectl import Kubectl
 from tests.e2e.moves import Moves, spec, verify
 from tests.e2e.node import Node
 from tests.e2e.release import DRAIN_SECONDS, NAMESPACE, Release
-from tests.integration.operator.cluster import Cluster, Watcher
-from tests.polling import poll_until
+from tests.support.cluster import Cluster, Watcher
+from tests.support.polling import poll_until
 
 _SECONDS = 150
 

@@ -6,7 +6,7 @@ from tests.e2e.figures import Figures
 from tests.e2e.kubectl import Kubectl
 from tests.e2e.load import Load
 from tests.e2e.release import NAMESPACE, Release
-from tests.polling import poll_until
+from tests.support.polling import poll_until
 
 _NOTE = {"podAnnotations": {"example.com/version": "next"}}
 #: Every pod template changes, so that every pod is replaced.

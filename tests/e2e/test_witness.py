@@ -5,8 +5,8 @@ from __future__ import annotations
 from tests.e2e.journal import Journal
 from tests.e2e.node import Node
 from tests.e2e.release import Release
-from tests.integration.operator.cluster import Cluster
-from tests.polling import poll_until
+from tests.support.cluster import Cluster
+from tests.support.polling import poll_until
 
 
 def test_two_runs_without_a_key_meet_at_their_place(release: Release, runs: Cluster, node: Node) -> None:

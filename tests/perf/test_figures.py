@@ -16,8 +16,8 @@ import pytest
 from celery import Celery
 
 from kelery_dev.control_plane.control_plane import ControlPlane
-from tests.integration.operator.cluster import Cluster
-from tests.integration.system.conftest import System, cluster, system
+from tests.support.cluster import Cluster
+from tests.support.system import System, cluster, system
 
 __all__ = ["cluster", "system"]
 

@@ -20,11 +20,11 @@ from celery import Celery
 
 from kelery_dev.control_plane.control_plane import ControlPlane
 from kelery_dev.supervise.ports import free_port
-from tests.integration.api.accounts import new_account, on_taskruns
-from tests.integration.system.conftest import System, system
 from tests.perf.http_load import Prepared, latencies, prepare, throughput
 from tests.perf.test_figures import percentile, plain_celery, timed
-from tests.polling import poll_until
+from tests.support.accounts import new_account, on_taskruns
+from tests.support.polling import poll_until
+from tests.support.system import System, system
 
 __all__ = ["plain_celery", "system"]
 

@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from kelery.ledger import sync_client
-from tests.contract.ledger.bench import Bench
-from tests.integration.api.gateway_process import GatewayProcess
+from tests.support.gateway_process import GatewayProcess
+from tests.support.ledger_bench import Bench
 
 STREAMS = 1000
 #: One keep-alive of each stream is within.

@@ -19,9 +19,8 @@ from kelery_api.ops.metrics import Metrics
 from kelery_api.routes import ROUTERS
 from kelery_api.runs.requests import run_request
 from kelery_dev.demo.examples import load_examples
-from tests.integration.demo.document_blocks import commands, marked_blocks, prints
+from tests.support.document_blocks import ROOT, commands, marked_blocks, prints
 
-ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -93,7 +92,7 @@ def test_environment_variables_are_documented_and_exist() -> None:
 
 
 def test_every_metric_is_documented_and_exists() -> None:
-    source = (ROOT / "operator" / "kelery_operator" / "metrics.py").read_text()
+    source = (ROOT / "operator" / "kelery_operator" / "runtime" / "metrics.py").read_text()
     short = re.findall(r'self\._(?:counter|gauge)\(\s*"(\w+)"', source)
     whole = re.findall(r'"(kelery_operator_\w+)"', source)
     documented = set(

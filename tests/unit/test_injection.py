@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kelery import injection
-from tests.unit.bare_environment import import_refusing_the_rest
+from tests.support.bare_environment import import_refusing_the_rest
 
 ROOT = Path(__file__).parents[2]
 PLUG_IN = ROOT / "worker" / "kelery_worker"
@@ -31,8 +31,9 @@ def _modules(tree: Path) -> list[str]:
 
 
 def test_the_plug_in_is_copied_whole(tree: Path) -> None:
-    copied = {path.name for path in (tree / "kelery_worker").iterdir()}
-    assert copied == {path.name for path in PLUG_IN.glob("*.py")} - {"cli.py"}
+    copied = {path.relative_to(tree / "kelery_worker") for path in (tree / "kelery_worker").rglob("*.py")}
+    assert copied == {path.relative_to(PLUG_IN) for path in PLUG_IN.rglob("*.py")} - {Path("cli.py")}
+    assert Path("celery_hooks/start_gate.py") in copied
     for path in copied:
         assert (tree / "kelery_worker" / path).read_bytes() == (PLUG_IN / path).read_bytes()
     assert (tree / "kelery" / "ledger" / "kelery_v1.lua").exists()
@@ -41,8 +42,9 @@ def test_the_plug_in_is_copied_whole(tree: Path) -> None:
 def test_what_needs_the_distribution_or_more_libraries_stays_behind(tree: Path) -> None:
     modules = set(_modules(tree))
     assert {"kelery", "kelery.settings", "kelery.ledger.sync_client", "kelery_worker.plugin"} <= modules
-    assert not {"kelery.cli", "kelery.taskrun.crd", "kelery_worker.cli"} & modules
-    assert not (tree / "kelery" / "cluster").exists()
+    assert not {"kelery.cli", "kelery.injection", "kelery_worker.cli"} & modules
+    folders = {path.name for path in (tree / "kelery").iterdir() if path.is_dir()}
+    assert folders == {"ledger", "run"}
     assert {path.name for path in tree.iterdir()} == set(injection.PACKAGES)
     assert {path.suffix for path in tree.rglob("*") if path.is_file()} == {".py", ".lua"}
 

@@ -7,23 +7,22 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
-from tests.unit.bare_environment import import_refusing_the_rest
+from kelery.injection import injected_files
+from tests.support.bare_environment import import_refusing_the_rest
 
 ROOT = Path(__file__).parents[2]
 PLAIN_FOLDERS = ("api", "bench", "core", "dev", "operator", "tests", "worker")
 PACKAGES = ("api", "bench", "core", "dev", "operator", "worker")
-INJECTED = ("core", "worker")
-#: Copied along with the core, but only operator and gateway import it: they bring aiohttp and a YAML parser.
-NEVER_IMPORTED_THERE = Path("core/kelery/kube")
 #: What Celery itself needs is there wherever Celery is.
 BESIDE_CELERY = {"billiard", "celery", "click", "kombu", "redis"}
 
-MODULES = [path.relative_to(ROOT) for folder in INJECTED for path in (ROOT / folder).rglob("*.py")]
-BESIDE_USERS_CODE = [path for path in MODULES if not path.is_relative_to(NEVER_IMPORTED_THERE)]
+INJECTED = [path for path, _ in injected_files() if path.suffix == ".py"]
+INJECTED_MODULES = {".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in INJECTED}
+FOLDERS = {"kelery": ROOT / "core", "kelery_worker": ROOT / "worker"}
 
 
 @pytest.mark.parametrize("folder", PLAIN_FOLDERS)
@@ -38,34 +37,31 @@ def test_the_standard_library_is_not_shadowed_from_the_checkout() -> None:
     assert not Path(ran.stdout.strip()).is_relative_to(ROOT / "operator")
 
 
-@pytest.mark.parametrize("path", MODULES, ids=str)
-def test_what_is_injected_keeps_to_python_3_10(path: Path) -> None:
-    source = (ROOT / path).read_text()
-    ast.parse(source, filename=str(path), feature_version=(3, 10))
-    newer = {"tomllib", "StrEnum", "UTC", "ExceptionGroup", "Self", "TaskGroup", "assert_never"}
-    assert not newer & set(_names(ast.parse(source)))
+@pytest.mark.parametrize("folder", ["core", "worker"])
+def test_core_and_worker_keep_to_python_3_10(folder: str) -> None:
+    for path in (ROOT / folder).rglob("*.py"):
+        source = path.read_text()
+        ast.parse(source, filename=str(path), feature_version=(3, 10))
+        newer = {"tomllib", "StrEnum", "UTC", "ExceptionGroup", "Self", "TaskGroup", "assert_never"}
+        assert not newer & set(_names(ast.parse(source))), path
 
 
-@pytest.mark.parametrize("path", BESIDE_USERS_CODE, ids=str)
-def test_what_is_injected_imports_only_what_is_there_beside_celery(path: Path) -> None:
-    allowed = BESIDE_CELERY | {"kelery", "kelery_worker"} | sys.stdlib_module_names
-    assert {name.partition(".")[0] for name in _imported(ast.parse((ROOT / path).read_text()))} <= allowed
+@pytest.mark.parametrize("path", INJECTED, ids=str)
+def test_what_is_injected_imports_only_what_is_there(path: PurePosixPath) -> None:
+    imported = set(_imported(ast.parse((FOLDERS[path.parts[0]] / path).read_text())))
+    ours = {name for name in imported if name.partition(".")[0] in FOLDERS}
+    assert {name.partition(".")[0] for name in imported - ours} <= BESIDE_CELERY | sys.stdlib_module_names
+    # A name that is no module is something inside one.
+    assert {name for name in ours if not {name, name.rpartition(".")[0]} & INJECTED_MODULES} == set()
 
 
-@pytest.mark.parametrize("path", BESIDE_USERS_CODE, ids=str)
-def test_what_is_injected_never_imports_what_reaches_the_api_server(path: Path) -> None:
-    imported = _imported(ast.parse((ROOT / path).read_text()))
-    assert [name for name in imported if f"{name}.".startswith("kelery.kube.")] == []
-
-
-def test_what_reaches_the_api_server_is_left_alone_by_the_plug_in() -> None:
-    modules = [".".join(path.with_suffix("").parts[1:]) for path in BESIDE_USERS_CODE]
-    plain = [name.removesuffix(".__init__") for name in modules if not name.endswith("__main__")]
-    assert {"kelery_worker", "kelery_worker.plugin", "kelery.ledger.sync_client"} <= set(plain)
+def test_nothing_else_of_ours_is_loaded_by_what_is_injected() -> None:
+    assert {"kelery_worker", "kelery_worker.plugin", "kelery.ledger.sync_client"} <= INJECTED_MODULES
     ran = import_refusing_the_rest(
-        *plain, then="print([m for m in sys.modules if m.startswith('kelery.kube')])"
+        *sorted(INJECTED_MODULES), then="print(sorted(m for m in sys.modules if m.startswith('kelery')))"
     )
-    assert (ran.returncode, ran.stdout.strip()) == (0, "[]"), ran.stderr
+    assert ran.returncode == 0, ran.stderr
+    assert set(ast.literal_eval(ran.stdout)) == INJECTED_MODULES
 
 
 def test_what_reaches_the_api_server_could_not_be_imported_there() -> None:

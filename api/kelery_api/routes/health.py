@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from kelery_api.access.guarded_route import GuardedRoute
 from kelery_api.access.rules import needs_path, public
 from kelery_api.gateway import gateway_of
-from kelery_api.ops import health
+from kelery_api.routes import health_pages
 
 router = APIRouter(tags=["health"], route_class=GuardedRoute)
 
@@ -17,7 +17,7 @@ router = APIRouter(tags=["health"], route_class=GuardedRoute)
 @public
 async def get_livez() -> Response:
     """Whether the gateway runs."""
-    return health.livez()
+    return health_pages.livez()
 
 
 @router.head("/readyz", include_in_schema=False)
@@ -25,11 +25,11 @@ async def get_livez() -> Response:
 @public
 async def get_readyz(request: Request) -> Response:
     """Whether the gateway can serve: the ledger answers."""
-    return health.readyz(gateway_of(request))
+    return health_pages.readyz(gateway_of(request))
 
 
 @router.get("/metrics")
 @needs_path("get", "/metrics")
 async def get_metrics(request: Request) -> Response:
     """The gateway's metrics, for Prometheus."""
-    return await health.metrics_page(gateway_of(request))
+    return await health_pages.metrics_page(gateway_of(request))

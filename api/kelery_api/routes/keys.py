@@ -10,9 +10,9 @@ from kelery.taskrun.manifest import KEY_FORM
 from kelery_api.access.guarded_route import GuardedRoute
 from kelery_api.access.rules import needs
 from kelery_api.gateway import gateway_of
-from kelery_api.http.parameters import KeyContinue, Namespace, PageSize
 from kelery_api.http.responses import json_response
 from kelery_api.ops import keys
+from kelery_api.routes.parameters import KeyContinue, Namespace, PageSize
 from kelery_api.runs import rendering
 
 router = APIRouter(prefix="/v1/namespaces/{namespace}/keys", tags=["keys"], route_class=GuardedRoute)

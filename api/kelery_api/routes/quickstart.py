@@ -17,14 +17,14 @@ from kelery.taskrun.manifest import KEY_FORM
 from kelery_api.access.guarded_route import GuardedRoute
 from kelery_api.access.rules import needs
 from kelery_api.gateway import Gateway, gateway_of
-from kelery_api.http import parameters
 from kelery_api.http.json_body import parse, read_json
-from kelery_api.http.parameters import refused
 from kelery_api.http.problems import Problem
 from kelery_api.http.responses import json_text_response
 from kelery_api.openapi.crd_schema import NAME_PATTERN
+from kelery_api.routes import parameters
+from kelery_api.routes.authorized_submission import permitted_submission
+from kelery_api.routes.parameters import refused
 from kelery_api.runs import rendering, requests
-from kelery_api.runs.authorized_submission import permitted_submission
 
 router = APIRouter(tags=["first doors"], route_class=GuardedRoute)
 

@@ -11,10 +11,13 @@ from kelery.run.phases import Phase
 from kelery_api.access.guarded_route import GuardedRoute
 from kelery_api.access.rules import needs
 from kelery_api.gateway import gateway_of
-from kelery_api.http import parameters
 from kelery_api.http.disconnect import while_client_waits
 from kelery_api.http.json_body import read_json
-from kelery_api.http.parameters import (
+from kelery_api.http.problems import Kind, Problem
+from kelery_api.http.responses import json_response, json_text_response
+from kelery_api.routes import parameters
+from kelery_api.routes.authorized_submission import permitted_submission
+from kelery_api.routes.parameters import (
     Continue,
     IdempotencyKey,
     LastEventId,
@@ -24,10 +27,7 @@ from kelery_api.http.parameters import (
     Since,
     Wait,
 )
-from kelery_api.http.problems import Kind, Problem
-from kelery_api.http.responses import json_response, json_text_response
 from kelery_api.runs import listing, rendering, requests
-from kelery_api.runs.authorized_submission import permitted_submission
 from kelery_api.streams import event_stream
 
 router = APIRouter(prefix="/v1/namespaces/{namespace}/taskruns", tags=["taskruns"], route_class=GuardedRoute)

@@ -3,7 +3,8 @@ another namespace still starts at once.
 
 `python -m kelery_bench.endurance.storm [--runs 5000]` prints what was measured, next to the same on an
 idle stack. The exit status is 1 if /livez was not green all the time, or a calm run took more than a second
-to start. The calm runs have a queue and a worker of their own, since in one queue Celery starts first what came first.
+to start. The calm runs have a queue and a worker of their own: in one queue, Celery starts first what came
+first.
 """
 
 from __future__ import annotations

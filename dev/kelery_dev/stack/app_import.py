@@ -1,8 +1,8 @@
 """Run as a program: import a Celery app as a worker would, and write down what the stack must know of it.
 
 `python -m kelery_dev.stack.app_import APP ANSWER`: ANSWER is a file, since an app may print what it
-likes. It gets a JSON object with the app's queues and tasks or, under "trouble", one sentence for the person who
-wrote it. In a process of its own, because importing somebody's code may do anything.
+likes. It gets a JSON object with the app's queues and tasks or, under "trouble", one sentence for the person
+who wrote it. In a process of its own, because importing somebody's code may do anything.
 """
 
 import inspect

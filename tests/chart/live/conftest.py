@@ -10,8 +10,8 @@ import pytest
 
 from kelery_dev.control_plane.binaries import Binaries
 from kelery_dev.control_plane.control_plane import ControlPlane
-from tests.chart.helm import Helm
 from tests.chart.live_release import LiveRelease, remove_cluster_objects
+from tests.support.helm import Helm
 
 
 @pytest.fixture(scope="package")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.chart.helm import CHART, Manifest
 from tests.chart.live_release import LiveRelease
+from tests.support.helm import CHART, Manifest
 
 CRD = "taskruns.kelery.dev"
 FILE = Path("files/crds/taskruns.kelery.dev.yaml")

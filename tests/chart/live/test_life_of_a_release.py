@@ -10,7 +10,7 @@ import pytest
 
 from tests.chart.cases import CASES
 from tests.chart.live_release import LiveRelease
-from tests.polling import poll_until
+from tests.support.polling import poll_until
 
 CRD = "taskruns.kelery.dev"
 #: One after the other; each makes, changes or removes objects in a way that the others do not.

@@ -8,7 +8,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from tests.chart.live_release import LiveRelease
-from tests.polling import poll_until
+from tests.support.polling import poll_until
 
 
 def _create(release: LiveRelease, name: str, *options: str) -> CompletedProcess[str]:

@@ -11,10 +11,10 @@ import pytest
 from kelery_dev.control_plane.kubeconfig_file import write_kubeconfig
 from tests.chart.cases import CASES
 from tests.chart.live_release import LiveRelease
-from tests.integration.api.accounts import Account, new_account, on_taskruns, use_of
-from tests.integration.api.gateway_process import GatewayProcess
-from tests.integration.operator.operator_process import OperatorProcess
-from tests.polling import poll_until
+from tests.support.accounts import Account, new_account, on_taskruns, use_of
+from tests.support.gateway_process import GatewayProcess
+from tests.support.operator_process import OperatorProcess
+from tests.support.polling import poll_until
 
 #: Where they listen is the pod's business; the ledger is the test's.
 _OTHERWISE_HERE = {

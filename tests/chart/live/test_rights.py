@@ -8,7 +8,7 @@ import pytest
 
 from tests.chart.cases import CASES
 from tests.chart.live_release import LiveRelease
-from tests.polling import poll_until
+from tests.support.polling import poll_until
 
 _REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 Question = tuple[str, str, str, str]

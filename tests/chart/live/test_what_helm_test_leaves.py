@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.chart.live_release import LiveRelease
-from tests.polling import poll_until
+from tests.support.polling import poll_until
 
 #: What belongs to the pod.
 _ITS_RIGHTS = "serviceaccounts,roles,rolebindings"

@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from kelery.ledger import sync_client
-from tests.contract.ledger.bench import Bench
+from tests.support.ledger_bench import Bench
 
 
 @pytest.fixture

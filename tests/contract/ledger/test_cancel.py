@@ -6,7 +6,7 @@ from kelery.ledger import commands
 from kelery.ledger.types import ClaimRefused
 from kelery.run.model import CancelMode, Retry
 from kelery.run.phases import Phase, Reason
-from tests.contract.ledger.bench import WORKER, Bench, failed, keyed
+from tests.support.ledger_bench import WORKER, Bench, failed, keyed
 
 
 def test_a_waiting_run_is_cancelled_at_once_and_never_starts(bench: Bench) -> None:

@@ -6,7 +6,7 @@ from kelery.ledger import commands
 from kelery.ledger.types import Claim, ClaimRefused, Outcome
 from kelery.run.model import CancelMode, Retry
 from kelery.run.phases import Reason
-from tests.contract.ledger.bench import WORKER, Bench, failed, keyed
+from tests.support.ledger_bench import WORKER, Bench, failed, keyed
 
 
 def test_a_claim_says_what_the_worker_needs(bench: Bench) -> None:

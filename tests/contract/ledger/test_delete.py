@@ -9,7 +9,7 @@ from kelery.ledger import commands, queries
 from kelery.ledger.types import Cancelled, Submission
 from kelery.run.model import CancelMode, Transition
 from kelery.run.phases import Phase, Reason
-from tests.contract.ledger.bench import SUCCEEDED, WORKER, Bench, failed, keyed
+from tests.support.ledger_bench import SUCCEEDED, WORKER, Bench, failed, keyed
 
 
 def delete(bench: Bench, uid: str) -> Cancelled:

@@ -10,7 +10,7 @@ from kelery.errors import LedgerError, RunConflict
 from kelery.ledger import async_client, commands, library, records, redis_errors, sync_client
 from kelery.ledger.commands import Call
 from kelery.ledger.types import Submitted
-from tests.contract.ledger.bench import Bench
+from tests.support.ledger_bench import Bench
 
 Answers = list[Submitted | LedgerError]
 #: `run_all` of one of the two callers on a server: its answers to these calls.

@@ -8,7 +8,7 @@ import pytest
 from kelery.ledger import commands, queries
 from kelery.run.model import CancelMode, QueueUse, Retry
 from kelery.run.phases import Phase, Reason
-from tests.contract.ledger.bench import CLUSTER, Bench, failed, keyed
+from tests.support.ledger_bench import CLUSTER, Bench, failed, keyed
 
 RUNS = "kelery:runs:team"
 HOUR = 3600 * 1_000_000

@@ -10,7 +10,7 @@ import pytest
 from kelery.errors import LedgerUnavailable, RunConflict
 from kelery.ledger import async_client, commands, sync_client
 from kelery_dev.stack.valkey import ValkeyServer
-from tests.contract.ledger.bench import Bench, keyed
+from tests.support.ledger_bench import Bench, keyed
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from dataclasses import replace
 from kelery.ledger import commands
 from kelery.ledger.lease_observer import LeaseObserver
 from kelery.run.model import CancelMode, Retry
-from tests.contract.ledger.bench import SUCCEEDED, WORKER, Bench, failed, keyed
+from tests.support.ledger_bench import SUCCEEDED, WORKER, Bench, failed, keyed
 
 OTHER = "celery@other/boot-1"
 

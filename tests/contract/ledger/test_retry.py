@@ -11,7 +11,7 @@ from kelery.ledger.types import Outcome
 from kelery.run import run_message
 from kelery.run.model import Retry
 from kelery.run.phases import RETRYABLE_REASONS, Phase, Reason
-from tests.contract.ledger.bench import Bench, failed, keyed
+from tests.support.ledger_bench import Bench, failed, keyed
 
 
 def celerys_retry(*args: Any, delay: float = 0) -> Outcome:

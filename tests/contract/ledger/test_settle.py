@@ -8,7 +8,7 @@ from kelery.ledger import commands
 from kelery.ledger.types import Outcome
 from kelery.run.model import Attempt, CancelMode
 from kelery.run.phases import Phase, Reason
-from tests.contract.ledger.bench import CLUSTER, SUCCEEDED, WORKER, Bench, failed, keyed
+from tests.support.ledger_bench import CLUSTER, SUCCEEDED, WORKER, Bench, failed, keyed
 
 
 def test_success_keeps_the_result_and_frees_the_slot(bench: Bench) -> None:

@@ -12,7 +12,7 @@ from kelery.errors import RunConflict
 from kelery.ledger import commands
 from kelery.run.model import CancelMode, Policy
 from kelery.run.phases import Phase, Reason
-from tests.contract.ledger.bench import CLUSTER, Bench, keyed
+from tests.support.ledger_bench import CLUSTER, Bench, keyed
 
 
 def test_a_run_without_a_key_is_admitted_and_its_message_pushed(bench: Bench) -> None:

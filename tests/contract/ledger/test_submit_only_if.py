@@ -11,7 +11,7 @@ from kelery.errors import RunConflict
 from kelery.ledger import commands, queries, sync_client
 from kelery.ledger.types import OnlyIf, Submission, SubmissionRefused, Submitted
 from kelery.run.phases import Phase, Reason
-from tests.contract.ledger.bench import Bench, keyed
+from tests.support.ledger_bench import Bench, keyed
 
 ROOM, FREE_NAME = (OnlyIf.ROOM,), (OnlyIf.FREE_NAME,)
 

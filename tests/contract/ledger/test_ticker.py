@@ -11,7 +11,7 @@ from kelery.errors import LedgerError
 from kelery.ledger import async_client, commands
 from kelery.ledger.ticker import LedgerTicker
 from kelery_dev.stack.valkey import ValkeyServer
-from tests.contract.ledger.bench import WORKER, Bench
+from tests.support.ledger_bench import WORKER, Bench
 
 _STAND_STILL = 1.5
 

@@ -5,7 +5,7 @@ import pytest
 from kelery.ledger import commands
 from kelery.run.model import Retry
 from kelery.run.phases import Reason
-from tests.contract.ledger.bench import CLUSTER, Bench, failed, keyed
+from tests.support.ledger_bench import CLUSTER, Bench, failed, keyed
 
 
 def test_a_waiting_run_fails_when_its_time_to_queue_is_over(bench: Bench) -> None:

@@ -12,7 +12,7 @@ from kelery.taskrun import manifest, status
 from tests.contract.manifest.taskruns_over_http import TaskRuns
 from tests.contract.manifest.test_spec_matches_crd import FULL
 from tests.contract.manifest.test_status_matches_crd import ATTEMPT, RECORDS
-from tests.unit.core.sample_records import failed, succeeded
+from tests.support.sample_records import failed, succeeded
 
 HOSTILE = "é\x00\x1b[31m\r\n\u202e\ud800\U0001f600" * 5000
 NESTED = "[" * MAX_INLINE_DEPTH + "]" * MAX_INLINE_DEPTH

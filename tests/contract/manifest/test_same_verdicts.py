@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tests.contract.manifest.spec_cases import BAD, DIFFERENCES, GOOD, UNREADABLE, Difference, SpecCase
 from tests.contract.manifest.taskruns_over_http import TaskRuns
 from tests.contract.manifest.verdicts import ApiServerJudge, kelery_verdict
+from tests.support.spec_cases import BAD, DIFFERENCES, GOOD, UNREADABLE, Difference, SpecCase
 
 _PAUSES = ("backoffSeconds", "maxBackoffSeconds")
 

@@ -13,7 +13,7 @@ from kelery.run.model import Attempt, Record
 from kelery.run.phases import Phase, Reason
 from kelery.taskrun import status
 from tests.contract.manifest.crd_schema import fields, part, validator
-from tests.unit.core.sample_records import START, admitted, failed, running, succeeded, waiting
+from tests.support.sample_records import START, admitted, failed, running, succeeded, waiting
 
 STATUS = part("status")
 VALIDATOR = validator(STATUS)

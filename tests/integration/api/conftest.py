@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.api.gateway_process import GatewayProcess
+from tests.support.gateway_process import GatewayProcess
 
 StartGateway = Callable[..., GatewayProcess]
 

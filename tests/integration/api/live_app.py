@@ -14,7 +14,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from tests.polling import poll_until
+from tests.support.polling import poll_until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

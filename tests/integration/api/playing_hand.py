@@ -11,7 +11,7 @@ from kelery.ledger.commands import Call
 from kelery.ledger.types import Claim, Outcome
 from kelery.run.model import CancelMode
 from kelery.run.phases import Reason
-from tests.contract.ledger.bench import SUCCEEDED, WORKER, Bench, failed
+from tests.support.ledger_bench import SUCCEEDED, WORKER, Bench, failed
 
 T = TypeVar("T")
 

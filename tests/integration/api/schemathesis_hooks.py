@@ -14,7 +14,7 @@ import schemathesis
 from schemathesis.core.failures import Failure
 from schemathesis.openapi.checks import RejectedPositiveData
 
-from kelery_api.http.parameters import WAIT_FORM
+from kelery_api.routes.parameters import WAIT_FORM
 
 _PROBLEMS = "https://kelery.dev/problems/"
 #: The parameters of /start are JSON in a string, of which a schema can only say that it is a string.

@@ -25,13 +25,7 @@ from kelery_api.access.reviews import ApiServerReviews
 from kelery_api.http.problems import Kind, Problem
 from kelery_dev.control_plane.binaries import Binaries
 from kelery_dev.control_plane.control_plane import ControlPlane
-from tests.integration.api.accounts import (
-    Account,
-    new_account,
-    new_gateway_account,
-    on_taskruns,
-    use_of,
-)
+from tests.support.accounts import Account, new_account, new_gateway_account, on_taskruns, use_of
 
 TASK = "demo.add"
 

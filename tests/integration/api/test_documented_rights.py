@@ -8,11 +8,11 @@ import pytest
 
 from kelery_dev.control_plane.control_plane import ControlPlane
 from kelery_dev.control_plane.kubeconfig_file import write_kubeconfig
-from tests.integration.api.accounts import Account, new_account
 from tests.integration.api.conftest import StartGateway
-from tests.integration.api.gateway_process import GatewayProcess
-from tests.integration.demo.document_blocks import marked_blocks
-from tests.polling import poll_until
+from tests.support.accounts import Account, new_account
+from tests.support.document_blocks import marked_blocks
+from tests.support.gateway_process import GatewayProcess
+from tests.support.polling import poll_until
 
 GUIDE = Path(__file__).parents[3] / "docs" / "gateway.md"
 RUNS = "/v1/namespaces/team-a/taskruns"

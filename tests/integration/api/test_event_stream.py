@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 from kelery.ledger import commands, sync_client
-from tests.contract.ledger.bench import Bench
-from tests.integration.api.gateway_process import Answer, GatewayProcess
-from tests.polling import poll_until
+from tests.support.gateway_process import Answer, GatewayProcess
+from tests.support.ledger_bench import Bench
+from tests.support.polling import poll_until
 
 PATH = "/v1/namespaces/team/taskruns/r/events"
 

@@ -19,15 +19,8 @@ from kelery_api.app import create_app
 from kelery_api.settings import ApiSettings
 from kelery_dev.control_plane.control_plane import ControlPlane
 from kelery_dev.stack.valkey import ValkeyServer
-from tests.integration.api.accounts import (
-    Account,
-    Rule,
-    new_account,
-    new_gateway_account,
-    on_taskruns,
-    use_of,
-)
 from tests.integration.api.live_app import LiveApp, Reply, live_app
+from tests.support.accounts import Account, Rule, new_account, new_gateway_account, on_taskruns, use_of
 
 PREFIX = "every-route"
 TASK = "demo.add"

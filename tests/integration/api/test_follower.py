@@ -19,9 +19,9 @@ from kelery.run.phases import Phase, Reason
 from kelery_api.streams import event_stream
 from kelery_api.streams.follower import final_record
 from kelery_dev.stack.valkey import ValkeyServer
-from tests.contract.ledger.bench import SUCCEEDED, Bench, failed
 from tests.integration.api.playing_hand import Hand
 from tests.integration.api.stream_reader import Parts, StreamReader, gateway_parts, until
+from tests.support.ledger_bench import SUCCEEDED, Bench, failed
 
 
 @pytest.fixture

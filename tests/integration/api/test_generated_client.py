@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.api.gateway_process import PROBLEMS, GatewayProcess
-from tests.integration.operator.played_worker import BusyWorker
+from tests.support.gateway_process import PROBLEMS, GatewayProcess
+from tests.support.played_worker import BusyWorker
 
 PACKAGE = "kelery_generated_client"
 #: It would format what it writes with a ruff on the PATH.

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 import pytest
 
 from kelery_api.http.bounded_protocol import HEAD_SECONDS, MAX_HEAD_BYTES
-from tests.integration.api.gateway_process import GatewayProcess
-from tests.polling import poll_until
+from tests.support.gateway_process import GatewayProcess
+from tests.support.polling import poll_until
 
 RUNS = "/v1/namespaces/default/taskruns"
 HEAD = b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tests.integration.api.gateway_process import GatewayProcess
+from tests.support.gateway_process import GatewayProcess
 
 RUNS = "/v1/namespaces/default/taskruns"
 

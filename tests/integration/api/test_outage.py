@@ -12,7 +12,7 @@ import pytest
 from kelery_dev.stack.valkey import ValkeyServer
 from kelery_dev.supervise.ports import free_port
 from tests.integration.api.conftest import StartGateway
-from tests.integration.api.gateway_process import Answer, GatewayProcess
+from tests.support.gateway_process import Answer, GatewayProcess
 
 RUNS = "/v1/namespaces/default/taskruns"
 #: What is promised is 2 s; the rest is for the noise of a busy machine.

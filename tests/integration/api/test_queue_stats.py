@@ -19,8 +19,8 @@ from kelery_api.ops.queue_stats import KEPT_SECONDS
 from kelery_dev.stack.valkey import ValkeyServer
 from kelery_dev.supervise.ports import free_port
 from tests.integration.api.conftest import StartGateway
-from tests.integration.api.gateway_process import GatewayProcess
-from tests.polling import poll_until
+from tests.support.gateway_process import GatewayProcess
+from tests.support.polling import poll_until
 
 RUNS = "/v1/namespaces/default/taskruns"
 

@@ -17,10 +17,10 @@ import pytest
 
 from kelery_dev.control_plane.control_plane import ControlPlane
 from kelery_dev.control_plane.kubeconfig_file import write_kubeconfig
-from tests.integration.api.accounts import new_account, new_gateway_account
 from tests.integration.api.conftest import StartGateway
-from tests.integration.api.gateway_process import GatewayProcess
-from tests.integration.operator.played_worker import BusyWorker
+from tests.support.accounts import new_account, new_gateway_account
+from tests.support.gateway_process import GatewayProcess
+from tests.support.played_worker import BusyWorker
 
 THOROUGH = os.environ.get("KELERY_HYPOTHESIS") == "thorough"
 

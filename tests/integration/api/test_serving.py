@@ -16,8 +16,8 @@ import pytest
 
 from kelery_dev.supervise.ports import free_port
 from tests.integration.api.conftest import StartGateway
-from tests.integration.api.gateway_process import GatewayProcess
-from tests.polling import poll_until
+from tests.support.gateway_process import GatewayProcess
+from tests.support.polling import poll_until
 
 RUNS = "/v1/namespaces/default/taskruns"
 SECRET = "the-argument-of-a-task"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from kelery_dev.stack.valkey import ValkeyServer
-from tests.contract.manifest.spec_cases import BAD, DIFFERENCES, GOOD, UNREADABLE, SpecCase
-from tests.integration.api.gateway_process import PROBLEMS, GatewayProcess
+from tests.support.gateway_process import PROBLEMS, GatewayProcess
+from tests.support.spec_cases import BAD, DIFFERENCES, GOOD, UNREADABLE, SpecCase
 
 _PATH = "/v1/namespaces/default/taskruns"
 #: Judged by its depth, which is a matter of fields here, and not by its syntax.

@@ -17,9 +17,9 @@ from kelery.run.phases import Phase
 from kelery_api.streams import event_stream
 from kelery_api.streams.follower import final_record
 from kelery_dev.stack.valkey import ValkeyServer
-from tests.contract.ledger.bench import Bench
 from tests.integration.api.playing_hand import Hand
 from tests.integration.api.stream_reader import FOLLOWER_NAME, StreamReader, gateway_parts, until
+from tests.support.ledger_bench import Bench
 
 RUNS = 200
 HANDS = 4

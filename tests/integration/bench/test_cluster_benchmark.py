@@ -36,7 +36,7 @@ from kelery_bench.size import Size
 from kelery_dev.control_plane.cluster_access import ClusterAccess
 from kelery_dev.control_plane.control_plane import ControlPlane
 from kelery_dev.errors import DevError
-from tests.polling import poll_until
+from tests.support.polling import poll_until
 
 SERVED = "bench-served"
 #: The workers of a local stack are called something@bench; on a cluster that is a pod's name.

@@ -5,11 +5,9 @@ from pathlib import Path
 import pytest
 
 from kelery_dev.control_plane.binaries import Binaries
-from tests.integration.dev.conftest import Marked, marked
+from tests.support.marked_processes import Marked, marked
 
 __all__ = ["Marked", "marked"]
-
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

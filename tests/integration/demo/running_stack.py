@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kelery_dev.supervise.ports import free_port
-from tests.polling import poll_until
+from tests.support.polling import poll_until
 
 
 @contextmanager

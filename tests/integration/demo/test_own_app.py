@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.demo.conftest import Marked
 from tests.integration.demo.running_stack import running_stack
+from tests.support.marked_processes import Marked
 
 APP = """\
 from celery import Celery

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from kelery_dev.control_plane.binaries import Binaries
-from tests.integration.demo.conftest import ROOT, Marked
-from tests.integration.demo.document_blocks import Block, commands, marked_blocks, prints, type_into_a_shell
 from tests.integration.demo.running_stack import running_stack
+from tests.support.document_blocks import ROOT, Block, commands, marked_blocks, prints, type_into_a_shell
+from tests.support.marked_processes import Marked
 
 README = ROOT / "README.md"
 GATEWAY = ROOT / "docs" / "gateway.md"

@@ -15,7 +15,7 @@ import yaml
 from kelery_dev.control_plane.cache import platform_name
 from kelery_dev.control_plane.envtest_archive import choose_archive, fetch_into
 from kelery_dev.errors import DevError
-from tests.unit.dev.conftest import VERSIONS, program
+from tests.support.versioned_programs import VERSIONS, program
 
 
 def packed(members: dict[str, bytes]) -> bytes:

@@ -15,8 +15,8 @@ import redis
 from kelery_dev.control_plane.binaries import Binaries
 from kelery_dev.control_plane.control_plane import ControlPlane
 from kelery_dev.supervise.ports import free_port
-from tests.integration.dev.conftest import Marked, wait_until
 from tests.integration.dev.test_control_plane import RUN
+from tests.support.marked_processes import Marked, wait_until
 
 PROGRAM = str(Path(__file__).with_name("stack_with_stand_ins.py"))
 UP = "the stack is up"

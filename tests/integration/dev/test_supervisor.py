@@ -17,7 +17,7 @@ from kelery_dev.supervise.child_process import Command
 from kelery_dev.supervise.console import Console
 from kelery_dev.supervise.service import Service, StopStep, terminate
 from kelery_dev.supervise.supervisor import Supervisor
-from tests.integration.dev.conftest import Marked
+from tests.support.marked_processes import Marked
 
 STAND_IN = str(Path(__file__).with_name("stand_in.py"))
 _SEE_SECONDS = 20

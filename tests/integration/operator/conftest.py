@@ -13,9 +13,9 @@ import pytest
 
 from kelery.ledger import sync_client
 from kelery_dev.control_plane.control_plane import ControlPlane
-from tests.integration.operator.cluster import Cluster
-from tests.integration.operator.operator_process import OperatorProcess
-from tests.integration.operator.played_worker import PlayedWorker
+from tests.support.cluster import Cluster
+from tests.support.operator_process import OperatorProcess
+from tests.support.played_worker import PlayedWorker
 
 _numbers = itertools.count(1)
 

@@ -6,11 +6,11 @@ import statistics
 import time
 
 from kelery.ledger.types import Claim
-from tests.integration.operator.cluster import Cluster
 from tests.integration.operator.conftest import StartOperator
-from tests.integration.operator.operator_process import OperatorProcess
-from tests.integration.operator.played_worker import BusyWorker, PlayedWorker
-from tests.polling import poll_until
+from tests.support.cluster import Cluster
+from tests.support.operator_process import OperatorProcess
+from tests.support.played_worker import BusyWorker, PlayedWorker
+from tests.support.polling import poll_until
 
 
 def conditions(status: object) -> dict[str, str]:

@@ -9,10 +9,10 @@ import pytest
 
 from kelery.ledger import sync_client
 from kelery_dev.stack.valkey import ValkeyServer
-from tests.integration.operator.cluster import Cluster
 from tests.integration.operator.conftest import StartOperator
-from tests.integration.operator.played_worker import PlayedWorker
-from tests.polling import poll_until
+from tests.support.cluster import Cluster
+from tests.support.played_worker import PlayedWorker
+from tests.support.polling import poll_until
 
 
 @pytest.fixture

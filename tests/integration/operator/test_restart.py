@@ -8,11 +8,11 @@ import pytest
 
 from kelery.ledger import commands
 from kelery.run.phases import Phase
-from tests.integration.operator.cluster import Cluster
 from tests.integration.operator.conftest import StartOperator
-from tests.integration.operator.operator_process import OperatorProcess
-from tests.integration.operator.played_worker import PlayedWorker
-from tests.polling import poll_until
+from tests.support.cluster import Cluster
+from tests.support.operator_process import OperatorProcess
+from tests.support.played_worker import PlayedWorker
+from tests.support.polling import poll_until
 
 MOMENTS = ("created", "admitted", "running", "settled", "final written")
 

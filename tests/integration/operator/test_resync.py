@@ -21,7 +21,7 @@ from kelery_operator.taskrun.decide import Presence
 from kelery_operator.taskrun.existence_checks import ExistenceChecks
 from kelery_operator.taskrun.kube_api import KubeApi
 from kelery_operator.taskrun.resync import Resync
-from tests.integration.operator.cluster import Body, Cluster
+from tests.support.cluster import Body, Cluster
 
 CLUSTER = "this-cluster"
 

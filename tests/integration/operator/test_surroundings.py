@@ -13,11 +13,11 @@ import yaml
 from kelery_dev.control_plane.binaries import Binaries
 from kelery_dev.control_plane.control_plane import ControlPlane
 from kelery_dev.control_plane.manifests import apply_crds
-from tests.integration.operator.cluster import Cluster
 from tests.integration.operator.conftest import StartOperator
-from tests.integration.operator.operator_process import OperatorProcess
-from tests.integration.operator.played_worker import PlayedWorker
-from tests.polling import poll_until
+from tests.support.cluster import Cluster
+from tests.support.operator_process import OperatorProcess
+from tests.support.played_worker import PlayedWorker
+from tests.support.polling import poll_until
 
 #: All that the operator may do in a namespace; what the chart gives it.
 RULES = [

@@ -16,10 +16,10 @@ import httpx
 import pytest
 
 from kelery.run.phases import FINAL_PHASES
-from tests.integration.api.gateway_process import GatewayProcess
-from tests.integration.operator.cluster import Cluster
-from tests.integration.system.conftest import System
-from tests.polling import poll_until
+from tests.support.cluster import Cluster
+from tests.support.gateway_process import GatewayProcess
+from tests.support.polling import poll_until
+from tests.support.system import System
 
 RUNS = 200
 FINAL = {phase.value for phase in FINAL_PHASES}

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.operator.cluster import Cluster
-from tests.integration.system.conftest import System
-from tests.polling import poll_until
+from tests.support.cluster import Cluster
+from tests.support.polling import poll_until
+from tests.support.system import System
 
 
 @pytest.fixture(autouse=True)

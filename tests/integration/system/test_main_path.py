@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.operator.cluster import Cluster
-from tests.integration.system.conftest import System
+from tests.support.cluster import Cluster
+from tests.support.system import System
 
 
 @pytest.fixture(autouse=True)

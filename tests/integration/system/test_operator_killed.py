@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from kelery.run.phases import Phase
-from tests.integration.operator.cluster import FINAL, Cluster
-from tests.integration.operator.operator_process import OperatorProcess
-from tests.integration.system.conftest import System
-from tests.integration.worker.worker_process import WorkerProcess
-from tests.polling import poll_until
+from tests.support.cluster import FINAL, Cluster
+from tests.support.operator_process import OperatorProcess
+from tests.support.polling import poll_until
+from tests.support.system import System
+from tests.support.worker_process import WorkerProcess
 
 StartOperator = Callable[[], OperatorProcess]
 

@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.api.gateway_process import GatewayProcess
-from tests.integration.system.conftest import System
-from tests.polling import poll_until
+from tests.support.gateway_process import GatewayProcess
+from tests.support.polling import poll_until
+from tests.support.system import System
 
 KILLS = 25
 

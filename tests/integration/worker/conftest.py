@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.worker.ledger_probe import LedgerProbe
-from tests.integration.worker.worker_process import WorkerProcess
+from tests.support.ledger_probe import LedgerProbe
+from tests.support.worker_process import WorkerProcess
 
 StartWorker = Callable[..., WorkerProcess]
 

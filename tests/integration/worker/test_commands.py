@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from kelery.run.phases import Phase
-from tests.integration.worker.ledger_probe import LedgerProbe
-from tests.integration.worker.worker_process import HERE
-from tests.polling import poll_until
+from tests.support.ledger_probe import LedgerProbe
+from tests.support.polling import poll_until
+from tests.support.worker_process import HERE
 
 
 def start(command: list[str], log: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:

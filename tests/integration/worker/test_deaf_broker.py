@@ -12,8 +12,8 @@ import pytest
 
 from kelery_dev.stack.valkey import ValkeyServer
 from kelery_dev.supervise.ports import LOOPBACK
-from tests.integration.worker.worker_process import WorkerProcess
-from tests.polling import poll_until
+from tests.support.polling import poll_until
+from tests.support.worker_process import WorkerProcess
 
 
 @contextlib.contextmanager

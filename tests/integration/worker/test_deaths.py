@@ -16,9 +16,9 @@ import pytest
 from kelery.run.model import Retry
 from kelery.run.phases import Phase, Reason
 from kelery_dev.stack.valkey import ValkeyServer
-from tests.integration.worker.ledger_probe import LedgerProbe
-from tests.integration.worker.worker_process import WorkerProcess
-from tests.polling import poll_until
+from tests.support.ledger_probe import LedgerProbe
+from tests.support.polling import poll_until
+from tests.support.worker_process import WorkerProcess
 
 #: Short, so that the tests are; the default is tried once, below.
 LEASE = 4.0

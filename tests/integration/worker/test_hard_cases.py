@@ -17,9 +17,9 @@ from celery import Celery
 from kelery.ledger import commands
 from kelery.run.model import CancelMode, Retry
 from kelery.run.phases import Phase
-from tests.integration.worker.ledger_probe import LedgerProbe
-from tests.integration.worker.worker_process import HERE, WorkerProcess
-from tests.polling import poll_until
+from tests.support.ledger_probe import LedgerProbe
+from tests.support.polling import poll_until
+from tests.support.worker_process import HERE, WorkerProcess
 
 LEASE = 4.0
 

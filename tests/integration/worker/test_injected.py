@@ -9,8 +9,8 @@ import pytest
 from kelery import injection
 from kelery.run.phases import Phase
 from tests.integration.worker.conftest import StartWorker
-from tests.integration.worker.ledger_probe import LedgerProbe
-from tests.polling import poll_until
+from tests.support.ledger_probe import LedgerProbe
+from tests.support.polling import poll_until
 
 UNMODIFIED = """
 import pathlib, sys, time

@@ -17,9 +17,9 @@ from typing import Any
 
 from kelery.run.model import Record, Retry
 from kelery.run.phases import Phase, Reason
-from tests.integration.worker.ledger_probe import LedgerProbe
-from tests.integration.worker.worker_process import WorkerProcess
-from tests.polling import poll_until
+from tests.support.ledger_probe import LedgerProbe
+from tests.support.polling import poll_until
+from tests.support.worker_process import WorkerProcess
 
 LEASE = 4.0
 RUNS, KEYS, STORM_SECONDS = 150, 6, 45.0

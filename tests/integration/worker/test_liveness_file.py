@@ -20,9 +20,9 @@ from kelery_dev.stack.valkey import ValkeyServer
 from kelery_worker.celery_hooks.liveness_file import FRESH_SECONDS
 from kelery_worker.scripts import liveness_probe
 from tests.integration.worker.conftest import StartWorker
-from tests.integration.worker.ledger_probe import LedgerProbe
-from tests.integration.worker.worker_process import WorkerProcess
-from tests.polling import poll_until
+from tests.support.ledger_probe import LedgerProbe
+from tests.support.polling import poll_until
+from tests.support.worker_process import WorkerProcess
 
 #: A beat comes each second; the rest is for a busy machine.
 STEADY_SECONDS = 3.0

@@ -10,9 +10,9 @@ from celery import Celery
 
 from kelery.run.model import Retry
 from kelery.run.phases import Phase, Reason
-from tests.integration.worker.ledger_probe import LedgerProbe
-from tests.integration.worker.worker_process import WorkerProcess
-from tests.polling import poll_until
+from tests.support.ledger_probe import LedgerProbe
+from tests.support.polling import poll_until
+from tests.support.worker_process import WorkerProcess
 
 
 def test_results_arrive_as_they_were_returned(probe: LedgerProbe, worker: WorkerProcess) -> None:

@@ -13,9 +13,9 @@ from kelery.run.model import CancelMode
 from kelery.run.phases import Phase
 from kelery_dev.stack.valkey import ValkeyServer
 from tests.integration.worker.conftest import StartWorker
-from tests.integration.worker.ledger_probe import LedgerProbe
-from tests.integration.worker.worker_process import WorkerProcess
-from tests.polling import poll_until
+from tests.support.ledger_probe import LedgerProbe
+from tests.support.polling import poll_until
+from tests.support.worker_process import WorkerProcess
 
 
 def wait_for_text(file: Path, text: str) -> None:

@@ -14,8 +14,8 @@ from kelery.ledger import queries
 from kelery.run.model import WorkerPresence
 from kelery.run.phases import Phase
 from tests.integration.worker.conftest import StartWorker
-from tests.integration.worker.ledger_probe import LedgerProbe
-from tests.polling import poll_until
+from tests.support.ledger_probe import LedgerProbe
+from tests.support.polling import poll_until
 
 
 def present(probe: LedgerProbe) -> list[WorkerPresence]:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from kelery.run.phases import Phase
 from kelery_api.streams.follower import Follower
-from tests.unit.busy_stream import BusyStream
+from tests.support.busy_stream import BusyStream
 
 
 def busy() -> BusyStream:

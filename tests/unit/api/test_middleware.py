@@ -77,7 +77,7 @@ def test_a_mistake_of_ours_is_a_problem_that_says_nothing_of_its_cause(
     assert SECRET not in body["detail"]
     logged = "\n".join(str(vars(record)) for record in lines(caplog))
     assert "builtins.RuntimeError < builtins.KeyError" in logged
-    assert "test_shell.py" in logged
+    assert "test_middleware.py" in logged
     assert SECRET not in logged
 
 

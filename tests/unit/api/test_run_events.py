@@ -14,7 +14,7 @@ from kelery_api.http.problems import Kind, Problem
 from kelery_api.streams import run_events
 from kelery_api.streams.event_stream import read_event_id
 from kelery_api.streams.run_events import Event, News, Told
-from tests.unit.core import sample_records
+from tests.support import sample_records
 
 #: Admitted, claimed, progress at 3 and 4, asked to stop, progress at 6, ended.
 HISTORY = (

@@ -7,7 +7,7 @@ import pytest
 from kelery.run.model import Record
 from kelery.run.phases import Phase, Reason
 from kelery.taskrun import conditions
-from tests.unit.core.sample_records import running
+from tests.support.sample_records import running
 
 
 def finished_message(record: Record) -> str:

@@ -11,7 +11,7 @@ from kelery.json_codec import INLINE_BYTES
 from kelery.run.model import Attempt, Record
 from kelery.run.phases import Phase, Reason
 from kelery.taskrun import status
-from tests.unit.core.sample_records import SECOND, START, admitted, failed, running, succeeded, waiting
+from tests.support.sample_records import SECOND, START, admitted, failed, running, succeeded, waiting
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 500_000, tzinfo=UTC)
 JUNK = st.recursive(

@@ -1,23 +1,10 @@
-"""Programs that only name a version: scripts in place of kube-apiserver, etcd and kubectl."""
+"""Folders with programs that only name a version."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-VERSIONS = {
-    "kube-apiserver": "Kubernetes v1.36.2",
-    "etcd": "etcd Version: 3.6.1",
-    "kubectl": "Client v1.36.2",
-}
-
-
-def program(name: str, *, version: str = "") -> bytes:
-    """A script that answers with a version, as the real program does."""
-    return f"#!/bin/sh\necho '{version or VERSIONS[name]}'\n".encode()
-
-
-MakePrograms = Callable[..., Path]
+from tests.support.versioned_programs import VERSIONS, MakePrograms, program
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from kelery_dev.control_plane.cache import Announce, cache_entry, cache_home
 from kelery_dev.control_plane.sources import SOURCES, find_control_plane
 from kelery_dev.errors import DevError
-from tests.unit.dev.conftest import MakePrograms
+from tests.support.versioned_programs import MakePrograms
 
 
 class Sources:

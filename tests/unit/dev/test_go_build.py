@@ -6,7 +6,7 @@ import pytest
 
 from kelery_dev.control_plane.go_build import build_into, kubernetes_release
 from kelery_dev.errors import DevError
-from tests.unit.dev.conftest import program
+from tests.support.versioned_programs import program
 
 GO = """#!/bin/sh
 if [ "$1" = version ]; then echo "go version {version} linux/amd64"; exit; fi

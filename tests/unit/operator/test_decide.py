@@ -23,7 +23,7 @@ from kelery_operator.taskrun.actions import (
     WriteStatus,
 )
 from kelery_operator.taskrun.decide import Presence, Situation, decide
-from tests.unit.core import sample_records as records
+from tests.support import sample_records as records
 from tests.unit.operator.situations import NOW, gone, present, seen, showing
 
 DAY = 86400.0

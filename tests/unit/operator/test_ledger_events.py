@@ -13,7 +13,7 @@ from kelery_operator.runtime.workqueue import WorkQueue
 from kelery_operator.taskrun.cache import Cache
 from kelery_operator.taskrun.ledger_events import LedgerEvents
 from kelery_operator.taskrun.queue_positions import QueuePositions
-from tests.unit.busy_stream import BusyStream
+from tests.support.busy_stream import BusyStream
 from tests.unit.operator.situations import body
 
 START = 1000.0

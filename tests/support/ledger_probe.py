@@ -16,7 +16,7 @@ from kelery.ledger.types import Submission
 from kelery.run import run_message
 from kelery.run.model import CancelMode, Concurrency, Record, RunSpec
 from kelery.run.phases import Phase, Reason
-from tests.polling import poll_until
+from tests.support.polling import poll_until
 
 PREFIX = "kelery"
 

@@ -10,6 +10,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+#: The checkout, where the documents are.
+ROOT = Path(__file__).parents[2]
+
 _SEPARATOR = "=== end of a command, status "
 _BLOCK = re.compile(r"^<!-- (?P<mark>[^\n]*?) -->\n```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
 

@@ -11,7 +11,7 @@ from kelery.ledger.types import Claim, ClaimRefused, Outcome
 from kelery.run import run_message
 from kelery.run.model import Record
 from kelery.run.phases import Reason
-from tests.polling import poll_until
+from tests.support.polling import poll_until
 
 NAME = "celery@played/boot-1"
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kelery_dev.supervise.ports import free_port
-from tests.polling import poll_until
+from tests.support.polling import poll_until
 
 
 class OperatorProcess:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kelery_dev.control_plane.cluster_access import Answer, ClusterAccess
-from tests.polling import poll_until
+from tests.support.polling import poll_until
 
 API = "/apis/kelery.dev/v1alpha1"
 FINAL = ("Succeeded", "Failed", "Cancelled")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kelery_dev.supervise.ports import free_port
-from tests.polling import poll_until
+from tests.support.polling import poll_until
 
 PROBLEMS = "https://kelery.dev/problems/"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.polling import poll_until
+from tests.support.polling import poll_until
 
 HERE = Path(__file__).parent
 

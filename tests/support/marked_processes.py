@@ -1,0 +1,69 @@
+"""Processes of a test, found wherever they fled to: by a mark in their environment, or by their folder."""
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+_MARK = "KELERY_TEST_MARK"
+_POLL_SECONDS = 0.05
+
+
+def wait_until(condition: Callable[[], object], *, timeout: float, state: Callable[[], object]) -> None:
+    """Poll until the condition holds; else fail and show the last state."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"not so after {timeout:g} s; last state:\n{state()}")
+        time.sleep(_POLL_SECONDS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marked:
+    """Every process with the mark, or at work in the folder: Valkey overwrites its environment."""
+
+    mark: str
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment to start a program with."""
+        return {**os.environ, _MARK: self.mark}
+
+    def processes(self) -> list[psutil.Process]:
+        """Those that are alive now, ourselves not among them."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                marked = process.environ().get(_MARK) == self.mark
+                inside = Path(process.cwd()).is_relative_to(self.folder)
+            except (psutil.Error, OSError):
+                continue
+            if (marked or inside) and process.pid != os.getpid():
+                found.append(process)
+        return found
+
+    def names(self) -> list[str]:
+        """What they are, for messages."""
+        names = []
+        for process in self.processes():
+            try:
+                names.append(f"{process.pid} {' '.join(process.cmdline())[:100]}")
+            except psutil.Error:
+                continue
+        return names
+
+
+@pytest.fixture
+def marked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Marked]:
+    """A mark of this test's own; whatever still carries it afterwards is killed."""
+    found = Marked(mark=uuid.uuid4().hex, folder=tmp_path.resolve())
+    monkeypatch.setenv(_MARK, found.mark)
+    yield found
+    for process in found.processes():
+        process.kill()
