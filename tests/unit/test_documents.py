@@ -28,7 +28,6 @@ GATEWAY = ROOT / "docs" / "gateway.md"
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 DOORS = ROOT / "examples" / "doors"
 CRD = ROOT / "charts" / "kelery" / "files" / "crds" / "taskruns.kelery.dev.yaml"
-PLANTED = ROOT / "tests" / "contract" / "ledger" / "test_planted_faults.py"
 
 _LINK = re.compile(r"\]\((?!https?://)([^)#]+)")
 _TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
@@ -179,14 +178,6 @@ def test_every_shell_command_of_the_readme_is_typed_by_a_test_or_listed_here() -
         # The plug-in's tests start workers in this way.
         "celery -A proj worker -I kelery_worker",
     ]
-
-
-def test_the_table_of_planted_faults_is_the_tests() -> None:
-    table = (ROOT / "CONTRIBUTING.md").read_text().partition("<!-- planted faults")[2]
-    rows = re.findall(r"^\| (.+) \|$", table, flags=re.M)[1:]
-    planted = PLANTED.read_text().partition("FAULTS = [")[2].partition("\n]\n")[0]
-    assert rows
-    assert rows == re.findall(r'what="([^"]+)"', planted)
 
 
 def manifests() -> Iterator[Any]:
