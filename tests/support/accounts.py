@@ -8,8 +8,8 @@ from uuid import uuid4
 
 from kelery.kube.kubeconfig import Credentials
 from kelery_dev.control_plane.control_plane import ControlPlane
-from tests.integration.api.signed_token import with_claims
 from tests.support.polling import poll_until
+from tests.support.signed_token import with_claims
 
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
 _GROUP = "rbac.authorization.k8s.io"
