@@ -23,12 +23,11 @@ from celery.worker import state as worker_state
 
 from kelery.run import run_message
 from kelery_worker.lease import keeper_access
+from kelery_worker.runs import request_claim
 from kelery_worker.runs.live_run import LiveRun
+from kelery_worker.runs.request_claim import RequestClaim
 
 logger = logging.getLogger("kelery.worker")
-
-#: In the request dict that goes to the child: {"uid", "fence", "worker_nonce"}.
-CLAIM_FIELD = "kelery_claim"
 
 #: What Celery reports itself, while the process is still ending or for one that is gone.
 _DYING = (SystemExit, KeyboardInterrupt, WorkerLostError, Terminated, TimeLimitExceeded)
@@ -85,11 +84,8 @@ class RunRequest(_Request):  # type: ignore[misc]
             self._drop()
             return False
         claim = self._run.claim
-        self._request_dict[CLAIM_FIELD] = {
-            "uid": claim.uid,
-            "fence": claim.fence,
-            "worker_nonce": keeper.nonce,
-        }
+        carried = RequestClaim(uid=claim.uid, fence=claim.fence, worker_nonce=keeper.nonce)
+        request_claim.put(self._request_dict, carried)
         return True
 
     def _drop(self) -> None:

@@ -18,10 +18,10 @@ from kelery.errors import LedgerUnavailable
 from kelery.ledger import commands, sync_client
 from kelery.run import run_message
 from kelery_worker import settings
-from kelery_worker.celery_hooks.start_gate import CLAIM_FIELD
 from kelery_worker.child import current_run, inherited_sockets, retry_capture, staging
 from kelery_worker.child.current_run import CurrentRun
-from kelery_worker.runs import processes
+from kelery_worker.runs import processes, request_claim
+from kelery_worker.runs.request_claim import RequestClaim
 
 logger = logging.getLogger("kelery.worker")
 
@@ -72,7 +72,7 @@ def _settle_in(**_: Any) -> None:
 
 def _before(task_id: str, task: Any, **_: Any) -> None:
     request = vars(task.request)
-    claim = request.get(CLAIM_FIELD)
+    claim = request_claim.read(request)
     if claim is None:
         # A plain task, maybe one that the body of a run applies in place.
         if request.get(run_message.HEADER) == task_id:
@@ -83,10 +83,10 @@ def _before(task_id: str, task: Any, **_: Any) -> None:
         ledger = _connected(task.app)
         may_start = _may_start(ledger, claim)
     except LedgerUnavailable:
-        logger.warning("run %s: cannot ask whether it may start: Redis is away", claim["uid"])
+        logger.warning("run %s: cannot ask whether it may start: Redis is away", claim.uid)
         may_start = False
     except Exception:
-        logger.exception("run %s: cannot ask whether it may start", claim["uid"])
+        logger.exception("run %s: cannot ask whether it may start", claim.uid)
         may_start = False
     if not may_start:
         # An exception would not keep the body from executing: those of signal handlers are logged and
@@ -95,14 +95,16 @@ def _before(task_id: str, task: Any, **_: Any) -> None:
     retry_capture.take()
     current_run.put(
         CurrentRun(
-            uid=claim["uid"],
-            fence=claim["fence"],
+            uid=claim.uid,
+            fence=claim.fence,
             task=task.name,
             queue=(task.request.delivery_info or {}).get("routing_key") or "celery",
             ledger=ledger,
         )
     )
-    os.environ[processes.MARKER] = f"{claim['worker_nonce']}:{claim['uid']}:{claim['fence']}"
+    os.environ[processes.MARKER] = processes.run_marker(
+        worker_nonce=claim.worker_nonce, uid=claim.uid, fence=claim.fence
+    )
 
 
 def _refuse_unclaimed(task_id: str, task: Any) -> None:
@@ -114,21 +116,21 @@ def _refuse_unclaimed(task_id: str, task: Any) -> None:
         raise SystemExit(0)
 
 
-def _may_start(ledger: sync_client.Ledger, claim: dict[str, Any]) -> bool:
+def _may_start(ledger: sync_client.Ledger, claim: RequestClaim) -> bool:
     """Whether this claim may begin here and now: Celery's pool sends a job again when a child dies before it
     said that it took it.
     """
     until = time.monotonic() + START_SECONDS
     while True:
         try:
-            allowed = ledger.run(commands.start(claim["uid"], claim["fence"], pid=os.getpid()))
+            allowed = ledger.run(commands.start(claim.uid, claim.fence, pid=os.getpid()))
         except LedgerUnavailable:
             if time.monotonic() > until:
                 raise
             time.sleep(random.uniform(0.05, 0.2))
             continue
         if not allowed:
-            logger.warning("run %s: this claim has begun before, or was taken away", claim["uid"])
+            logger.warning("run %s: this claim has begun before, or was taken away", claim.uid)
         return allowed
 
 
