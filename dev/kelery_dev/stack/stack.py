@@ -1,7 +1,8 @@
 """The whole stack in one process's care: Valkey, control plane, worker, operator and gateway.
 
-`prepare` finds programs and takes lock and port, and may take minutes; `start` brings the parts up in their
-order; `run` does that and stays until a signal. `kelery dev` and the demo are both thin users of this class.
+`prepare` finds programs and takes lock and port, and may take minutes; `start` brings the services up in
+their order; `run` does that and stays until a signal. `kelery dev` and the demo are both thin users of this
+class.
 """
 
 import asyncio
@@ -25,12 +26,12 @@ from kelery_dev.stack.services import (
     DRAIN_SECONDS,
     RELOAD_DRAIN_SECONDS,
     Programs,
-    api_server_part,
-    etcd_part,
-    gateway_part,
-    operator_part,
-    valkey_part,
-    worker_part,
+    api_server_service,
+    etcd_service,
+    gateway_service,
+    operator_service,
+    valkey_service,
+    worker_service,
     worker_variables,
 )
 from kelery_dev.stack.start_task import VARIABLE, start_command, start_task, start_variables
@@ -103,9 +104,9 @@ class Stack:
         own = shutil.which("kubectl")
         return Path(own) if own else None
 
-    def pid(self, part: str) -> int | None:
-        """The process of a part at this moment."""
-        return self._supervisor.pid(part) if self._supervisor else None
+    def pid(self, name: str) -> int | None:
+        """The process of a service at this moment."""
+        return self._supervisor.pid(name) if self._supervisor else None
 
     def prepare(self) -> None:
         """Take the state directory and the port, look at the app, find the programs.
@@ -131,14 +132,14 @@ class Stack:
             raise
 
     async def start(self) -> None:
-        """Bring every part up in its order; after an error or a cancellation, call `stop`."""
+        """Bring every service up in its order; after an error or a cancellation, call `stop`."""
         if not self._state:
             self.prepare()
         state = self._prepared_state()
         assert self._valkey is not None
         self._valkey.folder.mkdir(exist_ok=True)
         self._supervisor = Supervisor(console=self.console, logs=state.logs)
-        await self._supervisor.start(valkey_part(self._valkey))
+        await self._supervisor.start(valkey_service(self._valkey))
         await self._start_cluster(state)
         self._write_env(state)
         await self._start_kelery(self._supervisor)
@@ -149,7 +150,7 @@ class Stack:
         """All at the same time; of the two groups the doors, which lead to the worker, are stopped first."""
         assert self._port is not None
         options, variables = self.options, self._app.control_plane_variables(os.environ)
-        worker = worker_part(
+        worker = worker_service(
             self._programs,
             app=options.app,
             concurrency=options.concurrency,
@@ -157,14 +158,14 @@ class Stack:
             queues=options.queues,
             reload=options.reload,
         )
-        operator = operator_part(
+        operator = operator_service(
             self._programs,
             kubeconfig=self.kubeconfig,
             redis_url=self.redis_url,
             health_port=self._ports["operator-health"],
             variables=variables,
         )
-        gateway = gateway_part(
+        gateway = gateway_service(
             self._programs,
             kubeconfig=self.kubeconfig,
             redis_url=self.redis_url,
@@ -174,7 +175,7 @@ class Stack:
         await asyncio.gather(supervisor.start(worker), supervisor.start(operator, gateway))
 
     async def stop(self) -> None:
-        """Take every part down, in the reverse order, and let go of directory and port."""
+        """Take every service down, in the reverse order, and let go of directory and port."""
         if self._watcher:
             self._watcher.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -230,7 +231,7 @@ class Stack:
             if not options.reload:
                 raise
             self.console.say(f"{error}\n--reload: going on; the worker starts again when that is mended.")
-            # Operator and gateway are told at their start; what the app says later stays unknown to them.
+            # Operator and gateway get it at their start; what the app says later stays unknown to them.
             self.console.say(
                 "If the app has a task_default_queue, or /start is to run its task, start kelery dev anew,"
                 f" or set KELERY_DEFAULT_QUEUE and {VARIABLE}"
@@ -246,8 +247,8 @@ class Stack:
         if self._binaries:
             plane = control_plane_settings(state.folder, binaries=self._binaries, durable=True)
             api_server.prepare(plane.api_server)
-            await self._supervisor.start(etcd_part(plane.etcd))
-            await self._supervisor.start(api_server_part(plane.api_server))
+            await self._supervisor.start(etcd_service(plane.etcd))
+            await self._supervisor.start(api_server_service(plane.api_server))
             write_access(plane)
         applied = await asyncio.to_thread(self._apply_manifests)
         self.console.say(f"applied {applied}")
