@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from kelery_bench.cases.case import Case, Figures
+from kelery_bench.case import Case, Figures
 from kelery_bench.clients.plain_celery import plain_celery
 from kelery_bench.figures.percentiles import percentiles
 from kelery_bench.loads.cancelling import Cancelling

@@ -1,4 +1,4 @@
-"""The textbook operator as a part of the stack. It is kept with the tests, since nobody is to use it."""
+"""Starts the textbook operator as a service of a benchmark's stack."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def start_textbook_operator(stack: LocalStack) -> StackService:
         )
     crd = yaml.safe_load((_FOLDER / "textbook_crd.yaml").read_text())
     _apply_crd(stack.access, crd)
-    alive = f"http://{LOOPBACK}:{free_port()}/healthz"
-    arguments = ("run", "--standalone", "--all-namespaces", f"--liveness={alive}", str(_PROGRAM))
+    liveness = f"http://{LOOPBACK}:{free_port()}/healthz"
+    arguments = ("run", "--standalone", "--all-namespaces", f"--liveness={liveness}", str(_PROGRAM))
     command = Command(
         name="textbook",
         argv=(sys.executable, "-m", "kopf", *arguments),
         env={"KUBECONFIG": str(stack.plane.kubeconfig), "USERS_BROKER": stack.valkey.url},
     )
-    return stack.start_program(command, ready=lambda _: http_answers(alive))
+    return stack.start_program(command, ready=lambda _: http_answers(liveness))
 
 
 def _apply_crd(access: ClusterAccess, crd: Mapping[str, Any]) -> None:
