@@ -51,7 +51,7 @@ class RunRequest(_Request):  # type: ignore[misc]
         if "execute_using_pool" in cls.__dict__:
             cls.execute_using_pool = _watching_dispatch(cls.__dict__["execute_using_pool"])
         if "on_success" in cls.__dict__:
-            cls.on_success = _telling_return(cls.__dict__["on_success"])
+            cls.on_success = _reporting_return(cls.__dict__["on_success"])
 
     @property
     def is_run(self) -> bool:
@@ -127,8 +127,8 @@ class RunRequest(_Request):  # type: ignore[misc]
         super().on_timeout(soft, timeout)
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
-        """The body raised (`return_ok`: the child has given it back, which was told then), or its process is
-        gone.
+        """The body raised, or its process is gone. `return_ok`: the child gave it back, which was reported
+        then.
         """
         keeper = keeper_access.get()
         if self._run is not None and keeper is not None and not return_ok:
@@ -171,10 +171,10 @@ def _watching_dispatch(dispatch: Callable[..., Any]) -> Callable[..., Any]:
     return execute_using_pool
 
 
-def _telling_return(on_success: Callable[..., Any]) -> Callable[..., Any]:
+def _reporting_return(on_success: Callable[..., Any]) -> Callable[..., Any]:
     """What comes this way was given back by the child, whatever it raised; but for its own end."""
 
-    def told(self: RunRequest, failed_retval_runtime: Any, **kwargs: Any) -> Any:
+    def reported(self: RunRequest, failed_retval_runtime: Any, **kwargs: Any) -> Any:
         keeper = keeper_access.get()
         if self._run is not None and keeper is not None:
             failed, retval, _ = failed_retval_runtime
@@ -183,4 +183,4 @@ def _telling_return(on_success: Callable[..., Any]) -> Callable[..., Any]:
                 keeper.returned(self._run, error)
         return on_success(self, failed_retval_runtime, **kwargs)
 
-    return told
+    return reported
