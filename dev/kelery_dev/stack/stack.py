@@ -1,15 +1,14 @@
 """The whole stack in one process's care: Valkey, control plane, worker, operator and gateway.
 
 `prepare` finds programs and takes lock and port, and may take minutes; `start` brings the services up in
-their order; `run` does that and stays until a signal. `kelery dev` and the demo are both thin users of this
-class.
+their order. `kelery dev` (`foreground.py`) and the demo are both thin users of this class.
 """
 
 import asyncio
 import contextlib
 import os
 import shutil
-import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +22,6 @@ from kelery_dev.stack.app_check import AppFacts, app_facts
 from kelery_dev.stack.reload import watch_code, watched_folders
 from kelery_dev.stack.reserved_port import ReservedPort
 from kelery_dev.stack.services import (
-    DRAIN_SECONDS,
     RELOAD_DRAIN_SECONDS,
     Programs,
     api_server_service,
@@ -34,7 +32,7 @@ from kelery_dev.stack.services import (
     worker_service,
     worker_variables,
 )
-from kelery_dev.stack.start_task import VARIABLE, start_command, start_task, start_variables
+from kelery_dev.stack.start_task import VARIABLE, OwnTask, start_task, start_variables
 from kelery_dev.stack.state_dir import StateDir
 from kelery_dev.stack.valkey import ValkeySettings
 from kelery_dev.supervise import ports
@@ -43,7 +41,6 @@ from kelery_dev.supervise.supervisor import Supervisor
 
 DEMO_APP = "kelery_worker.demo"
 DEFAULT_CONCURRENCY = 4
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +57,7 @@ class StackOptions:
 
 
 class Stack:
-    """One stack: prepare, start, stop; or prepare and run; or `async with Stack(options) as stack`."""
+    """One stack: prepare, start, stop; or `async with Stack(options) as stack`."""
 
     def __init__(
         self, options: StackOptions, *, console: Console | None = None, programs: Programs | None = None
@@ -77,7 +74,6 @@ class Stack:
         self._valkey: ValkeySettings | None = None
         self._supervisor: Supervisor | None = None
         self._watcher: asyncio.Task[None] | None = None
-        self._signalled = asyncio.Event()
 
     @property
     def kubeconfig(self) -> Path:
@@ -103,6 +99,16 @@ class Stack:
             return self._binaries.kubectl
         own = shutil.which("kubectl")
         return Path(own) if own else None
+
+    @property
+    def env_file(self) -> Path:
+        """Shell lines with the addresses, to be sourced; written at the start."""
+        return self._prepared_state().folder / "env"
+
+    @property
+    def tasks(self) -> Sequence[OwnTask]:
+        """The app's own; none while it cannot be loaded."""
+        return self._app.tasks
 
     def pid(self, name: str) -> int | None:
         """The process of a service at this moment."""
@@ -184,6 +190,16 @@ class Stack:
             await self._supervisor.stop()
         self._held.close()
 
+    def kill(self) -> None:
+        """End every service at once; `stop` then has nothing to wait for."""
+        if self._supervisor:
+            self._supervisor.kill()
+
+    async def failure(self) -> None:
+        """Never returns while all is well; raises what went wrong in the supervisor or the code's watcher."""
+        assert self._supervisor is not None
+        await asyncio.gather(self._supervisor.failure(), *([self._watcher] if self._watcher else []))
+
     async def __aenter__(self) -> "Stack":
         try:
             await self.start()
@@ -194,33 +210,6 @@ class Stack:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
-
-    async def run(self) -> None:
-        """Start, show how to use it, and stay until SIGINT, SIGTERM or SIGHUP; a second one kills at once."""
-        loop = asyncio.get_running_loop()
-        for number in _SIGNALS:
-            loop.add_signal_handler(number, self._on_signal)
-        signalled = asyncio.create_task(self._signalled.wait())
-        staying = asyncio.create_task(self._stay())
-        try:
-            await asyncio.wait({signalled, staying}, return_when=asyncio.FIRST_COMPLETED)
-            if staying.done():
-                staying.result()
-        finally:
-            staying.cancel()
-            signalled.cancel()
-            await asyncio.gather(staying, signalled, return_exceptions=True)
-            await self.stop()
-            for number in _SIGNALS:
-                loop.remove_signal_handler(number)
-        self.console.say("stopped; nothing is left running")
-
-    async def _stay(self) -> None:
-        await self.start()
-        assert self._supervisor is not None
-        self._show_usage()
-        faults = [self._supervisor.failure(), *([self._watcher] if self._watcher else [])]
-        await asyncio.gather(*faults)
 
     def _look_at_app(self) -> None:
         """Learn of queues and tasks; an app that cannot be loaded is refused, or with --reload waited for."""
@@ -269,23 +258,6 @@ class Stack:
         folder = self._binaries.folder if self._binaries and missing else None
         state.write_env(variables=self._variables(), path_folder=folder)
 
-    def _show_usage(self) -> None:
-        env = self._prepared_state().folder / "env"
-        self.console.say(f"the stack is up; in another terminal copy these lines, or type: . {env}")
-        for line in env.read_text().splitlines():
-            self.console.plain(line)
-        self._show_start()
-
-    def _show_start(self) -> None:
-        """A first command for the REST door, if it is known which task the app's worker can run."""
-        chosen = os.environ.get(VARIABLE, "").strip()
-        task = None if chosen else start_task(self._app.tasks)
-        self.console.say(f"runs over HTTP: {self.url}/docs tells what there is")
-        if chosen or task:
-            name = task.name if task else chosen
-            self.console.say(f"/start runs {name}; {VARIABLE} names another")
-            self.console.plain(start_command(self.url, task=task))
-
     async def _reload_on_change(self) -> None:
         assert self._supervisor is not None
         folders = watched_folders(self.options.app, cwd=Path.cwd())
@@ -298,18 +270,6 @@ class Stack:
                     f" runs get {RELOAD_DRAIN_SECONDS} s to end before they are killed"
                 )
                 await self._supervisor.reload("worker")
-
-    def _on_signal(self) -> None:
-        if self._signalled.is_set():
-            self.console.say("killing what is left")
-            if self._supervisor:
-                self._supervisor.kill()
-            return
-        self._signalled.set()
-        self.console.say(
-            f"stopping; runs get {DRAIN_SECONDS} s to end before they are killed;"
-            " press Ctrl-C again to kill at once"
-        )
 
     def _prepared_state(self) -> StateDir:
         if not self._state:
