@@ -1,5 +1,4 @@
-"""A trial that people start by hand, `python -m kelery_bench.endurance.<name>
-[--runs N]`: says what was found."""
+"""A trial that people start: `python -m kelery_bench.endurance.<name> [--runs N]` says what it found."""
 
 from __future__ import annotations
 
