@@ -131,7 +131,9 @@ def bench(
 def _measure_here(how_much: _HowMuch) -> _Found:
     groups = chosen_groups(how_much.only)
     binaries = find_control_plane()
-    results = measure(groups, size=how_much.size, binaries=binaries, rounds=how_much.rounds, told=_Progress())
+    results = measure(
+        groups, size=how_much.size, binaries=binaries, rounds=how_much.rounds, report=_Progress()
+    )
     here = machine.describe_machine()
     about = {"machine": here, "programs": machine.describe_programs(binaries)}
     return _Found(results=results, about=about, line=machine.one_line(here))
@@ -148,7 +150,7 @@ def _measure_on_cluster(kubeconfig: Path, how_much: _HowMuch, *, options: Mappin
         worker_namespace=options["worker_namespace"],
     )
     measured = measuring.measure_on_cluster(
-        target, chosen=chosen, size=how_much.size, rounds=how_much.rounds, told=_Progress()
+        target, chosen=chosen, size=how_much.size, rounds=how_much.rounds, report=_Progress()
     )
     client = machine.describe_machine()
     return _Found(

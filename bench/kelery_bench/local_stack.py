@@ -1,6 +1,6 @@
-"""The whole stack for a benchmark: real parts as subprocesses on loopback, each with a log of its own.
+"""The whole stack for a benchmark: real services as subprocesses on loopback, each with a log of its own.
 
-Unlike `kelery dev` nothing is kept and nothing is started again: a part that dies is a failed measurement.
+Unlike `kelery dev` nothing is kept and nothing is started again: a service that dies is a failed measurement.
 Both stores leave the disk alone (no fsync), so that the figures are those of the software.
 """
 
@@ -20,7 +20,7 @@ from kelery_dev.control_plane.control_plane import ControlPlane
 from kelery_dev.control_plane.etcd import http_answers
 from kelery_dev.control_plane.sources import find_control_plane
 from kelery_dev.errors import DevError
-from kelery_dev.stack.services import Programs, gateway_part, operator_part, worker_variables
+from kelery_dev.stack.services import Programs, gateway_service, operator_service, worker_variables
 from kelery_dev.stack.valkey import ValkeyServer
 from kelery_dev.supervise.child_process import ChildProcess, Command
 from kelery_dev.supervise.ports import LOOPBACK, free_port
@@ -32,7 +32,7 @@ _WORKER_FLAGS = ("-P", "prefork", "-O", "fair", "--disable-prefetch", "--without
 
 
 class StackService:
-    """A running part."""
+    """A running service."""
 
     def __init__(self, process: ChildProcess, *, url: str = "") -> None:
         self._process = process
@@ -57,7 +57,7 @@ class StackService:
 
 @dataclass(kw_only=True)
 class LocalStack:
-    """The running parts, and more of them if asked. Parts of the same kind may be there several times."""
+    """The running services, and more of them if asked; several of a kind if wanted."""
 
     plane: ControlPlane
     #: The administrator's.
@@ -66,11 +66,11 @@ class LocalStack:
     folder: Path
     app: str
     concurrency: int
-    #: Those that the stack was started with; None if it was told to do without.
+    #: Those that the stack was started with; None if it was to do without.
     operator: StackService | None = None
     gateway: StackService | None = None
     worker: StackService | None = None
-    _parts: list[StackService] = field(default_factory=list)
+    _services: list[StackService] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
@@ -98,26 +98,26 @@ class LocalStack:
     def start_operator(self, *, env: Mapping[str, str] | None = None) -> StackService:
         """An operator, ready when this returns; of all namespaces, unless `env` has KELERY_NAMESPACES."""
         port = free_port()
-        part = operator_part(
+        service = operator_service(
             Programs(),
             kubeconfig=self.plane.kubeconfig,
             redis_url=self.valkey.url,
             health_port=port,
             variables=env,
         )
-        return self._start_door(part.command, port=port)
+        return self._start_http(service.command, port=port)
 
     def start_gateway(self, *, env: Mapping[str, str] | None = None) -> StackService:
         """A gateway for everybody on this machine. It is ready when this returns."""
         port = free_port()
-        part = gateway_part(
+        service = gateway_service(
             Programs(),
             kubeconfig=self.plane.kubeconfig,
             redis_url=self.valkey.url,
             port=port,
             variables=env,
         )
-        return self._start_door(part.command, port=port)
+        return self._start_http(service.command, port=port)
 
     def start_program(
         self, command: Command, *, ready: Callable[[Path], bool], url: str = ""
@@ -134,20 +134,20 @@ class LocalStack:
         return name
 
     def stop(self) -> None:
-        """All of Kelery's parts; the last started goes first."""
-        while self._parts:
-            self._parts.pop().stop()
+        """All of Kelery's services; the last started goes first."""
+        while self._services:
+            self._services.pop().stop()
 
-    def _start_door(self, command: Command, *, port: int) -> StackService:
+    def _start_http(self, command: Command, *, port: int) -> StackService:
         url = f"http://{LOOPBACK}:{port}"
         return self._start(command, ready=lambda _: http_answers(f"{url}/readyz"), url=url)
 
     def _start(self, command: Command, *, ready: Callable[[Path], bool], url: str = "") -> StackService:
         process = ChildProcess(command, log=self.folder / f"{command.name}-{next(self._numbers)}.log")
-        part = StackService(process, url=url)
-        self._parts.append(part)
+        service = StackService(process, url=url)
+        self._services.append(service)
         process.wait_until(lambda: ready(process.log), timeout=_READY_SECONDS)
-        return part
+        return service
 
 
 @contextlib.contextmanager
@@ -166,7 +166,7 @@ def local_stack(
         if plane is None:
             plane = stack.enter_context(ControlPlane.start(binaries=find_control_plane()))
         valkey = stack.enter_context(ValkeyServer())
-        parts = LocalStack(
+        running = LocalStack(
             plane=plane,
             access=plane.access(),
             valkey=valkey,
@@ -174,11 +174,11 @@ def local_stack(
             app=app,
             concurrency=concurrency,
         )
-        stack.callback(parts.stop)
+        stack.callback(running.stop)
         if worker:
-            parts.worker = parts.start_worker()
+            running.worker = running.start_worker()
         if operator:
-            parts.operator = parts.start_operator()
+            running.operator = running.start_operator()
         if gateway:
-            parts.gateway = parts.start_gateway()
-        yield parts
+            running.gateway = running.start_gateway()
+        yield running

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import importlib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from kelery_bench.cases.case import compare
+from kelery_bench.case import Case, Report, compare
 from kelery_bench.local_stack import local_stack
 from kelery_bench.results.results import Result, results_of
 from kelery_bench.size import Size
@@ -16,12 +17,10 @@ from kelery_dev.control_plane.binaries import Binaries
 from kelery_dev.control_plane.control_plane import ControlPlane
 from kelery_dev.errors import DevError
 
-Told = Callable[[str], None]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Cases that share a stack, and the parts that it starts with. Its module is `cases_<name>`."""
+    """Cases that share a stack, and the services that it starts with. Its module is `cases/<name>.py`."""
 
     name: str
     operator: bool = False
@@ -51,29 +50,35 @@ def chosen_groups(names: Sequence[str]) -> list[Group]:
 
 
 def measure(
-    groups: Sequence[Group], *, size: Size, binaries: Binaries, rounds: int | None, told: Told
+    groups: Sequence[Group], *, size: Size, binaries: Binaries, rounds: int | None, report: Report
 ) -> list[Result]:
     """What they found; `rounds` takes the place of what the cases say themselves."""
     results = []
     with ControlPlane.start(binaries=binaries) as plane:
         for group in groups:
-            results += _measure_group(group, plane=plane, size=size, rounds=rounds, told=told)
+            results += _measure_group(group, plane=plane, size=size, rounds=rounds, report=report)
     return results
 
 
+def cases_of(group: Group) -> Callable[..., AbstractContextManager[list[Case]]]:
+    """The `cases` of its module, which is imported only now: many need libraries that take long to load."""
+    module: Any = importlib.import_module(f"kelery_bench.cases.{group.name}")
+    cases: Callable[..., AbstractContextManager[list[Case]]] = module.cases
+    return cases
+
+
 def _measure_group(
-    group: Group, *, plane: ControlPlane, size: Size, rounds: int | None, told: Told
+    group: Group, *, plane: ControlPlane, size: Size, rounds: int | None, report: Report
 ) -> list[Result]:
-    told(f"{group.name}: starting its parts")
-    module: Any = importlib.import_module(f"kelery_dev.bench.cases_{group.name}")
+    report(f"{group.name}: starting its parts")
     results: list[Result] = []
     with (
         local_stack(
             plane=plane, operator=group.operator, gateway=group.gateway, worker=group.worker
         ) as stack,
-        module.cases(stack, size=size) as cases,
+        cases_of(group)(stack, size=size) as cases,
     ):
         for case in cases:
             wanted = case if rounds is None else dataclasses.replace(case, rounds=rounds)
-            results += results_of(wanted, compare(wanted, told=told))
+            results += results_of(wanted, compare(wanted, report=report))
     return results

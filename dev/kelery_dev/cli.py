@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from kelery_dev.stack.foreground import Foreground
 from kelery_dev.stack.stack import DEFAULT_CONCURRENCY, DEMO_APP, Stack, StackOptions
 
 
@@ -75,4 +76,4 @@ def dev(
     stack = Stack(options)
     # Before the event loop: building a control plane takes minutes, and Ctrl-C must end it.
     stack.prepare()
-    asyncio.run(stack.run())
+    asyncio.run(Foreground(stack).run())

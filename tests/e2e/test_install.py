@@ -53,7 +53,7 @@ def test_the_idle_parts_are_small(release: Release, node: Node, figures: Figures
 
 
 def _main_and_one_child(processes: list[Process]) -> float:
-    """The guard counts as part of the main process."""
+    """The orphan reaper counts as part of the main process."""
     by_pid = sorted(processes, key=lambda process: process.pid)
     assert by_pid[0].pid == 1, by_pid
     children = [

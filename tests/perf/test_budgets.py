@@ -23,7 +23,7 @@ BUDGETS = load_budgets(Path(__file__).with_name("budgets.toml"))
 @pytest.fixture(scope="module")
 def results(control_plane_binaries: Binaries) -> list[Result]:
     """All quick cases, measured once."""
-    found = measure(GROUPS, size=Size.QUICK, binaries=control_plane_binaries, rounds=None, told=print)
+    found = measure(GROUPS, size=Size.QUICK, binaries=control_plane_binaries, rounds=None, report=print)
     print(report.table(found))
     return found
 

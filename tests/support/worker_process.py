@@ -16,9 +16,9 @@ HERE = Path(__file__).parent
 
 
 def is_pool_child(process: psutil.Process) -> bool:
-    """Not the guard, and not one that is dead already."""
+    """Not the orphan reaper, and not one that is dead already."""
     try:
-        return "guard.py" not in " ".join(process.cmdline())
+        return "orphan_reaper.py" not in " ".join(process.cmdline())
     except psutil.Error:
         return False
 

@@ -6,6 +6,7 @@ The worker plug-in and the core are copied into users' own images, beside a Pyth
 import ast
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -82,6 +83,12 @@ def test_the_bare_environment_refuses_the_rest(module: str) -> None:
     ran = import_refusing_the_rest(module)
     assert ran.returncode != 0
     assert f"refused here: {module}" in ran.stderr
+
+
+def test_every_package_of_the_wheel_is_typed() -> None:
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert {package.partition("/")[0] for package in wheel["packages"]} == set(PACKAGES)
+    assert [name for name in wheel["packages"] if not (ROOT / name / "py.typed").is_file()] == []
 
 
 @pytest.mark.parametrize("folder", PACKAGES)

@@ -5,8 +5,8 @@ Task code may use `progress` and `fence`; outside a run they do nothing, so the 
 Celery task. Plain Celery messages pass the plug-in untouched.
 """
 
-from kelery_worker.child.task_signals import fence, progress
 from kelery_worker.plugin import install
+from kelery_worker.task_api import fence, progress
 
 __all__ = ["fence", "progress"]
 

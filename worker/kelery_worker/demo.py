@@ -12,7 +12,7 @@ from typing import Any
 
 from celery import Celery
 
-from kelery_worker.child import task_signals
+from kelery_worker import task_api
 
 _REDIS = os.environ.get("KELERY_REDIS_URL", "redis://127.0.0.1:6379/0")
 
@@ -55,7 +55,7 @@ def progress(steps: int = 10, seconds: float = 5.0) -> int:
     """Tells how far it is, in `steps` steps."""
     for step in range(1, steps + 1):
         time.sleep(seconds / steps)
-        task_signals.progress(step, steps, f"step {step}")
+        task_api.progress(step, steps, f"step {step}")
     return steps
 
 

@@ -46,12 +46,12 @@ def _prepare_worker(sender: Any, **_: Any) -> None:
     if not _is_asked_for(worker):
         # Task code imports this package for `progress`; that alone makes no worker Kelery's.
         return
-    from kelery_worker.celery_hooks import liveness_file
+    from kelery_worker.celery_hooks import liveness_steps
     from kelery_worker.celery_hooks.keeper_step import KeeperStep
 
     broker_sockets.limit(worker.app.conf)
     worker.app.steps["worker"].add(KeeperStep)
-    liveness_file.install(worker)
+    liveness_steps.install(worker)
     # A message in a worker's own buffer waits behind what runs there, although another worker may be idle.
     worker.app.conf.worker_disable_prefetch = True
     worker.prefetch_multiplier = 1

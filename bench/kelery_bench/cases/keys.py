@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kelery_bench.cases.case import Case, Figures
+from kelery_bench.case import Case, Figures
 from kelery_bench.clients.plain_celery import plain_celery
 from kelery_bench.figures.percentiles import percentiles
 from kelery_bench.loads.key_chain import KeyChain, gaps

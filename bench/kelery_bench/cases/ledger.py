@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kelery_bench.cases.case import Case
+from kelery_bench.case import Case
 from kelery_bench.loads.ledger_cycles import LedgerCycles, RoundTrips
 from kelery_bench.loads.ledger_runs import ledger_runs
 from kelery_bench.local_stack import LocalStack

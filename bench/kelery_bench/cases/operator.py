@@ -18,7 +18,7 @@ from typing import Any
 
 import redis
 
-from kelery_bench.cases.case import Case, Figures
+from kelery_bench.case import Case, Figures
 from kelery_bench.cases.operator_start import start_case
 from kelery_bench.clients.kube_objects import TASK_RUN, Kind, KubeObjects, kube_session
 from kelery_bench.figures.costs import bytes_of_run, cpu_seconds, stored_bytes, writes_of
@@ -99,7 +99,7 @@ async def _cost(side: _Side, *, count: int, per_second: float | None = None) -> 
     async with kube_session(stack.access) as session:
         objects = KubeObjects(session, path=side.kind.path(namespace))
         cpu, writes = cpu_seconds(operator.pid), await _writes(side)
-        async with objects.watched(ends.told):
+        async with objects.watched(ends.on_event):
             await objects.create_all(bodies, connections=_CONNECTIONS, per_second=per_second)
             await ends.wait()
         await asyncio.sleep(_SETTLE_SECONDS)
@@ -130,7 +130,7 @@ class _Ends:
         self._bad: dict[str, Any] = {}
         self._done = asyncio.Event()
 
-    def told(self, kind: str, body: Mapping[str, Any]) -> None:
+    def on_event(self, kind: str, body: Mapping[str, Any]) -> None:
         """One event of the watch."""
         status = body.get("status") or {}
         state = status.get(self._field)

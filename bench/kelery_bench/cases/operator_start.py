@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from kelery_bench.cases.case import Case, Figures
+from kelery_bench.case import Case, Figures
 from kelery_bench.clients.kube_objects import TASK_RUN, KubeObjects, kube_session
 from kelery_bench.figures.costs import cpu_seconds, resident_bytes
 from kelery_bench.local_stack import LocalStack, local_stack

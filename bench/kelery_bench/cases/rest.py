@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kelery_bench.cases.case import Case, Figures
+from kelery_bench.case import Case, Figures
 from kelery_bench.clients.gateway_load import GatewayLoad
 from kelery_bench.clients.plain_celery import plain_celery
 from kelery_bench.figures.percentiles import percentiles

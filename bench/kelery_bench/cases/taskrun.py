@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 from celery import Celery
 
-from kelery_bench.cases.case import Case, Figures
+from kelery_bench.case import Case, Figures
 from kelery_bench.clients.api_client import Prepared, connected, prepare
 from kelery_bench.clients.taskruns import collection, creation, status_write, watched_runs
 from kelery_bench.figures.percentiles import percentiles

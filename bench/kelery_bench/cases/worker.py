@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from kelery_bench.cases.case import Case, Figures
+from kelery_bench.case import Case, Figures
 from kelery_bench.clients.plain_celery import plain_celery
 from kelery_bench.figures.percentiles import percentiles
 from kelery_bench.loads.cancelling import Cancelling
-from kelery_bench.loads.foreign_tasks import ForeignTasks
+from kelery_bench.loads.plain_tasks import PlainTasks
 from kelery_bench.local_stack import LocalStack, local_stack
 from kelery_bench.size import Size
 
@@ -34,10 +34,10 @@ def _overhead(stack: LocalStack, *, size: Size) -> Iterator[Case]:
         with plain_celery(own.valkey.url) as plain:
 
             def ours() -> Figures:
-                return ForeignTasks(plain, queue=_WITH, worker=with_plugin.pid).run(count)
+                return PlainTasks(plain, queue=_WITH, worker=with_plugin.pid).run(count)
 
             def theirs() -> Figures:
-                return ForeignTasks(plain, queue=_WITHOUT, worker=without.pid).run(count)
+                return PlainTasks(plain, queue=_WITHOUT, worker=without.pid).run(count)
 
             yield Case(
                 name="worker-overhead",

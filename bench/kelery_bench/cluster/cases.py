@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from kelery_bench.cases.case import Case, Figures
+from kelery_bench.case import Case, Figures
 from kelery_bench.clients import taskruns
 from kelery_bench.clients.api_client import Prepared
 from kelery_bench.clients.watched_ends import Ends

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kelery_bench.cases.case import compare
+from kelery_bench.case import Report, compare
 from kelery_bench.cluster.cases import CASE_NAMES, cluster_cases
 from kelery_bench.cluster.placement import Placement, find_placement
-from kelery_bench.cluster.space import Space, Told, bench_space
+from kelery_bench.cluster.space import Space, bench_space
 from kelery_bench.cluster.target import Target
 from kelery_bench.cluster.trial import try_jobs, try_task
 from kelery_bench.results.results import Result, results_of
@@ -36,23 +36,23 @@ def chosen_cases(names: Sequence[str]) -> list[str]:
 
 
 def measure_on_cluster(
-    target: Target, *, chosen: Sequence[str], size: Size, rounds: int | None, told: Told
+    target: Target, *, chosen: Sequence[str], size: Size, rounds: int | None, report: Report
 ) -> Measured:
     """Nothing is measured before all of it was tried once."""
     results: list[Result] = []
-    with bench_space(target, told=told) as space:
-        told(f"trying a TaskRun of the task {target.task}")
+    with bench_space(target, report=report) as space:
+        report(f"trying a TaskRun of the task {target.task}")
         worker = try_task(target, space)
         placement = find_placement(target, worker=worker)
-        told(f"trying a Job of the image {placement.image} on {', '.join(placement.nodes)}")
+        report(f"trying a Job of the image {placement.image} on {', '.join(placement.nodes)}")
         try_jobs(placement, space)
         space.clear()
         cluster = _described(target, placement=placement)
         for case in cluster_cases(target, space, placement=placement, size=size):
             if case.name in chosen:
                 wanted = case if rounds is None else dataclasses.replace(case, rounds=rounds)
-                results += results_of(wanted, compare(wanted, told=told))
-        told(_leaving(space))
+                results += results_of(wanted, compare(wanted, report=report))
+        report(_leaving(space))
     return Measured(results=results, cluster=cluster)
 
 

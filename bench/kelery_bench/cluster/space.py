@@ -10,9 +10,10 @@ import contextlib
 import secrets
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from kelery_bench.case import Report
 from kelery_bench.clients import taskruns
 from kelery_bench.cluster import jobs
 from kelery_bench.cluster.rights import check_kelery_is_there, check_rights
@@ -24,8 +25,6 @@ LABEL = "kelery.dev/bench"
 _PATIENCE_SECONDS = 180.0
 _SILENCE_SECONDS = 60.0
 _POLL_SECONDS = 0.3
-
-Told = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +96,7 @@ class Space:
 
 
 @contextlib.contextmanager
-def bench_space(target: Target, *, told: Told) -> Iterator[Space]:
+def bench_space(target: Target, *, report: Report) -> Iterator[Space]:
     """Checked before it is made; left as it was found, also after an error and after Ctrl-C."""
     check_kelery_is_there(target.access)
     run = secrets.token_hex(3)
@@ -107,15 +106,15 @@ def bench_space(target: Target, *, told: Told) -> Iterator[Space]:
     try:
         if own:
             _create_namespace(space)
-        told(f"in the namespace {space.namespace}; if this is killed: {_by_hand(space)}")
+        report(f"in the namespace {space.namespace}; if this is killed: {_by_hand(space)}")
         yield space
     except BaseException:
-        told("deleting what was made")
+        report("deleting what was made")
         try:
             space.leave()
         except DevError as error:
             # What comes through here says what went wrong first.
-            told(f"{error}; do it by hand: {_by_hand(space)}")
+            report(f"{error}; do it by hand: {_by_hand(space)}")
         raise
     try:
         space.leave()

@@ -1,4 +1,4 @@
-"""A trial that people start by hand, `python -m kelery_dev.bench.<name> [--runs N]`: says what was found."""
+"""A trial that people start: `python -m kelery_bench.endurance.<name> [--runs N]` says what it found."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run_by_hand(
     runs_are: str,
 ) -> NoReturn:
     """Make the trial with as many runs as the command line says; exit status 0 if what it found is good."""
-    parser = argparse.ArgumentParser(prog=f"python -m kelery_dev.bench.{name}", description=asks)
+    parser = argparse.ArgumentParser(prog=f"python -m kelery_bench.endurance.{name}", description=asks)
     parser.add_argument("--runs", type=int, default=runs, help=f"{runs_are} (%(default)s)")
     try:
         found = trial(parser.parse_args().runs)

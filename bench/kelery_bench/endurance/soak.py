@@ -97,7 +97,7 @@ class _Soak:
         ):
             taskruns = KubeObjects(session, path=TASK_RUN.path(self._namespace))
             looking = asyncio.create_task(self._look_on())
-            async with taskruns.watched(self._told):
+            async with taskruns.watched(self._on_event):
                 numbers = iter(range(self._runs))
                 await asyncio.gather(
                     *(self._customer(numbers, taskruns, gateway) for _ in range(min(_CUSTOMERS, self._runs)))
@@ -145,7 +145,7 @@ class _Soak:
             body: Mapping[str, Any] = await answer.json()
         return str((body.get("status") or {}).get("phase") or body)
 
-    def _told(self, kind: str, body: Mapping[str, Any]) -> None:
+    def _on_event(self, kind: str, body: Mapping[str, Any]) -> None:
         phase = (body.get("status") or {}).get("phase")
         if phase in _FINAL:
             waiting = self._waited.pop(body["metadata"]["name"], None)

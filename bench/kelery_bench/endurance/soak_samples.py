@@ -32,7 +32,7 @@ class Sample:
 
 
 class Sampler:
-    """Looks at the parts of one stack."""
+    """Looks at the services of one stack."""
 
     def __init__(self, stack: LocalStack, client: redis.Redis) -> None:
         if stack.operator is None or stack.gateway is None or stack.worker is None:

@@ -35,7 +35,7 @@ async def _send(kubeconfig: Path, namespace: str, count: int) -> Passed:
     ended: set[str] = set()
     all_ended = asyncio.Event()
 
-    def told(_: str, body: Mapping[str, Any]) -> None:
+    def on_event(_: str, body: Mapping[str, Any]) -> None:
         if (body.get("status") or {}).get("phase") == "Succeeded":
             ended.add(body["metadata"]["name"])
             if len(ended) == count:
@@ -43,7 +43,7 @@ async def _send(kubeconfig: Path, namespace: str, count: int) -> Passed:
 
     async with kube_session(cluster_access(kubeconfig)) as session:
         objects = KubeObjects(session, path=TASK_RUN.path(namespace))
-        async with objects.watched(told):
+        async with objects.watched(on_event):
             began = time.perf_counter()
             await objects.create_all(bodies, connections=_CONNECTIONS)
             created = time.perf_counter() - began

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from kelery_bench.cases.case import Case, Comparison
+from kelery_bench.case import Case, Comparison
 from kelery_bench.results.bounds import Bound
 from kelery_bench.results.goals import GOALS
 

@@ -1,4 +1,4 @@
-"""The textbook operator as a part of the stack. It is kept with the tests, since nobody is to use it."""
+"""Starts the textbook operator as a service of a benchmark's stack."""
 
 from __future__ import annotations
 
@@ -26,20 +26,16 @@ _CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 def start_textbook_operator(stack: LocalStack) -> StackService:
     """It watches its own kind of object, in all namespaces, and sends to the stack's worker."""
-    if not _PROGRAM.exists():
-        raise DevError(
-            f"the textbook operator is not there: {_PROGRAM}; measure from a clone of the repository"
-        )
     crd = yaml.safe_load((_FOLDER / "textbook_crd.yaml").read_text())
     _apply_crd(stack.access, crd)
-    alive = f"http://{LOOPBACK}:{free_port()}/healthz"
-    arguments = ("run", "--standalone", "--all-namespaces", f"--liveness={alive}", str(_PROGRAM))
+    liveness = f"http://{LOOPBACK}:{free_port()}/healthz"
+    arguments = ("run", "--standalone", "--all-namespaces", f"--liveness={liveness}", str(_PROGRAM))
     command = Command(
         name="textbook",
         argv=(sys.executable, "-m", "kopf", *arguments),
         env={"KUBECONFIG": str(stack.plane.kubeconfig), "USERS_BROKER": stack.valkey.url},
     )
-    return stack.start_program(command, ready=lambda _: http_answers(alive))
+    return stack.start_program(command, ready=lambda _: http_answers(liveness))
 
 
 def _apply_crd(access: ClusterAccess, crd: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""kube-apiserver as a part of the local control plane: its files, its command line, its readiness.
+"""kube-apiserver as a service of the local control plane: its files, its command line, its readiness.
 
 It makes its own serving certificate; the one administrator has a random token; RBAC decides for everyone
 else; service account tokens are signed with a key of ours, so TokenRequest and TokenReview work as usual.

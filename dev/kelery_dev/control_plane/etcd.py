@@ -1,4 +1,4 @@
-"""etcd as a part of the local control plane: its command line and its readiness."""
+"""etcd as a service of the local control plane: its command line and its readiness."""
 
 import urllib.request
 from dataclasses import dataclass

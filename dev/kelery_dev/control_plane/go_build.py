@@ -15,7 +15,8 @@ from pathlib import Path
 from kelery_dev.control_plane.binaries import OLDEST_ETCD, version_of
 from kelery_dev.control_plane.cache import Announce
 from kelery_dev.errors import DevError
-from kelery_dev.supervise.child_process import signal_group, tail, tethered
+from kelery_dev.supervise import die_with_parent
+from kelery_dev.supervise.child_process import signal_group, tail
 
 MODULES = Path(__file__).parent / "gobuild"
 _PACKAGES = {
@@ -108,8 +109,8 @@ def _run(
     started = spoken = time.monotonic()
     with log.open("wb") as output:
         build = subprocess.Popen(
-            # Tethered: a build must not go on for minutes after we were killed.
-            tethered(tuple(argv)),
+            # It dies with us: a build must not go on for minutes after we were killed.
+            die_with_parent.wrap(tuple(argv)),
             cwd=MODULES,
             env={**environment, **settings},
             stdin=subprocess.DEVNULL,

@@ -114,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     paths = parser.parse_args(arguments).paths
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _as_ctrl_c)
-    # kubectl, and Kelery's own parts, must see the demo's cluster alone.
+    # kubectl, and Kelery's own services, must see the demo's cluster alone.
     os.environ.pop("KUBECONFIG", None)
     try:
         return play(paths, screen=Screen())

@@ -1,7 +1,7 @@
 """The demo's second part: runs over HTTP, and that they and those of kubectl are the same runs.
 
-Each step is shown as a person would type it, with what came of it; the first that is not as told ends the
-part with a sentence.
+Each step is shown as a person would type it, with what came of it. The first that does not go as it should
+ends the demo with a sentence.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _POLL_SECONDS = 0.1
 
 
 class Unexpected(Exception):
-    """What is not as it was told."""
+    """What did not happen as the demo says."""
 
 
 class DoorsDemo:
@@ -53,10 +53,10 @@ class DoorsDemo:
         _require(
             refused.body["id"],
             equals=started.body["id"],
-            told="the refused /start did not name the running run",
+            problem="the refused /start did not name the running run",
         )
         status = await self._curl("/status", expected=200)
-        _require(status.body["id"], equals=started.body["id"], told="/status did not mean the running run")
+        _require(status.body["id"], equals=started.body["id"], problem="/status did not mean the running run")
         await self._curl("/cancel", expected=200)
         await self._curl_until("/status", "REVOKED", read=lambda answer: answer.body["status"])
 
@@ -70,14 +70,14 @@ class DoorsDemo:
         key = await self._curl(_KEY, expected=200)
         counts = [key.body["held"], key.body["waiting"]]
         _require(
-            counts, equals=[1, 1], told=f"{counts} runs held the key and waited for it (expected [1, 1])"
+            counts, equals=[1, 1], problem=f"{counts} runs held the key and waited for it (expected [1, 1])"
         )
         await self._apply("takes-over.yaml")
         await self._kubectl_waits("takes-over", "{.status.phase}", is_now="Running")
         await self._curl_until(f"{_RUNS}/by-curl", "Cancelled", read=_phase)
         await self._curl_until(f"{_RUNS}/by-kubectl", "Cancelled", read=_phase)
         again = await self._curl(_RUNS, body="by-curl.json", expected=202)
-        _require(_phase(again), equals="Waiting", told="a run by curl did not wait for the one of kubectl")
+        _require(_phase(again), equals="Waiting", problem="a run by curl did not wait for the one of kubectl")
         await self._curl(f"{_RUNS}/takes-over:cancel", method="POST", expected=200)
         await self._kubectl_waits("takes-over", "{.status.reason}", is_now="CancelledByUser")
         await self._curl_until(f"{_RUNS}/by-curl", "Running", read=_phase)
@@ -92,11 +92,11 @@ class DoorsDemo:
         async for event in self._http.events(path):
             self._screen.plain(cut(f"{event.id:>4}  {event.name:<9} {_said(event)}"))
             events.append(event)
-        told_of = [event.name for event in events]
-        _require("progress" in told_of, equals=True, told="the stream told no progress")
-        _require(told_of[-1], equals="finished", told="the stream did not end with the run")
+        names = [event.name for event in events]
+        _require("progress" in names, equals=True, problem="the stream told no progress")
+        _require(names[-1], equals="finished", problem="the stream did not end with the run")
         last = events[-1].data["status"]["phase"]
-        _require(last, equals="Succeeded", told=f"the run that was followed ended as {last}")
+        _require(last, equals="Succeeded", problem=f"the run that was followed ended as {last}")
 
     async def _curl(
         self, path: str, *, expected: int, method: str = "GET", body: str | None = None
@@ -110,7 +110,7 @@ class DoorsDemo:
         _require(
             answer.status,
             equals=expected,
-            told=f"{path} was answered with {answer.status} (expected {expected})",
+            problem=f"{path} was answered with {answer.status} (expected {expected})",
         )
         return answer
 
@@ -125,7 +125,7 @@ class DoorsDemo:
                 break
             await asyncio.sleep(_POLL_SECONDS)
         self._screen.plain(cut(_summary(answer)))
-        _require(said, equals=wanted, told=f"{path} was {said} after {_SECONDS:g} s (expected {wanted})")
+        _require(said, equals=wanted, problem=f"{path} was {said} after {_SECONDS:g} s (expected {wanted})")
 
     async def _apply(self, name: str) -> None:
         file = self._folder / name
@@ -138,9 +138,9 @@ class DoorsDemo:
         self._screen.plain(await self._kubectl.run(*arguments))
 
 
-def _require(seen: Any, *, equals: Any, told: str) -> None:
+def _require(seen: Any, *, equals: Any, problem: str) -> None:
     if seen != equals:
-        raise Unexpected(told)
+        raise Unexpected(problem)
 
 
 def _phase(answer: Answer) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kelery_dev.errors import DevError
-from kelery_dev.supervise.child_process import tethered
+from kelery_dev.supervise import die_with_parent
 
 _SECONDS = 20.0
 _CHUNK = 65536
@@ -55,7 +55,7 @@ class Kubectl:
 
     async def _spawn(self, *arguments: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            *tethered((*self._start, *arguments)),
+            *die_with_parent.wrap((*self._start, *arguments)),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

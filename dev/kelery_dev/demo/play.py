@@ -121,8 +121,8 @@ class Demo:
         if uses:
             self._screen.heading("Keys that several runs shared")
         for use in uses:
-            told = f"{use.runs} runs, limit {use.limit}, at most {use.most_at_once} at the same time"
-            self._screen.plain(f"{use.key:<16} {told}")
+            line = f"{use.runs} runs, limit {use.limit}, at most {use.most_at_once} at the same time"
+            self._screen.plain(f"{use.key:<16} {line}")
             if use.most_at_once > use.limit:
                 problems.append(
                     f"the key {use.key} had {use.most_at_once} runs at once, its limit is {use.limit}"

@@ -27,7 +27,7 @@ Status = Mapping[str, Any]
 
 
 class Screen(Console):
-    """Also the console of the stack, of whose parts it shows no log lines: these go to their files."""
+    """Also the console of the stack, of whose services it shows no log lines: these go to their files."""
 
     def __init__(self, *, write: Write = to_stdout, colours: bool | None = None) -> None:
         super().__init__(write=write)

@@ -16,7 +16,8 @@ from typing import Any
 
 from kelery_dev.errors import DevError
 from kelery_dev.stack.start_task import OwnTask
-from kelery_dev.supervise.child_process import Command, signal_group, tail, tethered
+from kelery_dev.supervise import die_with_parent
+from kelery_dev.supervise.child_process import Command, signal_group, tail
 from kelery_dev.supervise.service import describe_exit
 
 _IMPORT_SECONDS = 60
@@ -27,7 +28,7 @@ class AppFacts:
     """Where an app's messages go, the values being Celery's own defaults, and which tasks it has."""
 
     default: str = "celery"
-    #: What a worker takes that is not told by -Q.
+    #: What a worker takes that is started without -Q.
     taken: tuple[str, ...] = ("celery",)
     #: `global_keyprefix` of the app's broker_transport_options.
     key_prefix: str = ""
@@ -35,7 +36,7 @@ class AppFacts:
     tasks: tuple[OwnTask, ...] = ()
 
     def control_plane_variables(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """What operator and gateway must be told; what a person has set stays as it is."""
+        """What operator and gateway need to know; what a person has set stays as it is."""
         ours = {"KELERY_DEFAULT_QUEUE": self.default, "KELERY_BROKER_KEY_PREFIX": self.key_prefix}
         return {name: value for name, value in ours.items() if value and not environ.get(name, "").strip()}
 
@@ -75,7 +76,7 @@ def app_facts(app: str, *, variables: Mapping[str, str]) -> AppFacts:
 def _run(command: Command, *, log: Path, app: str) -> int:
     with log.open("wb") as output:
         process = subprocess.Popen(
-            tethered(command.argv),
+            die_with_parent.wrap(command.argv),
             env=command.environment(),
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -1,7 +1,7 @@
-"""The parts of the stack as the supervisor takes them: commands, environments, readiness, ways to stop.
+"""The services of the stack as the supervisor takes them: commands, environments, readiness, ways to stop.
 
 The ways to stop add up to less than 15 seconds for the whole stack, the time that `kelery dev` promises;
-the two doors, operator and gateway, are stopped together.
+operator and gateway are stopped together.
 """
 
 import signal
@@ -39,7 +39,7 @@ _WORKER_RELOAD = (
     StopStep(signal=signal.SIGTERM, seconds=RELOAD_DRAIN_SECONDS + 2.0),
     StopStep(signal=signal.SIGQUIT, seconds=1.0),
 )
-_DOOR_STOP = terminate(3.0)
+_HTTP_STOP = terminate(3.0)
 _SERVER_STOP = terminate(1.5)
 
 
@@ -52,7 +52,7 @@ class Programs:
     gateway: tuple[str, ...] = (sys.executable, "-m", "kelery", "api")
 
 
-def valkey_part(settings: ValkeySettings) -> Service:
+def valkey_service(settings: ValkeySettings) -> Service:
     """Ledger and broker."""
     return Service(
         command=valkey_command(settings),
@@ -64,7 +64,7 @@ def valkey_part(settings: ValkeySettings) -> Service:
     )
 
 
-def etcd_part(settings: EtcdSettings) -> Service:
+def etcd_service(settings: EtcdSettings) -> Service:
     """The API server's store."""
     return Service(
         command=etcd.etcd_command(settings),
@@ -76,7 +76,7 @@ def etcd_part(settings: EtcdSettings) -> Service:
     )
 
 
-def api_server_part(settings: ApiServerSettings) -> Service:
+def api_server_service(settings: ApiServerSettings) -> Service:
     """The Kubernetes API."""
     return Service(
         command=api_server.api_server_command(settings),
@@ -97,7 +97,7 @@ def worker_variables(redis_url: str) -> dict[str, str]:
     }
 
 
-def worker_part(
+def worker_service(
     programs: Programs,
     *,
     app: str,
@@ -128,7 +128,7 @@ def worker_part(
     )
 
 
-def operator_part(
+def operator_service(
     programs: Programs,
     *,
     kubeconfig: Path,
@@ -140,10 +140,10 @@ def operator_part(
     address = f"{LOOPBACK}:{health_port}"
     own = {"KELERY_OPERATOR_HEALTH_ADDR": address, **(variables or {})}
     common = _control_plane_variables(kubeconfig=kubeconfig, redis_url=redis_url)
-    return _door_part(Command(name="operator", argv=programs.operator, env={**common, **own}), address)
+    return _http_service(Command(name="operator", argv=programs.operator, env={**common, **own}), address)
 
 
-def gateway_part(
+def gateway_service(
     programs: Programs,
     *,
     kubeconfig: Path,
@@ -155,16 +155,16 @@ def gateway_part(
     address = f"{LOOPBACK}:{port}"
     own = {"KELERY_API_ADDR": address, "KELERY_AUTH": "none", **(variables or {})}
     common = _control_plane_variables(kubeconfig=kubeconfig, redis_url=redis_url)
-    return _door_part(Command(name="gateway", argv=programs.gateway, env={**common, **own}), address)
+    return _http_service(Command(name="gateway", argv=programs.gateway, env={**common, **own}), address)
 
 
-def _door_part(command: Command, address: str) -> Service:
+def _http_service(command: Command, address: str) -> Service:
     """What serves HTTP at `address`, and says there when it is ready."""
     return Service(
         command=command,
         is_ready=lambda: http_answers(f"http://{address}/readyz"),
         ready_seconds=_KELERY_READY_SECONDS,
-        stop_steps=_DOOR_STOP,
+        stop_steps=_HTTP_STOP,
         talkative=True,
         where=f"http://{address}",
     )

@@ -1,14 +1,14 @@
 """The whole stack in one process's care: Valkey, control plane, worker, operator and gateway.
 
-`prepare` finds programs and takes lock and port, and may take minutes; `start` brings the parts up in their
-order; `run` does that and stays until a signal. `kelery dev` and the demo are both thin users of this class.
+`prepare` finds programs and takes lock and port, and may take minutes; `start` brings the services up in
+their order. `kelery dev` (`foreground.py`) and the demo are both thin users of this class.
 """
 
 import asyncio
 import contextlib
 import os
 import shutil
-import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,18 +22,17 @@ from kelery_dev.stack.app_check import AppFacts, app_facts
 from kelery_dev.stack.reload import watch_code, watched_folders
 from kelery_dev.stack.reserved_port import ReservedPort
 from kelery_dev.stack.services import (
-    DRAIN_SECONDS,
     RELOAD_DRAIN_SECONDS,
     Programs,
-    api_server_part,
-    etcd_part,
-    gateway_part,
-    operator_part,
-    valkey_part,
-    worker_part,
+    api_server_service,
+    etcd_service,
+    gateway_service,
+    operator_service,
+    valkey_service,
+    worker_service,
     worker_variables,
 )
-from kelery_dev.stack.start_task import VARIABLE, start_command, start_task, start_variables
+from kelery_dev.stack.start_task import VARIABLE, OwnTask, start_task, start_variables
 from kelery_dev.stack.state_dir import StateDir
 from kelery_dev.stack.valkey import ValkeySettings
 from kelery_dev.supervise import ports
@@ -42,7 +41,6 @@ from kelery_dev.supervise.supervisor import Supervisor
 
 DEMO_APP = "kelery_worker.demo"
 DEFAULT_CONCURRENCY = 4
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +57,7 @@ class StackOptions:
 
 
 class Stack:
-    """One stack: prepare, start, stop; or prepare and run; or `async with Stack(options) as stack`."""
+    """One stack: prepare, start, stop; or `async with Stack(options) as stack`."""
 
     def __init__(
         self, options: StackOptions, *, console: Console | None = None, programs: Programs | None = None
@@ -76,7 +74,6 @@ class Stack:
         self._valkey: ValkeySettings | None = None
         self._supervisor: Supervisor | None = None
         self._watcher: asyncio.Task[None] | None = None
-        self._signalled = asyncio.Event()
 
     @property
     def kubeconfig(self) -> Path:
@@ -103,9 +100,19 @@ class Stack:
         own = shutil.which("kubectl")
         return Path(own) if own else None
 
-    def pid(self, part: str) -> int | None:
-        """The process of a part at this moment."""
-        return self._supervisor.pid(part) if self._supervisor else None
+    @property
+    def env_file(self) -> Path:
+        """Shell lines with the addresses, to be sourced; written at the start."""
+        return self._prepared_state().folder / "env"
+
+    @property
+    def tasks(self) -> Sequence[OwnTask]:
+        """The app's own; none while it cannot be loaded."""
+        return self._app.tasks
+
+    def pid(self, name: str) -> int | None:
+        """The process of a service at this moment."""
+        return self._supervisor.pid(name) if self._supervisor else None
 
     def prepare(self) -> None:
         """Take the state directory and the port, look at the app, find the programs.
@@ -131,14 +138,14 @@ class Stack:
             raise
 
     async def start(self) -> None:
-        """Bring every part up in its order; after an error or a cancellation, call `stop`."""
+        """Bring every service up in its order; after an error or a cancellation, call `stop`."""
         if not self._state:
             self.prepare()
         state = self._prepared_state()
         assert self._valkey is not None
         self._valkey.folder.mkdir(exist_ok=True)
         self._supervisor = Supervisor(console=self.console, logs=state.logs)
-        await self._supervisor.start(valkey_part(self._valkey))
+        await self._supervisor.start(valkey_service(self._valkey))
         await self._start_cluster(state)
         self._write_env(state)
         await self._start_kelery(self._supervisor)
@@ -149,7 +156,7 @@ class Stack:
         """All at the same time; of the two groups the doors, which lead to the worker, are stopped first."""
         assert self._port is not None
         options, variables = self.options, self._app.control_plane_variables(os.environ)
-        worker = worker_part(
+        worker = worker_service(
             self._programs,
             app=options.app,
             concurrency=options.concurrency,
@@ -157,14 +164,14 @@ class Stack:
             queues=options.queues,
             reload=options.reload,
         )
-        operator = operator_part(
+        operator = operator_service(
             self._programs,
             kubeconfig=self.kubeconfig,
             redis_url=self.redis_url,
             health_port=self._ports["operator-health"],
             variables=variables,
         )
-        gateway = gateway_part(
+        gateway = gateway_service(
             self._programs,
             kubeconfig=self.kubeconfig,
             redis_url=self.redis_url,
@@ -174,7 +181,7 @@ class Stack:
         await asyncio.gather(supervisor.start(worker), supervisor.start(operator, gateway))
 
     async def stop(self) -> None:
-        """Take every part down, in the reverse order, and let go of directory and port."""
+        """Take every service down, in the reverse order, and let go of directory and port."""
         if self._watcher:
             self._watcher.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -182,6 +189,16 @@ class Stack:
         if self._supervisor:
             await self._supervisor.stop()
         self._held.close()
+
+    def kill(self) -> None:
+        """End every service at once; `stop` then has nothing to wait for."""
+        if self._supervisor:
+            self._supervisor.kill()
+
+    async def failure(self) -> None:
+        """Never returns while all is well; raises what went wrong in the supervisor or the code's watcher."""
+        assert self._supervisor is not None
+        await asyncio.gather(self._supervisor.failure(), *([self._watcher] if self._watcher else []))
 
     async def __aenter__(self) -> "Stack":
         try:
@@ -194,33 +211,6 @@ class Stack:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    async def run(self) -> None:
-        """Start, show how to use it, and stay until SIGINT, SIGTERM or SIGHUP; a second one kills at once."""
-        loop = asyncio.get_running_loop()
-        for number in _SIGNALS:
-            loop.add_signal_handler(number, self._on_signal)
-        signalled = asyncio.create_task(self._signalled.wait())
-        staying = asyncio.create_task(self._stay())
-        try:
-            await asyncio.wait({signalled, staying}, return_when=asyncio.FIRST_COMPLETED)
-            if staying.done():
-                staying.result()
-        finally:
-            staying.cancel()
-            signalled.cancel()
-            await asyncio.gather(staying, signalled, return_exceptions=True)
-            await self.stop()
-            for number in _SIGNALS:
-                loop.remove_signal_handler(number)
-        self.console.say("stopped; nothing is left running")
-
-    async def _stay(self) -> None:
-        await self.start()
-        assert self._supervisor is not None
-        self._show_usage()
-        faults = [self._supervisor.failure(), *([self._watcher] if self._watcher else [])]
-        await asyncio.gather(*faults)
-
     def _look_at_app(self) -> None:
         """Learn of queues and tasks; an app that cannot be loaded is refused, or with --reload waited for."""
         options = self.options
@@ -230,7 +220,7 @@ class Stack:
             if not options.reload:
                 raise
             self.console.say(f"{error}\n--reload: going on; the worker starts again when that is mended.")
-            # Operator and gateway are told at their start; what the app says later stays unknown to them.
+            # Operator and gateway get it at their start; what the app says later stays unknown to them.
             self.console.say(
                 "If the app has a task_default_queue, or /start is to run its task, start kelery dev anew,"
                 f" or set KELERY_DEFAULT_QUEUE and {VARIABLE}"
@@ -246,8 +236,8 @@ class Stack:
         if self._binaries:
             plane = control_plane_settings(state.folder, binaries=self._binaries, durable=True)
             api_server.prepare(plane.api_server)
-            await self._supervisor.start(etcd_part(plane.etcd))
-            await self._supervisor.start(api_server_part(plane.api_server))
+            await self._supervisor.start(etcd_service(plane.etcd))
+            await self._supervisor.start(api_server_service(plane.api_server))
             write_access(plane)
         applied = await asyncio.to_thread(self._apply_manifests)
         self.console.say(f"applied {applied}")
@@ -268,23 +258,6 @@ class Stack:
         folder = self._binaries.folder if self._binaries and missing else None
         state.write_env(variables=self._variables(), path_folder=folder)
 
-    def _show_usage(self) -> None:
-        env = self._prepared_state().folder / "env"
-        self.console.say(f"the stack is up; in another terminal copy these lines, or type: . {env}")
-        for line in env.read_text().splitlines():
-            self.console.plain(line)
-        self._show_start()
-
-    def _show_start(self) -> None:
-        """A first command for the REST door, if it is known which task the app's worker can run."""
-        chosen = os.environ.get(VARIABLE, "").strip()
-        task = None if chosen else start_task(self._app.tasks)
-        self.console.say(f"runs over HTTP: {self.url}/docs tells what there is")
-        if chosen or task:
-            name = task.name if task else chosen
-            self.console.say(f"/start runs {name}; {VARIABLE} names another")
-            self.console.plain(start_command(self.url, task=task))
-
     async def _reload_on_change(self) -> None:
         assert self._supervisor is not None
         folders = watched_folders(self.options.app, cwd=Path.cwd())
@@ -297,18 +270,6 @@ class Stack:
                     f" runs get {RELOAD_DRAIN_SECONDS} s to end before they are killed"
                 )
                 await self._supervisor.reload("worker")
-
-    def _on_signal(self) -> None:
-        if self._signalled.is_set():
-            self.console.say("killing what is left")
-            if self._supervisor:
-                self._supervisor.kill()
-            return
-        self._signalled.set()
-        self.console.say(
-            f"stopping; runs get {DRAIN_SECONDS} s to end before they are killed;"
-            " press Ctrl-C again to kill at once"
-        )
 
     def _prepared_state(self) -> StateDir:
         if not self._state:

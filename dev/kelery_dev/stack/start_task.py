@@ -31,7 +31,7 @@ def start_task(tasks: Sequence[OwnTask]) -> OwnTask | None:
 
 
 def start_variables(task: OwnTask | None, *, environ: Mapping[str, str]) -> dict[str, str]:
-    """What the gateway must be told; what a person has set stays as it is."""
+    """What the gateway needs to know; what a person has set stays as it is."""
     return {VARIABLE: task.name} if task and not environ.get(VARIABLE, "").strip() else {}
 
 

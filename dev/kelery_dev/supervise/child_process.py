@@ -1,15 +1,14 @@
 """Child processes: a command, how it is tied to us, and the plain synchronous way to run one.
 
 Every child gets a session of its own, so that Ctrl-C at the terminal reaches only us and that the whole group
-can be killed; and it is tethered, so that it cannot outlive us. The supervisor starts its parts by `tethered`
-too; `ChildProcess` is for code without an event loop, such as test fixtures.
+can be killed; and it dies with us (`die_with_parent.py`). The supervisor starts its services so too;
+`ChildProcess` is for code without an event loop, such as test fixtures.
 """
 
 import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -37,11 +36,6 @@ class Command:
         return {**os.environ, **self.env}
 
 
-def tethered(argv: tuple[str, ...]) -> list[str]:
-    """The arguments that run `argv` so that it dies with this process."""
-    return [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid()), *argv]
-
-
 def signal_group(pid: int, *, number: signal.Signals) -> None:
     """Send a signal to the whole group of a child that leads its own session; none left is fine."""
     try:
@@ -65,9 +59,9 @@ class ChildProcess:
     def __init__(self, command: Command, *, log: Path) -> None:
         self.name = command.name
         self.log = log
-        # From another thread the tether would tear when that thread ends, not when we do.
+        # Started from another thread, it would die when that thread ends, not when we do.
         tied = threading.current_thread() is threading.main_thread()
-        argv = tethered(command.argv) if tied else list(command.argv)
+        argv = die_with_parent.wrap(command.argv) if tied else list(command.argv)
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 argv,

@@ -1,6 +1,6 @@
-"""The screen of `kelery dev`: lines of its own and the parts' log lines, each behind a name.
+"""The screen of `kelery dev`: lines of its own and the services' log lines, each behind a name.
 
-Also where log lines go to disk: a part's log is kept to two files of bounded size.
+Also where log lines go to disk: a service's log is kept to two files of bounded size.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ Write = Callable[[str], None]
 
 
 def to_stdout(line: str) -> None:
-    """Print at once; a terminal that has gone away is no reason to leave the parts running unstopped."""
+    """Print at once; a terminal that has gone away is no reason to leave the services running unstopped."""
     with contextlib.suppress(OSError):
         print(line, flush=True)
 
@@ -31,7 +31,7 @@ class Console:
             self.log("kelery", line=line)
 
     def log(self, name: str, *, line: str) -> None:
-        """A log line of a part."""
+        """A log line of a service."""
         self._write(f"{name:<{_NAME_WIDTH}}| {line}")
 
     def plain(self, line: str) -> None:
@@ -39,8 +39,8 @@ class Console:
         self._write(line)
 
 
-class PartLog:
-    """A part's log file; the one before it is kept as `.1`."""
+class ServiceLog:
+    """A service's log file; the one before it is kept as `.1`."""
 
     def __init__(self, file: Path) -> None:
         self.file = file

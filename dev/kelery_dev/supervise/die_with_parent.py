@@ -1,9 +1,10 @@
-"""Run a program that cannot outlive the process that started it: `tether.py PARENT_PID PROGRAM ARGS...`
+"""Run a program that cannot outlive the process that started it: `die_with_parent.py PARENT_PID PROGRAM
+ARGS...`
 
 A file to be executed: it asks the kernel to kill this process when its parent dies, then becomes the
 program. A `preexec_fn` would do the same, but is unsafe in a process with threads.
 
-The kernel means the parent *thread*: whoever starts a tethered program does so from a thread that lives on.
+The kernel means the parent *thread*: start such a program from a thread that lives on.
 """
 
 import os
@@ -11,6 +12,11 @@ import signal
 import sys
 
 _PR_SET_PDEATHSIG = 1
+
+
+def wrap(argv: tuple[str, ...]) -> list[str]:
+    """The arguments that run `argv` so that it dies with this process."""
+    return [sys.executable, "-I", "-S", __file__, str(os.getpid()), *argv]
 
 
 def main(arguments: list[str]) -> None:

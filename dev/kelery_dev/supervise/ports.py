@@ -40,7 +40,7 @@ def free_port(*, taken: Sequence[int] = ()) -> int:
 def remembered_ports(file: Path, *, names: Sequence[str]) -> dict[str, int]:
     """One port per name: the one used last time if it is still free, else a new one; written back.
 
-    Names that are not asked for keep their ports, so several parts may share one file.
+    Names that are not asked for keep their ports, so several programs may share one file.
     """
     earlier = _read(file)
     ports = {name: port for name, port in earlier.items() if name not in names}

@@ -1,4 +1,4 @@
-"""What a part of the stack is: its command, how one sees that it is ready, and how it is stopped."""
+"""A service of the stack: its command, how one sees that it is ready, and how it is stopped."""
 
 import signal
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from kelery_dev.supervise.child_process import Command
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopStep:
-    """One way of asking a part to end, and how long to wait for it."""
+    """One way of asking a service to end, and how long to wait for it."""
 
     signal: signal.Signals
     seconds: float
@@ -20,8 +20,8 @@ class Service:
     """One process that the supervisor keeps up.
 
     It is ready when `is_ready` says so or, without one, when it prints a line that contains `ready_line`.
-    The stack does not come up without its `essential` parts; it goes on without the others, which are
-    tried again. The output of a `talkative` part goes to the screen, that of the others only to their log.
+    The stack does not come up without its `essential` services; it goes on without the others, which are
+    tried again. The output of a `talkative` service goes to the screen, that of the others only to their log.
     """
 
     command: Command

@@ -1,4 +1,4 @@
-"""Keeps one part up: starts it, sees when it is ready, and starts it again with back-off when it dies."""
+"""Keeps one service up: starts it, sees when it is ready, and starts it again with back-off when it dies."""
 
 import asyncio
 import contextlib
@@ -8,24 +8,24 @@ from pathlib import Path
 
 from kelery_dev.errors import DevError
 from kelery_dev.supervise.backoff import Backoff
-from kelery_dev.supervise.console import Console, PartLog
+from kelery_dev.supervise.console import Console, ServiceLog
 from kelery_dev.supervise.service import Service, describe_exit
 from kelery_dev.supervise.service_process import ServiceProcess
 
 _READY_POLL_SECONDS = 0.1
 _TAIL_LINES = 20
-#: Of a part whose lines are not on the screen, so much is shown when it dies.
+#: Of a service whose lines are not on the screen, so much is shown when it dies.
 _LAST_LINES = 3
 _LAST_SECONDS = 10.0
 
 
 class ServiceKeeper:
-    """One part and the process that is its present life."""
+    """One service and the process that is its present life."""
 
-    def __init__(self, part: Service, *, console: Console, logs: Path) -> None:
-        self.part = part
+    def __init__(self, service: Service, *, console: Console, logs: Path) -> None:
+        self.service = service
         self._console = console
-        self._log = PartLog(logs / f"{part.name}.log")
+        self._log = ServiceLog(logs / f"{service.name}.log")
         #: When each came, and what it says.
         self._recent: deque[tuple[float, str]] = deque(maxlen=_TAIL_LINES)
         self._process: ServiceProcess | None = None
@@ -35,7 +35,7 @@ class ServiceKeeper:
         self._first_life_over = asyncio.Event()
         self._stopping = False
         self._reloading = False
-        self._task = asyncio.create_task(self._keep(), name=f"keep {part.name}")
+        self._task = asyncio.create_task(self._keep(), name=f"keep {service.name}")
 
     @property
     def task(self) -> "asyncio.Task[None]":
@@ -49,11 +49,11 @@ class ServiceKeeper:
 
     async def wait_until_ready(self) -> None:
         """Return when it is ready, or with a warning if it may come up later; raise if it must not."""
-        part = self.part
+        service = self.service
         waits = {asyncio.create_task(event.wait()) for event in (self._ready, self._first_life_over)}
         try:
             await asyncio.wait(
-                {*waits, self._task}, timeout=part.ready_seconds, return_when=asyncio.FIRST_COMPLETED
+                {*waits, self._task}, timeout=service.ready_seconds, return_when=asyncio.FIRST_COMPLETED
             )
         finally:
             for wait in waits:
@@ -63,18 +63,18 @@ class ServiceKeeper:
         if self._task.done():
             self._task.result()
         ended = self._first_life_over.is_set()
-        trouble = "ended at its start" if ended else f"was not ready after {part.ready_seconds:g} s"
-        if part.essential:
+        trouble = "ended at its start" if ended else f"was not ready after {service.ready_seconds:g} s"
+        if service.essential:
             tail = "\n".join(f"  | {line}" for _, line in self._recent)
-            raise DevError(f"{part.name} {trouble}:\n{tail}")
-        self._console.say(f"{part.name} {trouble}; going on without it until it comes up")
+            raise DevError(f"{service.name} {trouble}:\n{tail}")
+        self._console.say(f"{service.name} {trouble}; going on without it until it comes up")
 
     async def reload(self) -> None:
-        """End the present life in the part's own gentle way; the next begins at once, and a new series."""
+        """End the present life in the service's own gentle way; the next begins at once, and a new series."""
         self._backoff = Backoff()
         if self._process:
             self._reloading = True
-            await self._process.stop(self.part.reload_steps or self.part.stop_steps)
+            await self._process.stop(self.service.reload_steps or self.service.stop_steps)
         else:
             self._wake.set()
 
@@ -83,7 +83,7 @@ class ServiceKeeper:
         self._stopping = True
         self._wake.set()
         if self._process:
-            await self._process.stop(self.part.stop_steps)
+            await self._process.stop(self.service.stop_steps)
         # A fault in the keeper has been reported already; here only the end matters.
         with contextlib.suppress(Exception):
             await self._task
@@ -108,7 +108,7 @@ class ServiceKeeper:
 
     async def _live_once(self) -> int:
         """One life, from start to end; its exit code."""
-        self._process = await ServiceProcess.spawn(self.part.command, on_line=self._on_line)
+        self._process = await ServiceProcess.spawn(self.service.command, on_line=self._on_line)
         if self._stopping:
             # Stopped while it was being started, when there was nothing yet to stop.
             self._process.kill()
@@ -121,14 +121,14 @@ class ServiceKeeper:
 
     async def _pause(self, code: int, *, lived: float) -> None:
         """Say what happened and wait as long as the back-off says."""
-        part = self.part
+        service = self.service
         if self._reloading:
             self._reloading = False
-            self._console.say(f"{part.name}: starting it again with the new code")
+            self._console.say(f"{service.name}: starting it again with the new code")
             return
         self._backoff = self._backoff.after_death(lived=lived)
         delay = self._backoff.delay
-        self._console.say(f"{part.name} died ({describe_exit(code)}); starting it again in {delay:g} s")
+        self._console.say(f"{service.name} died ({describe_exit(code)}); starting it again in {delay:g} s")
         self._console.say("\n".join([*self._last_words(), f"  its log: {self._log.file}"]))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), timeout=delay)
@@ -136,14 +136,14 @@ class ServiceKeeper:
 
     def _last_words(self) -> list[str]:
         """What it wrote just before it died, unless that is on the screen already."""
-        if self.part.talkative:
+        if self.service.talkative:
             return []
         since = time.monotonic() - _LAST_SECONDS
         return [f"  | {line}" for came, line in self._recent if came >= since][-_LAST_LINES:]
 
     async def _poll_readiness(self) -> None:
-        """Ask the part until it says that it is ready; without a question, `_on_line` listens."""
-        is_ready = self.part.is_ready
+        """Ask the service until it says that it is ready; without a question, `_on_line` listens."""
+        is_ready = self.service.is_ready
         if not is_ready:
             return
         while True:
@@ -153,16 +153,16 @@ class ServiceKeeper:
             await asyncio.sleep(_READY_POLL_SECONDS)
 
     def _on_line(self, line: str) -> None:
-        part = self.part
+        service = self.service
         self._recent.append((time.monotonic(), line))
         self._log.write(line)
-        if part.talkative:
-            self._console.log(part.name, line=line)
-        if part.ready_line and part.ready_line in line:
+        if service.talkative:
+            self._console.log(service.name, line=line)
+        if service.ready_line and service.ready_line in line:
             self._became_ready()
 
     def _became_ready(self) -> None:
         if not self._ready.is_set():
             self._ready.set()
-            where = f": {self.part.where}" if self.part.where else ""
-            self._console.say(f"{self.part.name} is up{where}")
+            where = f": {self.service.where}" if self.service.where else ""
+            self._console.say(f"{self.service.name} is up{where}")

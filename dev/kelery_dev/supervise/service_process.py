@@ -1,7 +1,7 @@
-"""One life of a part: a tethered process in a session of its own, its output, and its end.
+"""One life of a service: a process that dies with us, in a session of its own, its output, and its end.
 
-`wait` returns only when nothing of the part is left: after the process ended, what remains of its group, and
-of the descendants seen when it was stopped, is killed.
+`wait` returns only when nothing of the service is left: after the process ended, what remains of its group,
+and of the descendants seen when it was stopped, is killed.
 """
 
 import asyncio
@@ -14,7 +14,8 @@ from collections.abc import Callable
 
 import psutil
 
-from kelery_dev.supervise.child_process import Command, signal_group, tethered
+from kelery_dev.supervise import die_with_parent
+from kelery_dev.supervise.child_process import Command, signal_group
 from kelery_dev.supervise.service import StopStep
 
 _CHUNK = 64 * 1024
@@ -24,7 +25,7 @@ _LOOK_SECONDS = 0.25
 
 
 class ServiceProcess:
-    """A started part. Make it with `spawn`, from the thread that will outlive it."""
+    """A started service. Make it with `spawn`, from the thread that will outlive it."""
 
     def __init__(self, process: asyncio.subprocess.Process, *, output: "asyncio.Task[None]") -> None:
         self._process = process
@@ -38,7 +39,7 @@ class ServiceProcess:
         reading, writing = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
-                *tethered(command.argv),
+                *die_with_parent.wrap(command.argv),
                 env=command.environment(),
                 cwd=command.cwd,
                 stdin=subprocess.DEVNULL,

@@ -149,7 +149,9 @@ def test_both_sides_are_measured_and_only_what_was_made_is_deleted(stack: LocalS
     assert stack.access.request("POST", path=path, body=somebodys).status == 201
     target = Target(access=stack.access, namespace=SERVED)
     with JobPlayer(access=stack.access) as player:
-        measured = measure_on_cluster(target, chosen=["job-latency"], size=Size.QUICK, rounds=1, told=silent)
+        measured = measure_on_cluster(
+            target, chosen=["job-latency"], size=Size.QUICK, rounds=1, report=silent
+        )
         assert names(stack.access) == ["somebodys"]
     (result,) = measured.results
     assert result.name == ("job-latency", "p50")
@@ -210,7 +212,7 @@ def test_a_namespace_of_its_own_is_made_with_restricted_pods_and_deleted_after_a
         return stack.access.request("GET", path=f"/api/v1/namespaces/{made[0].namespace}").body
 
     def measure() -> None:
-        with bench_space(Target(access=stack.access), told=silent) as space:
+        with bench_space(Target(access=stack.access), report=silent) as space:
             made.append(space)
             labels = namespace()["metadata"]["labels"]
             assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
@@ -240,14 +242,14 @@ def test_what_would_not_work_is_said_before_it_is_measured(
     stack: LocalStack, target: dict[str, str], said: str
 ) -> None:
     wanted = Target(access=stack.access, **{"namespace": SERVED, **target})
-    with pytest.raises(DevError, match=said), bench_space(wanted, told=silent) as space:
+    with pytest.raises(DevError, match=said), bench_space(wanted, report=silent) as space:
         try_task(wanted, space, seconds=2)
     assert names(stack.access, namespace=wanted.namespace or "") == []
 
 
 def test_a_trial_that_works_names_the_worker(stack: LocalStack) -> None:
     target = Target(access=stack.access, namespace=SERVED)
-    with bench_space(target, told=silent) as space:
+    with bench_space(target, report=silent) as space:
         assert try_task(target, space).endswith(f"@{WORKER_POD}")
 
 
@@ -259,7 +261,7 @@ def test_a_job_that_cannot_start_is_told_by_its_pod_at_once(stack: LocalStack) -
     def attempt() -> None:
         with (
             JobPlayer(access=stack.access, completes=()),
-            bench_space(Target(access=stack.access, namespace=SERVED), told=silent) as space,
+            bench_space(Target(access=stack.access, namespace=SERVED), report=silent) as space,
         ):
             labels = {"batch.kubernetes.io/job-name": f"trial-{space.run}-1"}
             status = {"containerStatuses": [{**container, "state": {"waiting": waiting}}]}
@@ -279,7 +281,7 @@ def test_a_job_that_gets_no_pod_is_told_by_its_events(stack: LocalStack) -> None
     def attempt() -> None:
         with (
             JobPlayer(access=stack.access, completes=()),
-            bench_space(Target(access=stack.access, namespace=SERVED), told=silent) as space,
+            bench_space(Target(access=stack.access, namespace=SERVED), report=silent) as space,
         ):
             job = {"kind": "Job", "name": f"trial-{space.run}-1", "namespace": SERVED}
             body = {"metadata": {"name": "refused"}, "involvedObject": job, "message": "exceeded quota"}

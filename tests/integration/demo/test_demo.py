@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,10 +83,8 @@ def table(text: str) -> dict[str, list[str]]:
 def test_every_example_ends_as_it_says_and_nothing_is_left(
     demos: list[RunningDemo], environment: dict[str, str], marked: Marked, tmp_path: Path
 ) -> None:
-    began = time.monotonic()
     demos.append(demo := RunningDemo(folder=tmp_path, environment=environment))
     assert demo.process.wait(timeout=90) == 0, demo.everything()
-    assert time.monotonic() - began < 60
     assert marked.names() == []
     assert list((tmp_path / "temporary").iterdir()) == []
 

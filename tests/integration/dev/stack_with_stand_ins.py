@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from kelery_dev.errors import DevError
+from kelery_dev.stack.foreground import Foreground
 from kelery_dev.stack.services import Programs
 from kelery_dev.stack.stack import DEMO_APP, Stack, StackOptions
 
@@ -42,7 +43,7 @@ def main() -> None:
     )
     try:
         stack.prepare()
-        asyncio.run(stack.run())
+        asyncio.run(Foreground(stack).run())
     except DevError as error:
         sys.exit(f"refused: {error}")
 

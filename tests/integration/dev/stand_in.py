@@ -1,7 +1,7 @@
-"""A program that plays a part of the stack: it does on command what a real one does only in trouble.
+"""A program that plays a service of the stack: it does on command what a real one does only in trouble.
 
 `stand_in.py worker ...` prints Celery's ready line; `stand_in.py operator` and `stand_in.py gateway` serve
-/readyz where they are told.
+/readyz where they are asked to.
 `--stubborn` makes it ignore SIGTERM and SIGQUIT; `--orphan FILE` starts a process in another session and
 writes its pid; `--exit CODE` ends it at once.
 """

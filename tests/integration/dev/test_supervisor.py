@@ -23,7 +23,7 @@ STAND_IN = str(Path(__file__).with_name("stand_in.py"))
 _SEE_SECONDS = 20
 
 
-def part(*flags: str, essential: bool = False, steps: tuple[StopStep, ...] = terminate(5)) -> Service:
+def service(*flags: str, essential: bool = False, steps: tuple[StopStep, ...] = terminate(5)) -> Service:
     """A stand-in that counts as ready by its line."""
     return Service(
         command=Command(name="thing", argv=(sys.executable, STAND_IN, "worker", *flags)),
@@ -43,7 +43,7 @@ class Stage:
         self._folder = folder
 
     def play(self, scene: Callable[[Supervisor], Awaitable[None]]) -> None:
-        """Run a scene in an event loop of its own; all parts are stopped afterwards."""
+        """Run a scene in an event loop of its own; all services are stopped afterwards."""
 
         async def run() -> None:
             supervisor = Supervisor(console=Console(write=self.lines.append), logs=self._folder)
@@ -69,7 +69,7 @@ def stage(tmp_path: Path, marked: Marked) -> Stage:
 
 def test_a_part_that_dies_is_named_and_started_again_after_a_pause(stage: Stage) -> None:
     async def scene(supervisor: Supervisor) -> None:
-        await supervisor.start(part())
+        await supervisor.start(service())
         first = supervisor.pid("thing")
         assert first
         killed = time.monotonic()
@@ -84,7 +84,7 @@ def test_a_part_that_dies_is_named_and_started_again_after_a_pause(stage: Stage)
 
 def test_a_part_that_keeps_dying_waits_longer_each_time(stage: Stage) -> None:
     async def scene(supervisor: Supervisor) -> None:
-        starting = asyncio.create_task(supervisor.start(part("--exit=3")))
+        starting = asyncio.create_task(supervisor.start(service("--exit=3")))
         await stage.see("died (exit code 3); starting it again in 2 s")
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
@@ -95,14 +95,14 @@ def test_a_part_that_keeps_dying_waits_longer_each_time(stage: Stage) -> None:
 def test_an_essential_part_that_does_not_start_is_an_error_with_its_last_words(stage: Stage) -> None:
     async def scene(supervisor: Supervisor) -> None:
         with pytest.raises(DevError, match=r"thing ended at its start:\n  \| giving up"):
-            await supervisor.start(part("--exit=1", essential=True))
+            await supervisor.start(service("--exit=1", essential=True))
 
     stage.play(scene)
 
 
 def test_log_lines_carry_the_name_of_the_part_and_go_to_its_file(stage: Stage, tmp_path: Path) -> None:
     async def scene(supervisor: Supervisor) -> None:
-        await supervisor.start(part())
+        await supervisor.start(service())
 
     stage.play(scene)
     assert "thing    | celery@worker ready." in stage.lines
@@ -113,7 +113,7 @@ def test_a_part_that_ignores_every_request_is_killed_after_its_grace(stage: Stag
     steps = tuple(StopStep(signal=number, seconds=0.5) for number in (signal.SIGTERM, signal.SIGQUIT))
 
     async def scene(supervisor: Supervisor) -> None:
-        await supervisor.start(part("--stubborn", steps=steps))
+        await supervisor.start(service("--stubborn", steps=steps))
         began = time.monotonic()
         await supervisor.stop()
         assert 1.0 <= time.monotonic() - began < 8
@@ -122,13 +122,13 @@ def test_a_part_that_ignores_every_request_is_killed_after_its_grace(stage: Stag
     assert marked.names() == []
 
 
-def test_a_process_that_fled_to_another_session_ends_with_its_part(
+def test_a_process_that_fled_to_another_session_ends_with_its_service(
     stage: Stage, marked: Marked, tmp_path: Path
 ) -> None:
     note = tmp_path / "orphan"
 
     async def scene(supervisor: Supervisor) -> None:
-        await supervisor.start(part(f"--orphan={note}"))
+        await supervisor.start(service(f"--orphan={note}"))
         assert psutil.pid_exists(int(note.read_text()))
 
     stage.play(scene)
@@ -137,7 +137,7 @@ def test_a_process_that_fled_to_another_session_ends_with_its_part(
 
 def test_a_second_request_kills_at_once(stage: Stage, marked: Marked) -> None:
     async def scene(supervisor: Supervisor) -> None:
-        await supervisor.start(part("--stubborn", steps=terminate(60)))
+        await supervisor.start(service("--stubborn", steps=terminate(60)))
         stopping = asyncio.create_task(supervisor.stop())
         await asyncio.sleep(0)
         supervisor.kill()
@@ -149,7 +149,7 @@ def test_a_second_request_kills_at_once(stage: Stage, marked: Marked) -> None:
 
 def test_a_reload_starts_the_part_again_without_a_pause(stage: Stage) -> None:
     async def scene(supervisor: Supervisor) -> None:
-        await supervisor.start(part())
+        await supervisor.start(service())
         first = supervisor.pid("thing")
         await supervisor.reload("thing")
         await stage.see("thing is up", times=2)
@@ -161,7 +161,7 @@ def test_a_reload_starts_the_part_again_without_a_pause(stage: Stage) -> None:
 
 def test_a_reload_begins_a_new_series_of_waits(stage: Stage) -> None:
     async def scene(supervisor: Supervisor) -> None:
-        starting = asyncio.create_task(supervisor.start(part("--exit=3")))
+        starting = asyncio.create_task(supervisor.start(service("--exit=3")))
         await stage.see("starting it again in 4 s")
         await supervisor.reload("thing")
         await stage.see("starting it again in 1 s", times=2)
@@ -174,7 +174,7 @@ def test_a_reload_begins_a_new_series_of_waits(stage: Stage) -> None:
 def test_a_death_names_the_log_and_shows_three_lines_at_most(stage: Stage, tmp_path: Path) -> None:
     code = "for n in range(9): print('line', n)\nprint(' ready.', flush=True)\nimport time; time.sleep(600)"
     quiet = replace(
-        part(),
+        service(),
         command=Command(name="thing", argv=(sys.executable, "-c", code)),
         talkative=False,
     )

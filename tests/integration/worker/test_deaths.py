@@ -92,7 +92,7 @@ def test_a_killed_workers_slot_goes_on_and_its_run_is_retried(
     survivor = start_worker(lease=LEASE)
     before = file.read_text()
     time.sleep(0.3)
-    assert file.read_text() == before, "the guard did not end what the killed worker's task had started"
+    assert file.read_text() == before, "the reaper did not end what the killed worker's task had started"
     poll_until(
         lambda: probe.record(uid).attempt == 2, seconds=15, what="the second attempt", state=survivor.output
     )

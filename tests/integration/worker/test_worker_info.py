@@ -108,7 +108,7 @@ def silence(probe: LedgerProbe, worker: str) -> float:
     return seconds
 
 
-def test_that_presence_is_refused_does_not_disturb_the_renewals(
+def test_that_worker_info_is_refused_does_not_disturb_the_renewals(
     probe: LedgerProbe, start_worker: StartWorker
 ) -> None:
     probe.client.set("kelery:workers", "no sorted set")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kelery_bench.cases.case import Case, Comparison, Figures, compare
+from kelery_bench.case import Case, Comparison, Figures, compare
 from kelery_bench.results import plot, report
 from kelery_bench.results.bounds import Bound, at_least, at_most, within
 from kelery_bench.results.budgets import load_budgets, overruns

@@ -6,15 +6,21 @@ import pytest
 
 from kelery_dev.stack.app_check import AppFacts
 from kelery_dev.stack.reload import watched_folders
-from kelery_dev.stack.services import Programs, gateway_part, operator_part, valkey_part, worker_part
+from kelery_dev.stack.services import (
+    Programs,
+    gateway_service,
+    operator_service,
+    valkey_service,
+    worker_service,
+)
 from kelery_dev.stack.valkey import ValkeySettings
 from kelery_dev.supervise.backoff import Backoff
 from kelery_dev.supervise.service import Service, describe_exit
 
 
-def stop_seconds(part: Service) -> float:
-    """How long the stop of a part takes at most."""
-    return sum(step.seconds for step in part.stop_steps)
+def stop_seconds(service: Service) -> float:
+    """How long the stop of a service takes at most."""
+    return sum(step.seconds for step in service.stop_steps)
 
 
 def delays(lives: list[float]) -> list[float]:
@@ -63,25 +69,25 @@ def test_an_app_that_is_nowhere_is_not_watched(tmp_path: Path) -> None:
 
 def test_all_of_kelery_uses_the_same_ledger_whatever_the_shell_says() -> None:
     url = "redis://127.0.0.1:1/0"
-    worker = worker_part(Programs(), app="proj", concurrency=3, redis_url=url)
-    operator = operator_part(Programs(), kubeconfig=Path("/k"), redis_url=url, health_port=2)
+    worker = worker_service(Programs(), app="proj", concurrency=3, redis_url=url)
+    operator = operator_service(Programs(), kubeconfig=Path("/k"), redis_url=url, health_port=2)
     assert worker.command.argv[-4:] == ("-A", "proj", "-c", "3")
     assert {worker.command.env[name] for name in ("KELERY_REDIS_URL", "CELERY_BROKER_URL")} == {url}
     assert {operator.command.env[name] for name in ("KELERY_REDIS_URL", "REDIS_URL")} == {url}
     assert operator.command.env["KUBECONFIG"] == "/k"
-    gateway = gateway_part(Programs(), kubeconfig=Path("/k"), redis_url=url, port=3)
+    gateway = gateway_service(Programs(), kubeconfig=Path("/k"), redis_url=url, port=3)
     assert {gateway.command.env[name] for name in ("KELERY_REDIS_URL", "REDIS_URL")} == {url}
     assert gateway.command.env["KUBECONFIG"] == "/k"
     assert (gateway.command.env["KELERY_API_ADDR"], gateway.where) == ("127.0.0.1:3", "http://127.0.0.1:3")
 
 
 def test_the_worker_takes_the_queues_that_were_chosen() -> None:
-    worker = worker_part(Programs(), app="proj", concurrency=3, redis_url="redis://h/0", queues="a,b")
+    worker = worker_service(Programs(), app="proj", concurrency=3, redis_url="redis://h/0", queues="a,b")
     assert worker.command.argv[-2:] == ("-Q", "a,b")
 
 
 def test_with_reload_runs_get_more_time() -> None:
-    worker = worker_part(Programs(), app="proj", concurrency=3, redis_url="redis://h/0", reload=True)
+    worker = worker_service(Programs(), app="proj", concurrency=3, redis_url="redis://h/0", reload=True)
     drain = float(worker.command.env["KELERY_DRAIN_SECONDS"])
     assert drain == 10
     assert worker.reload_steps[0].seconds > drain
@@ -90,12 +96,12 @@ def test_with_reload_runs_get_more_time() -> None:
 @pytest.mark.parametrize("reload", [False, True])
 def test_the_whole_stack_stops_in_fifteen_seconds_even_if_each_part_takes_its_time(reload: bool) -> None:
     kubeconfig, url = Path("/k"), "redis://h/0"
-    worker = worker_part(Programs(), app="proj", concurrency=3, redis_url=url, reload=reload)
+    worker = worker_service(Programs(), app="proj", concurrency=3, redis_url=url, reload=reload)
     doors = (
-        operator_part(Programs(), kubeconfig=kubeconfig, redis_url=url, health_port=2),
-        gateway_part(Programs(), kubeconfig=kubeconfig, redis_url=url, port=3),
+        operator_service(Programs(), kubeconfig=kubeconfig, redis_url=url, health_port=2),
+        gateway_service(Programs(), kubeconfig=kubeconfig, redis_url=url, port=3),
     )
-    servers = [valkey_part(ValkeySettings(port=4, folder=Path("/v")))] * 3
+    servers = [valkey_service(ValkeySettings(port=4, folder=Path("/v")))] * 3
     longest_door = max(stop_seconds(door) for door in doors)
     assert longest_door + stop_seconds(worker) + sum(map(stop_seconds, servers)) < 14
 

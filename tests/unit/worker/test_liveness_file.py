@@ -23,7 +23,7 @@ LATE = FRESH_SECONDS + 1
 
 @dataclass
 class Grounds:
-    """What a heartbeat asks of its keeper."""
+    """What the liveness file asks of its keeper."""
 
     answered_at: float = 0
     is_draining: bool = False
@@ -33,9 +33,9 @@ class Grounds:
 def why_silent(grounds: Grounds, *, looped_ago: float, looks_at_loop: bool = True) -> str:
     now = time.monotonic()
     grounds.answered_at += now
-    heartbeat: Any = LivenessFile("unused", keeper=grounds, looks_at_loop=looks_at_loop)  # type: ignore[arg-type]
-    heartbeat._looped_at = now - looped_ago
-    return str(heartbeat.why_silent(now))
+    liveness_file: Any = LivenessFile("unused", keeper=grounds, looks_at_loop=looks_at_loop)  # type: ignore[arg-type]
+    liveness_file._looped_at = now - looped_ago
+    return str(liveness_file.why_silent(now))
 
 
 @pytest.mark.parametrize(
@@ -96,10 +96,10 @@ def beat_of(seconds_from_now: int) -> Callable[[], str]:
 def test_a_beat_is_never_of_the_future(tmp_path: Path) -> None:
     file, keeper = tmp_path / "heartbeat", Grounds(answered_at=time.monotonic())
     any_keeper: Any = keeper
-    heartbeat = LivenessFile(str(file), keeper=any_keeper, looks_at_loop=True)
-    heartbeat.looped()
+    liveness_file = LivenessFile(str(file), keeper=any_keeper, looks_at_loop=True)
+    liveness_file.looped()
     for _ in range(2000):
-        heartbeat._beat()
+        liveness_file._beat()
         assert liveness_probe.why_dead(str(file), 1) == ""
 
 
@@ -117,9 +117,9 @@ def test_a_beat_is_never_of_the_future(tmp_path: Path) -> None:
 def test_a_heartbeat_is_good_for_so_many_seconds(tmp_path: Path, text: Any, problem: str) -> None:
     file = tmp_path / "heartbeat"
     file.write_text(text())
-    told = liveness_probe.why_dead(str(file), 10)
-    assert problem in told
-    assert bool(told) == bool(problem)
+    reason = liveness_probe.why_dead(str(file), 10)
+    assert problem in reason
+    assert bool(reason) == bool(problem)
 
 
 def probe(*words: str) -> subprocess.CompletedProcess[str]:

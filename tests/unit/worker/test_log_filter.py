@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 
 import pytest
+import redis
 
-from kelery_worker.child import log_filter, task_signals
+from kelery.ledger import sync_client
+from kelery_worker.child import current_run, log_filter
+from kelery_worker.child.current_run import CurrentRun
 
 SUCCESS = "Task %(name)s[%(id)s] succeeded in %(runtime)ss: %(return_value)s"
 
@@ -28,7 +31,9 @@ def line(task_id: str) -> logging.LogRecord:
 def test_results_of_runs_are_hidden_and_those_of_plain_tasks_are_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(task_signals, "current_uid", lambda: "run")
+    ledger = sync_client.Ledger(redis.Redis(), prefix="kelery")
+    run = CurrentRun(uid="run", fence=1, task="t", queue="celery", ledger=ledger)
+    monkeypatch.setattr(current_run, "get", lambda: run)
     hide = log_filter.HideRunData()
     of_run, of_task = line("run"), line("task")
     assert hide.filter(of_run)

@@ -1,6 +1,6 @@
 """The heartbeat: a file that is written each second while this worker gets on, for a liveness probe to read.
 
-Off unless KELERY_HEARTBEAT_FILE names a file; `alive.py` is what the probe runs.
+Off unless KELERY_HEARTBEAT_FILE names a file; `scripts/liveness_probe.py` is what the probe runs.
 
 Invariant: the file is written only while the ledger answers the keeper, and the consumer's event loop goes
 round. A worker that drains has no such loop any more (its timers stop at SIGTERM): there the tasks that still
@@ -15,29 +15,17 @@ from __future__ import annotations
 import os
 import threading
 import time
-from typing import Any
 
-from celery import bootsteps
 from celery.worker import state
 
 from kelery.errors import SettingsError
-from kelery_worker.celery_hooks.keeper_step import KeeperStep
-from kelery_worker.lease import keeper_access
 from kelery_worker.lease.keeper import Keeper
 from kelery_worker.relayed_log import logger
-from kelery_worker.runs.pool_signals import can_kill
 
 VARIABLE = "KELERY_HEARTBEAT_FILE"
 BEAT_SECONDS = 1.0
 #: Keeper and loop come round at least once a second; older than this, one of them does not.
 FRESH_SECONDS = 5.0
-
-
-def install(worker: Any) -> None:
-    """Add the steps to a worker that is being put together, if a file is named."""
-    if os.environ.get(VARIABLE, "").strip():
-        worker.app.steps["worker"].add(LivenessFileStep)
-        worker.app.steps["consumer"].add(LoopStep)
 
 
 class LivenessFile:
@@ -50,7 +38,7 @@ class LivenessFile:
         self._looks_at_loop = looks_at_loop
         self._looped_at = float("-inf")
         self._has_beaten = self._is_silent = False
-        self._thread = threading.Thread(target=self._run, name="kelery-heartbeat", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="kelery-liveness-file", daemon=True)
 
     def start(self) -> None:
         """Forget what an earlier worker left in the file, and begin; SettingsError if that cannot be."""
@@ -111,43 +99,3 @@ class LivenessFile:
             os.pwrite(file, text.encode(), 0)
         finally:
             os.close(file)
-
-
-class LivenessFileStep(bootsteps.StartStopStep):
-    """Starts the heartbeat once there is a keeper; like the keeper, it lasts to the end of the process."""
-
-    requires = (KeeperStep,)
-
-    def start(self, parent: Any) -> None:
-        """Start it; LoopStep finds it at the worker."""
-        keeper = keeper_access.get()
-        assert keeper is not None
-        file = os.environ[VARIABLE].strip()
-        parent.kelery_heartbeat = LivenessFile(file, keeper=keeper, looks_at_loop=can_kill(parent.pool))
-        parent.kelery_heartbeat.start()
-
-    def stop(self, parent: Any) -> None:
-        """Nothing: what still drains is to be seen."""
-
-    def terminate(self, parent: Any) -> None:
-        """Nothing, likewise."""
-
-
-class LoopStep(bootsteps.StartStopStep):
-    """Has the consumer's event loop say each second that it goes round; again after each new connection."""
-
-    requires = ("celery.worker.consumer.connection:Connection",)
-
-    def __init__(self, parent: Any, **options: Any) -> None:
-        super().__init__(parent, **options)
-        self._timer: Any = None
-
-    def start(self, parent: Any) -> None:
-        """With a timer of the loop's own."""
-        self._timer = parent.timer.call_repeatedly(BEAT_SECONDS, parent.controller.kelery_heartbeat.looped)
-
-    def stop(self, parent: Any) -> None:
-        """Take the timer back: the next start brings another."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None

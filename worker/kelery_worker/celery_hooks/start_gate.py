@@ -23,12 +23,11 @@ from celery.worker import state as worker_state
 
 from kelery.run import run_message
 from kelery_worker.lease import keeper_access
+from kelery_worker.runs import request_claim
 from kelery_worker.runs.live_run import LiveRun
+from kelery_worker.runs.request_claim import RequestClaim
 
 logger = logging.getLogger("kelery.worker")
-
-#: In the request dict that goes to the child: {"uid", "fence", "worker_nonce"}.
-CLAIM_FIELD = "kelery_claim"
 
 #: What Celery reports itself, while the process is still ending or for one that is gone.
 _DYING = (SystemExit, KeyboardInterrupt, WorkerLostError, Terminated, TimeLimitExceeded)
@@ -52,7 +51,7 @@ class RunRequest(_Request):  # type: ignore[misc]
         if "execute_using_pool" in cls.__dict__:
             cls.execute_using_pool = _watching_dispatch(cls.__dict__["execute_using_pool"])
         if "on_success" in cls.__dict__:
-            cls.on_success = _telling_return(cls.__dict__["on_success"])
+            cls.on_success = _reporting_return(cls.__dict__["on_success"])
 
     @property
     def is_run(self) -> bool:
@@ -85,11 +84,8 @@ class RunRequest(_Request):  # type: ignore[misc]
             self._drop()
             return False
         claim = self._run.claim
-        self._request_dict[CLAIM_FIELD] = {
-            "uid": claim.uid,
-            "fence": claim.fence,
-            "worker_nonce": keeper.nonce,
-        }
+        carried = RequestClaim(uid=claim.uid, fence=claim.fence, worker_nonce=keeper.nonce)
+        request_claim.put(self._request_dict, carried)
         return True
 
     def _drop(self) -> None:
@@ -131,8 +127,8 @@ class RunRequest(_Request):  # type: ignore[misc]
         super().on_timeout(soft, timeout)
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
-        """The body raised (`return_ok`: the child has given it back, which was told then), or its process is
-        gone.
+        """The body raised, or its process is gone. `return_ok`: the child gave it back, which was reported
+        then.
         """
         keeper = keeper_access.get()
         if self._run is not None and keeper is not None and not return_ok:
@@ -175,10 +171,10 @@ def _watching_dispatch(dispatch: Callable[..., Any]) -> Callable[..., Any]:
     return execute_using_pool
 
 
-def _telling_return(on_success: Callable[..., Any]) -> Callable[..., Any]:
+def _reporting_return(on_success: Callable[..., Any]) -> Callable[..., Any]:
     """What comes this way was given back by the child, whatever it raised; but for its own end."""
 
-    def told(self: RunRequest, failed_retval_runtime: Any, **kwargs: Any) -> Any:
+    def reported(self: RunRequest, failed_retval_runtime: Any, **kwargs: Any) -> Any:
         keeper = keeper_access.get()
         if self._run is not None and keeper is not None:
             failed, retval, _ = failed_retval_runtime
@@ -187,4 +183,4 @@ def _telling_return(on_success: Callable[..., Any]) -> Callable[..., Any]:
                 keeper.returned(self._run, error)
         return on_success(self, failed_retval_runtime, **kwargs)
 
-    return told
+    return reported

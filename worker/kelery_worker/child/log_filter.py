@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 
-from kelery_worker.child import task_signals
+from kelery_worker.child import current_run
 
 _HIDDEN = {"return_value": "(result not logged)", "args": "(...)", "kwargs": "{...}"}
 
@@ -18,12 +18,8 @@ class HideRunData(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Never drops a record."""
-        fields = record.args
-        if (
-            isinstance(fields, dict)
-            and fields.get("id") is not None
-            and fields["id"] == task_signals.current_uid()
-        ):
+        fields, run = record.args, current_run.get()
+        if run is not None and isinstance(fields, dict) and fields.get("id") == run.uid:
             record.args = {name: _HIDDEN.get(name, value) for name, value in fields.items()}
             data = getattr(record, "data", None)
             if isinstance(data, dict):

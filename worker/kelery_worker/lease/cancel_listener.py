@@ -1,6 +1,6 @@
 """Listens for cancels of this worker's runs, so that they need not wait for the next renewal.
 
-Only a push: the answer to a renewal is what stops a run, so a nudge that is lost costs time and nothing else.
+Only a push: the answer to a renewal is what stops a run. So a message that is lost costs time, nothing else.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _AGAIN_SECONDS = 1.0
 
 
 class CancelListener:
-    """A thread that calls `heard` for every message on `channel`, and once after each new subscription."""
+    """A thread that calls `on_cancel` for every message on `channel` and once after each subscription."""
 
-    def __init__(self, ledger: sync_client.Ledger, *, channel: str, heard: Callable[[], None]) -> None:
+    def __init__(self, ledger: sync_client.Ledger, *, channel: str, on_cancel: Callable[[], None]) -> None:
         self._client = ledger.client
         self._channel = channel
-        self._heard = heard
+        self._on_cancel = on_cancel
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="kelery-nudges", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="kelery-cancels", daemon=True)
 
     def start(self) -> None:
         """Start listening; Redis need not be there yet."""
@@ -47,5 +47,5 @@ class CancelListener:
             subscription.subscribe(self._channel)
             while not self._stopping.is_set():
                 if subscription.get_message(timeout=_LISTEN_SECONDS) is not None:
-                    # Also for the confirmation of the subscription: what was said before it was not heard.
-                    self._heard()
+                    # Also for the confirmation of the subscription: what was sent before it was not received.
+                    self._on_cancel()

@@ -1,7 +1,8 @@
 """The keeper: answers to the ledger for the runs that this worker has claimed.
 
-Its thread renews their leases and settles them once the watcher has found them ended; it may have to wait for
-Redis, so it stops nothing itself. Task code never runs in this process.
+Its thread renews their leases (`renewing.py`) and settles them once the watcher has found them ended
+(`settling.py`). It may have to wait for Redis, so it stops nothing itself. Task code never runs in this
+process.
 
 Invariant: a run is renewed from its claim until it is settled, and no longer.
 """
@@ -13,27 +14,27 @@ import select
 import threading
 import time
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
-from kelery.errors import KeleryError, LedgerError, LedgerUnavailable
+from kelery.errors import KeleryError
 from kelery.ledger import commands, queries, sync_client
 from kelery.ledger.lease_observer import LeaseObserver
-from kelery.ledger.types import Renewals
 from kelery.run.phases import Reason
 from kelery.run.run_message import Tag
 from kelery.settings import Lease
 from kelery_worker.lease.cancel_listener import CancelListener
 from kelery_worker.lease.claiming import Claiming
 from kelery_worker.lease.outage_log import OutageLog
+from kelery_worker.lease.renewing import Renewing
+from kelery_worker.lease.settling import Settling
 from kelery_worker.lease.worker_info import WorkerInfo
 from kelery_worker.relayed_log import Relay, logger
-from kelery_worker.runs import ended_run
-from kelery_worker.runs.live_run import LiveRun, Step, Stop
+from kelery_worker.runs.live_run import LiveRun, Stop
 from kelery_worker.runs.pool_signals import can_kill
 from kelery_worker.runs.reaper_process import ReaperProcess
 from kelery_worker.runs.run_table import RunTable
 from kelery_worker.runs.wakeup import Wakeup
-from kelery_worker.runs.watcher import Watcher, let_go, take_pid
+from kelery_worker.runs.watcher import Watcher, take_pid
 
 #: Also how often timers act and leases are observed; a hand-over does not wait for it.
 TICK_SECONDS = 0.5
@@ -61,7 +62,9 @@ class Keeper:
         self.identity = f"{worker.hostname}/{self.nonce}"
         self._table = RunTable()
         self._claiming = Claiming(ledger, identity=self.identity)
-        self._presence = WorkerInfo(worker)
+        info = WorkerInfo(worker)
+        self._renewing = Renewing(ledger, identity=self.identity, table=self._table, info=info)
+        self._settling = Settling(ledger, table=self._table)
         self._observer = LeaseObserver(stand_still=lease.stand_still)
         self._relay = Relay()
         self._outage = OutageLog()
@@ -70,25 +73,24 @@ class Keeper:
             self._table, pool=pool, lease=lease, worker_nonce=self.nonce, on_ended=self._wakeup.ring
         )
         channel = f"{ledger.prefix}:nudge:{self.identity}"
-        self._nudges = CancelListener(ledger, channel=channel, heard=self._nudged)
-        self._guard = ReaperProcess(nonce=self.nonce)
+        self._cancels = CancelListener(ledger, channel=channel, on_cancel=self._renew_now)
+        self._reaper = ReaperProcess(nonce=self.nonce)
         self._thread = threading.Thread(target=self._run, name="kelery-keeper", daemon=True)
         self._next_tick = self._next_renewal = 0.0
-        self._settle_after = 0.0
         self._drain_began = float("inf")
         self._drain_at: float | None = None
         self._draining = self._finishing = False
         #: When the ledger last gave a good answer, on the monotonic clock.
         self.answered_at = float("-inf")
 
-    # What the worker's main thread says
+    # Called by the worker's main thread
 
     def start(self) -> None:
         """Start renewing and watching; the ledger need not be there yet."""
         self._relay.start()
-        self._guard.start()
+        self._reaper.start()
         self._watcher.start()
-        self._nudges.start()
+        self._cancels.start()
         self._thread.start()
 
     @property
@@ -180,10 +182,10 @@ class Keeper:
         if self._thread.is_alive():
             self._thread.join(SHUTDOWN_SECONDS)
         self._watcher.stop()
-        self._nudges.stop()
+        self._cancels.stop()
         if not self._thread.is_alive():
-            # Else something of our runs may be left, and the guard ends that when we are gone.
-            self._guard.stop()
+            # Else something of our runs may be left, and the reaper ends that when we are gone.
+            self._reaper.stop()
         self._relay.stop()
 
     def _stop_all(self, grace: float) -> None:
@@ -193,11 +195,11 @@ class Keeper:
         self._table.ask_all_to_stop(Stop.DRAIN, now=time.monotonic(), grace=grace)
         self._watcher.ring()
 
-    def _nudged(self) -> None:
+    def _renew_now(self) -> None:
         self._next_renewal = 0.0
         self._wakeup.ring()
 
-    # The thread
+    # The keeper's own thread
 
     def _run(self) -> None:
         while not (self._finishing and not self._table.all()):
@@ -226,8 +228,7 @@ class Keeper:
         if now >= self._next_tick:
             self._next_tick = now + TICK_SECONDS
             self._tick(now)
-        if now >= self._settle_after:
-            self._settle_ended()
+        self._settling.settle_ended(now)
 
     def _sleep(self) -> None:
         until = min(self._next_tick, self._next_renewal)
@@ -237,44 +238,16 @@ class Keeper:
         self._wakeup.clear()
 
     def _renew(self, now: float) -> None:
-        held = [run.key for run in self._table.all()]
         try:
-            answer = self._renew_all(held)
+            orphans = self._renewing.renew(now)
         except KeleryError as error:
             self._outage.failed(error)
             self._next_renewal = time.monotonic() + UNAVAILABLE_AGAIN_SECONDS
             return
-        with self._table.lock:
-            for run in self._table.all():
-                if run.key in answer.statuses:
-                    self._take_renewal(run, answer.statuses[run.key], sent_at=now)
-        self._look_after_adopted()
+        self._settling.look_after_adopted()
         self._watcher.ring()
         ours = {run.claim.uid for run in self._table.all()}
-        self._claiming.take_orphans(set(answer.orphans), ours=ours)
-
-    def _renew_all(self, held: list[tuple[str, int]]) -> Renewals:
-        """With it goes that this worker is there; what becomes of that does not matter here."""
-        present = queries.present(self.identity, self._presence.info_json())
-        both: list[commands.Call[Any]] = [commands.renew(self.identity, held), present]
-        renewals, _ = self._ledger.run_all(both)
-        if isinstance(renewals, LedgerError):
-            raise renewals
-        return cast(Renewals, renewals)
-
-    def _take_renewal(self, run: LiveRun, status: str, *, sent_at: float) -> None:
-        if status == "fenced":
-            if run.stop is not Stop.FENCED and run.ended is None:
-                logger.warning(
-                    "run %s: no longer ours (fence %d); killing it", run.claim.uid, run.claim.fence
-                )
-            run.fence_off(now=sent_at)
-            return
-        run.renewed_at = sent_at
-        if status == "graceful" and run.stop is None:
-            run.ask_to_stop(Stop.CANCEL, now=sent_at, grace=run.claim.grace_seconds)
-        elif status == "force":
-            run.ask_to_stop(Stop.CANCEL, now=sent_at, grace=0)
+        self._claiming.take_orphans(set(orphans), ours=ours)
 
     def _tick(self, now: float) -> None:
         try:
@@ -287,55 +260,3 @@ class Keeper:
         except KeleryError as error:
             self._observer.forget()
             self._outage.failed(error)
-
-    def _settle_ended(self) -> None:
-        for run in self._table.all():
-            if run.ended is None:
-                continue
-            try:
-                self._finish(run)
-            except LedgerUnavailable as error:
-                logger.warning("run %s: cannot settle it yet: %s", run.claim.uid, error)
-                # Each further try would cost its own time-out, and the renewals of the others wait.
-                self._settle_after = time.monotonic() + UNAVAILABLE_AGAIN_SECONDS
-                return
-            except Exception:
-                # It must not keep the others from being settled.
-                logger.exception("run %s: cannot settle it; trying again", run.claim.uid)
-                self._settle_after = time.monotonic() + UNAVAILABLE_AGAIN_SECONDS
-
-    def _finish(self, run: LiveRun) -> None:
-        uid, fence = run.key
-        if run.stop is not Stop.FENCED and run.ended is Step.HAND_BACK:
-            if not self._ledger.run(commands.handback(uid, fence)) and self._adopt(run):
-                return
-        elif run.stop is not Stop.FENCED:
-            self._ledger.run(commands.settle(uid, fence, ended_run.outcome(run)))
-        self._table.remove(run)
-        let_go(run.pidfd)
-
-    def _adopt(self, run: LiveRun) -> bool:
-        """A child has begun with a run that the pool seemed to have lost: watch that child; False if there is
-        none.
-        """
-        begun = self._ledger.run(commands.begun(*run.key))
-        if begun is None:
-            return False
-        logger.warning(
-            "run %s: the pool has lost sight of it; watching its process %d", run.claim.uid, begun.pid
-        )
-        with self._table.lock:
-            # The pool may have found it again meanwhile, and told.
-            returned = run.returned or begun.is_staged
-            self._table.update(run, undispatched=False, adopted=True, returned=returned)
-            take_pid(self._table, run, begun.pid)
-            self._table.update(run, ended=None)
-        return True
-
-    def _look_after_adopted(self) -> None:
-        """Their end shows only in what they stage, or in the death of their process."""
-        for run in self._table.all():
-            if run.adopted and run.ended is None:
-                begun = self._ledger.run(commands.begun(*run.key))
-                if begun is not None and begun.is_staged:
-                    self._table.update(run, returned=True)

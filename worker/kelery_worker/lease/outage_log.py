@@ -10,7 +10,7 @@ _AGAIN_SECONDS = 30.0
 
 
 class OutageLog:
-    """Told of every failure and every success; used by one thread."""
+    """Receives every failure and every success; used by one thread."""
 
     def __init__(self) -> None:
         self._since: float | None = None

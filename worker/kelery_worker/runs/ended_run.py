@@ -24,7 +24,7 @@ def remaining(run: LiveRun, *, step: Step, worker_nonce: str) -> set[int]:
     if step is Step.HAND_BACK or (run.stop is None and not run.dead):
         return set()
     return processes.belonging(
-        marker=f"{worker_nonce}:{run.claim.uid}:{run.claim.fence}",
+        marker=processes.run_marker(worker_nonce=worker_nonce, uid=run.claim.uid, fence=run.claim.fence),
         child=run.pid,
         since=run.accepted_ticks,
         until=run.returned_ticks,

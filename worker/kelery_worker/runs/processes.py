@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-#: Set by the child around a task body: "<worker nonce>:<uid>:<fence>".
+#: Set by the child around a task body; see `run_marker`.
 MARKER = "KELERY_RUN"
 
 _PROC = "/proc"
@@ -28,6 +28,11 @@ class Process:
     group: int
     started: int
     is_zombie: bool
+
+
+def run_marker(*, worker_nonce: str, uid: str, fence: int) -> str:
+    """The value of MARKER in the environment of a run's processes."""
+    return f"{worker_nonce}:{uid}:{fence}"
 
 
 def open_pidfd(pid: int) -> int | None:

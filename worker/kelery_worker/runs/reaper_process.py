@@ -1,5 +1,5 @@
-"""Starts and stops the guard: a small process that outlives a killed worker just long enough to end what its
-runs had started.
+"""Starts and stops the orphan reaper: a small process that outlives a killed worker just long enough to end
+what its runs had started.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class ReaperProcess:
         try:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
         except OSError as error:
-            logger.warning("cannot start the guard process: %s", error)
+            logger.warning("cannot start the orphan reaper: %s", error)
 
     def stop(self) -> None:
         """End it; nothing of our runs is left by now."""

@@ -1,6 +1,6 @@
 """Run as a script, by a liveness probe: is the worker's heartbeat younger than so many seconds?
 
-usage: python -I -S alive.py <file> <seconds>
+usage: python -I -S liveness_probe.py <file> <seconds>
 
 Exit status 0 if it is, 1 with the reason if not. Imports neither Celery nor this package, so it costs as much
 as starting Python. The file holds the monotonic clock in nanoseconds, which is one for all processes of a
@@ -14,10 +14,10 @@ import time
 
 
 def why_dead(file: str, seconds: float) -> str:
-    """Empty if it is alive."""
+    """Why the worker counts as dead; empty if it does not."""
     try:
-        with open(file, encoding="ascii") as heartbeat:
-            beat = int(heartbeat.read()) / 1e9
+        with open(file, encoding="ascii") as liveness_file:
+            beat = int(liveness_file.read()) / 1e9
     except OSError as error:
         return f"no heartbeat: {file}: {error.strerror}"
     except ValueError:
@@ -34,7 +34,7 @@ def main(words: list[str]) -> int:
     try:
         file, seconds = words[0], float(words[1])
     except (IndexError, ValueError):
-        sys.stderr.write("usage: alive.py <file> <seconds>\n")
+        sys.stderr.write("usage: liveness_probe.py <file> <seconds>\n")
         return 2
     problem = why_dead(file, seconds)
     if problem:

@@ -1,7 +1,7 @@
 """Run as a script: wait for a worker's main process to die, then kill what the task bodies of its runs had
 started.
 
-usage: guard.py <pid> <start of that process in ticks since boot> <worker nonce>
+usage: orphan_reaper.py <pid> <start of that process in ticks since boot> <worker nonce>
 
 Alone in its process and with nothing but the standard library, so that it starts fast and survives whatever
 ended the worker.

@@ -8,7 +8,7 @@ from kelery_bench.clients.plain_celery import PlainCelery
 from kelery_bench.figures.process_time import processor_seconds
 
 
-class ForeignTasks:
+class PlainTasks:
     """A worker and the queue that it alone takes from."""
 
     def __init__(self, plain: PlainCelery, *, queue: str, worker: int) -> None:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 #: One round's figures by name, such as {"p50": 12.1, "p95": 14.0}, in the case's unit.
 Figures = Mapping[str, float]
 Measure = Callable[[], Figures]
+#: Takes a line about how far a benchmark is.
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +52,8 @@ class Comparison:
         return statistics.median(self.ratios)
 
 
-def compare(case: Case, *, told: Callable[[str], None] = lambda line: None) -> list[Comparison]:
-    """Measure it; `told` hears of each round."""
+def compare(case: Case, *, report: Report = lambda line: None) -> list[Comparison]:
+    """Measure it; `report` gets a line for each round."""
     found: dict[str, tuple[list[float], list[float]]] = {}
     for turn in range(case.rounds + 1):
         first, second = (case.ours, case.theirs) if turn % 2 else (case.theirs, case.ours)
@@ -59,7 +61,7 @@ def compare(case: Case, *, told: Callable[[str], None] = lambda line: None) -> l
         ours, theirs = (one, other) if turn % 2 else (other, one)
         if turn == 0:
             continue
-        told(f"{case.name}: round {turn} of {case.rounds}")
+        report(f"{case.name}: round {turn} of {case.rounds}")
         for figure in ours:
             mine, reference = found.setdefault(figure, ([], []))
             mine.append(ours[figure])

@@ -1,0 +1,61 @@
+"""The boot steps of the liveness file: one starts it, one reports that the consumer's event loop turns."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from celery import bootsteps
+
+from kelery_worker.celery_hooks.keeper_step import KeeperStep
+from kelery_worker.celery_hooks.liveness_file import BEAT_SECONDS, VARIABLE, LivenessFile
+from kelery_worker.lease import keeper_access
+from kelery_worker.runs.pool_signals import can_kill
+
+
+def install(worker: Any) -> None:
+    """Add the steps to a worker that is being put together, if a file is named."""
+    if os.environ.get(VARIABLE, "").strip():
+        worker.app.steps["worker"].add(LivenessFileStep)
+        worker.app.steps["consumer"].add(LoopStep)
+
+
+class LivenessFileStep(bootsteps.StartStopStep):
+    """Starts it once there is a keeper; like the keeper, it lasts to the end of the process."""
+
+    requires = (KeeperStep,)
+
+    def start(self, parent: Any) -> None:
+        """Start it; LoopStep finds it at the worker."""
+        keeper = keeper_access.get()
+        assert keeper is not None
+        file = os.environ[VARIABLE].strip()
+        parent.kelery_liveness_file = LivenessFile(file, keeper=keeper, looks_at_loop=can_kill(parent.pool))
+        parent.kelery_liveness_file.start()
+
+    def stop(self, parent: Any) -> None:
+        """Nothing: what still drains is to be seen."""
+
+    def terminate(self, parent: Any) -> None:
+        """Nothing, likewise."""
+
+
+class LoopStep(bootsteps.StartStopStep):
+    """Has the consumer's event loop say each second that it goes round; again after each new connection."""
+
+    requires = ("celery.worker.consumer.connection:Connection",)
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self._timer: Any = None
+
+    def start(self, parent: Any) -> None:
+        """With a timer of the loop's own."""
+        looped = parent.controller.kelery_liveness_file.looped
+        self._timer = parent.timer.call_repeatedly(BEAT_SECONDS, looped)
+
+    def stop(self, parent: Any) -> None:
+        """Take the timer back: the next start brings another."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
