@@ -35,7 +35,7 @@ def test_the_plug_in_is_copied_whole(tree: Path) -> None:
     assert copied == {path.name for path in PLUG_IN.glob("*.py")} - {"cli.py"}
     for path in copied:
         assert (tree / "kelery_worker" / path).read_bytes() == (PLUG_IN / path).read_bytes()
-    assert (tree / "kelery" / "ledger" / "kelery_v1.lua").exists()
+    assert (tree / "kelery" / "ledger" / "lua" / "functions.lua").exists()
 
 
 def test_what_needs_the_distribution_or_more_libraries_stays_behind(tree: Path) -> None:

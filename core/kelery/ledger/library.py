@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-SOURCE = (Path(__file__).parent / "kelery_v1.lua").read_text(encoding="utf-8")
+SOURCE = (Path(__file__).parent / "lua" / "functions.lua").read_text(encoding="utf-8")
 
 _found = re.search(r"^local REVISION = (\d+)$", SOURCE, re.MULTILINE)
 assert _found is not None
