@@ -42,6 +42,7 @@ e2e: setup ## Run the end-to-end tier on the cluster of KUBECONFIG (see tests/e2
 check: setup ## Lint, format check, types and architecture
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python -m tests.lua_lint
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -49,6 +50,7 @@ check: setup ## Lint, format check, types and architecture
 fmt: setup ## Format and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/python -m tests.lua_lint --fix
 
 .PHONY: lock
 lock: setup ## Write the lock files anew from pyproject.toml

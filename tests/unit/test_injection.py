@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from kelery import injection
+from kelery.ledger import library
 from tests.support.bare_environment import import_refusing_the_rest
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +37,7 @@ def test_the_plug_in_is_copied_whole(tree: Path) -> None:
     assert Path("celery_hooks/start_gate.py") in copied
     for path in copied:
         assert (tree / "kelery_worker" / path).read_bytes() == (PLUG_IN / path).read_bytes()
-    assert (tree / "kelery" / "ledger" / "kelery_v1.lua").exists()
+    assert {path.name for path in (tree / "kelery" / "ledger" / "lua").iterdir()} == set(library.PARTS)
 
 
 def test_what_needs_the_distribution_or_more_libraries_stays_behind(tree: Path) -> None:

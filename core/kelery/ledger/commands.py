@@ -141,7 +141,7 @@ def begun(uid: str, fence: int) -> Call[StartRecord | None]:
 
 def stage(uid: str, fence: int, outcome: Outcome) -> Call[bool]:
     """Keep the outcome of a task body until its process is known to be done with it; False if fenced off."""
-    return function("stage", uid, fence, *outcome.words(), parse=lambda reply: reply == "ok")
+    return function("stage", uid, fence, *outcome.fields(), parse=lambda reply: reply == "ok")
 
 
 def settle(uid: str, fence: int, outcome: Outcome) -> Call[Settled]:
@@ -151,7 +151,7 @@ def settle(uid: str, fence: int, outcome: Outcome) -> Call[Settled]:
         word, phase, reason = reply
         return Settled(verdict=word, phase=Phase(phase) if phase else None, reason=reason)
 
-    return function("settle", uid, fence, *outcome.words(), parse=parse)
+    return function("settle", uid, fence, *outcome.fields(), parse=parse)
 
 
 def handback(uid: str, fence: int) -> Call[bool]:

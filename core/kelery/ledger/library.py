@@ -1,11 +1,33 @@
-"""The Lua library as text, and its revision; loaded into Redis by `sync` and `aio`."""
+"""The Lua library as text, joined from its parts, and its revision; loaded into Redis by `sync` and `aio`.
+
+Invariant: the parts are one chunk and one FUNCTION LOAD. A part sees the local names of the parts before it,
+and no others.
+"""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-SOURCE = (Path(__file__).parent / "kelery_v1.lua").read_text(encoding="utf-8")
+FOLDER = Path(__file__).parent / "lua"
+#: The files of the folder, in the order in which they are joined.
+PARTS = (
+    "keys.lua",
+    "record.lua",
+    "message.lua",
+    "listing.lua",
+    "admission.lua",
+    "cancel.lua",
+    "submit.lua",
+    "claim.lua",
+    "outcome.lua",
+    "timers.lua",
+    "view.lua",
+    "workers.lua",
+    "functions.lua",
+)
+SHEBANG = "#!lua name=kelery_v1\n"
+SOURCE = SHEBANG + "".join((FOLDER / part).read_text(encoding="utf-8") for part in PARTS)
 
 _found = re.search(r"^local REVISION = (\d+)$", SOURCE, re.MULTILINE)
 assert _found is not None

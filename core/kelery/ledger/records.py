@@ -13,7 +13,7 @@ _KNOWN = 32
 
 
 def parse(uid: str, values: Any) -> Record | None:
-    """From the flat answer (see RECORD in kelery_v1.lua for the order); None if the run is not known."""
+    """From the flat answer (see RECORD in lua/record.lua for the order); None if the run is not known."""
     if not values:
         return None
     # fmt: off

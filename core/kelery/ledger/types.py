@@ -80,7 +80,11 @@ class Submission:
             "requester": self.requester or None,
             "error": self.error_json,
         }
-        return tuple(word for field, value in pairs.items() if value is not None for word in (field, value))
+        return _flat(pairs)
+
+
+def _flat(pairs: dict[str, str | int | None]) -> tuple[str | int, ...]:
+    return tuple(word for field, value in pairs.items() if value is not None for word in (field, value))
 
 
 def _milliseconds(seconds: int | None) -> int | None:
@@ -159,20 +163,19 @@ class Outcome:
     run_message: RunMessage | None = None
     delay_seconds: float = 0
 
-    def words(self) -> tuple[str | int, ...]:
-        """As the ledger's functions take it."""
-        head, tail = (self.run_message.head, self.run_message.tail) if self.run_message else ("", "")
-        delay_ms = max(0, int(self.delay_seconds * 1000))
-        return (
-            self.kind,
-            self.reason.value,
-            self.result_json,
-            self.error_json,
-            self.error_type,
-            head,
-            tail,
-            delay_ms,
-        )
+    def fields(self) -> tuple[str | int, ...]:
+        """The fields and values, flat; those that are empty are left out."""
+        pairs: dict[str, str | int | None] = {
+            "kind": self.kind,
+            "reason": self.reason.value,
+            "result": self.result_json or None,
+            "error": self.error_json or None,
+            "error_type": self.error_type or None,
+            "head": self.run_message.head if self.run_message else None,
+            "tail": self.run_message.tail if self.run_message else None,
+            "delay_ms": max(0, int(self.delay_seconds * 1000)) if self.kind == "retry" else None,
+        }
+        return _flat(pairs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

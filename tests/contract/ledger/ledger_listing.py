@@ -1,6 +1,6 @@
 """The part of the model that says which runs are listed, and whom a name means.
 
-Written from the header of the Lua library, like the model that it is a part of. Invariant: it holds listed
+Written from the headers of the Lua library, like the model that it is a part of. Invariant: it holds listed
 runs only; each live one of them that has a name can be reached by it, alone or among others.
 """
 

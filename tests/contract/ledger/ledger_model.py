@@ -1,6 +1,6 @@
 """What the ledger promises, as plain Python without Redis: the state machine compares the real one with it.
 
-Written from the contract (the header of the Lua library and the guarantees), not from its code: it keeps no
+Written from the contract (the headers of the Lua library and the guarantees), not from its code: it keeps no
 sorted sets and no slots, but asks all runs each time. Invariant: every method leaves no waiter that could be
 admitted.
 """

@@ -50,6 +50,11 @@ def _asynchronous(url: str, batch: list[Call[Submitted]]) -> Answers:
 both_callers = pytest.mark.parametrize("run_all", [_blocking, _asynchronous])
 
 
+def test_each_lua_file_is_a_part_of_the_library() -> None:
+    assert sorted(library.PARTS) == sorted(path.name for path in library.FOLDER.iterdir())
+    assert library.SOURCE.startswith("#!lua name=kelery_v1\n")
+
+
 def test_the_first_call_of_all_loads_the_library(client: redis.Redis, bench: Bench) -> None:
     assert _loaded(client) is None
     bench.submit("a")

@@ -53,12 +53,12 @@ class Fault:
 FAULTS = [
     Fault(
         what="a reclaim ignores the counter",
-        original="if redis.call('HGET', P .. ':leases', uid) ~= fence .. ':' .. counter then",
-        planted="if not redis.call('HGET', P .. ':leases', uid) then",
+        original="if redis.call('HGET', prefix .. ':leases', uid) ~= fence .. ':' .. counter then",
+        planted="if not redis.call('HGET', prefix .. ':leases', uid) then",
     ),
     Fault(
         what="a settle ignores the fence",
-        original="if run.fence ~= a[3] then return { 'fenced', run.phase, run.reason } end",
+        original="if run.fence ~= fence then return { 'fenced', run.phase, run.reason } end",
         planted="",
     ),
     Fault(
@@ -78,12 +78,12 @@ FAULTS = [
     ),
     Fault(
         what="fences stand still",
-        original="text(redis.call('HINCRBY', P .. ':meta', 'fence', 1))",
+        original="text(redis.call('HINCRBY', prefix .. ':meta', 'fence', 1))",
         planted="'1'",
     ),
     Fault(
         what="admission counts only the newcomer's own limit",
-        original="if smallest[1] then room = math.min(room, tonumber(smallest[2])) end",
+        original="if smallest[1] then limit = math.min(limit, tonumber(smallest[2])) end",
         planted="",
     ),
     Fault(
@@ -115,26 +115,26 @@ FAULTS = [
     Fault(
         what="a message is pushed without admission",
         original="  local before = run.rev\n",
-        planted="  push(run)\n  local before = run.rev\n",
+        planted="  push_message(run)\n  local before = run.rev\n",
     ),
     Fault(
         what="an admission pushes no message",
-        original="  push(run)\n  schedule('redispatch', run.uid, NOW + REDISPATCH_FIRST)",
-        planted="  schedule('redispatch', run.uid, NOW + REDISPATCH_FIRST)",
+        original="  push_message(run)\n  schedule('redispatch', run.uid, now + REDISPATCH_FIRST)",
+        planted="  schedule('redispatch', run.uid, now + REDISPATCH_FIRST)",
     ),
     Fault(
         what="a lost message is never pushed again",
-        original="  schedule('redispatch', run.uid, NOW + REDISPATCH_FIRST)\n",
+        original="  schedule('redispatch', run.uid, now + REDISPATCH_FIRST)\n",
         planted="",
     ),
     Fault(
         what="a second submit starts the run anew",
-        original="if known then return summary('existing', { uid = uid }) end",
+        original="if known then return summary('existing', uid) end",
         planted="",
     ),
     Fault(
         what="one claim may start twice",
-        original="change(run, { begun_fence = run.fence, begun_pid = a[4] })",
+        original="change(run, { begun_fence = run.fence, begun_pid = pid })",
         planted="",
     ),
     Fault(
@@ -150,9 +150,9 @@ FAULTS = [
     ),
     Fault(
         what="Replace admits before the holder has ended",
-        original="ask_to_stop(holder, 'graceful', 'Superseded') else",
+        original="ask_to_stop(holder, 'graceful', 'Superseded')\n",
         planted="ask_to_stop(holder, 'graceful', 'Superseded')\n"
-        "  redis.call('ZREM', hold_key(key), holder.uid) else",
+        "      redis.call('ZREM', hold_key(key), holder.uid)\n",
     ),
     Fault(
         what="Reject looks only at the slots, not at who waits",
@@ -171,8 +171,8 @@ FAULTS = [
     ),
     Fault(
         what="an outcome staged by an older claim counts",
-        original="if run.staged_fence ~= run.fence then return said end",
-        planted="if run.staged_fence == '' then return said end",
+        original="if run.staged_fence ~= run.fence then return reported end",
+        planted="if run.staged_fence == '' then return reported end",
     ),
     Fault(
         what="a queue timeout ends what was claimed",
@@ -181,8 +181,8 @@ FAULTS = [
     ),
     Fault(
         what="a submission only if there is room looks only at the slots, not at who waits",
-        original="not has_room(said.key, tonumber(said.limit)) then",
-        planted="redis.call('ZCARD', hold_key(said.key)) >= tonumber(said.limit) then",
+        original="not has_room(fields.key, tonumber(fields.limit)) then",
+        planted="redis.call('ZCARD', hold_key(fields.key)) >= tonumber(fields.limit) then",
     ),
     Fault(
         what="a name is refused because of a run that has ended",
@@ -201,17 +201,17 @@ FAULTS = [
     ),
     Fault(
         what="a submission that is repeated is in its own way",
-        original="if known then return summary('existing', { uid = uid }) end",
-        planted="if known and not in_the_way(a) then return summary('existing', { uid = uid }) end",
+        original="if known then return summary('existing', uid) end",
+        planted="if known and not in_the_way(args) then return summary('existing', uid) end",
     ),
     Fault(
         what="a refused submission leaves its run behind",
-        original="  if word then return {",
-        planted="  if word then redis.call('HSET', run_key(uid), 'spec_hash', hash) return {",
+        original="  if refusal then return {",
+        planted="  if refusal then redis.call('HSET', run_key(uid), 'spec_hash', spec_hash) return {",
     ),
     Fault(
         what="a delete frees the slot of a running run",
-        original="    if stop(run, 'graceful', 'Deleted') == 'unchanged' then tell(run) end",
+        original="    if stop(run, 'graceful', 'Deleted') == 'unchanged' then notify(run) end",
         planted="    finish(run, 'Cancelled', 'Deleted')\n    pump(run.key)",
     ),
     Fault(
@@ -226,8 +226,8 @@ FAULTS = [
     ),
     Fault(
         what="a purged run is still listed",
-        original="local function forget(run)\n  unlist(run)",
-        planted="local function forget(run)",
+        original="local function purge(run)\n  unlist(run)",
+        planted="local function purge(run)",
     ),
     Fault(
         what="a deleted run keeps what it was told and what it said",
@@ -236,13 +236,13 @@ FAULTS = [
     ),
     Fault(
         what="a name is not given back",
-        original="else redis.call('HDEL', names, run.name) end",
-        planted="end",
+        original="  else\n    redis.call('HDEL', names, run.name)\n",
+        planted="",
     ),
     Fault(
         what="a name does not go back to the run that lives",
-        original="if follower then redis.call('HSET', names, run.name, follower) else",
-        planted="if follower then redis.call('HDEL', names, run.name) else",
+        original="redis.call('HSET', names, run.name, follower)",
+        planted="redis.call('HDEL', names, run.name)",
     ),
     Fault(
         what="a key is left behind when nobody uses it any more",
@@ -251,23 +251,23 @@ FAULTS = [
     ),
     Fault(
         what="a run that was never admitted is the latest of its key",
-        original="redis.call('ZADD', P .. ':keys:' .. run.ns, 0, run.key)",
-        planted="redis.call('ZADD', P .. ':keys:' .. run.ns, 0, run.key)\n"
+        original="redis.call('ZADD', prefix .. ':keys:' .. run.ns, 0, run.key)",
+        planted="redis.call('ZADD', prefix .. ':keys:' .. run.ns, 0, run.key)\n"
         "  redis.call('ZADD', admitted_key(run.key), seq, run.uid)",
     ),
     Fault(
         what="a change of phase is missing in the history",
-        original="  schedule('redispatch', run.uid, NOW + REDISPATCH_FIRST)\n  announce(run)",
-        planted="  schedule('redispatch', run.uid, NOW + REDISPATCH_FIRST)\n  tell(run)",
+        original="  schedule('redispatch', run.uid, now + REDISPATCH_FIRST)\n  announce(run)",
+        planted="  schedule('redispatch', run.uid, now + REDISPATCH_FIRST)\n  notify(run)",
     ),
     Fault(
         what="progress counts as a change of phase",
-        original="  change(run, { progress = a[4] })\n  tell(run)",
-        planted="  change(run, { progress = a[4] })\n  announce(run)",
+        original="  change(run, { progress = progress_json })\n  notify(run)",
+        planted="  change(run, { progress = progress_json })\n  announce(run)",
     ),
     Fault(
         what="a queue that comes back into use stays forgotten",
-        original="  redis.call('HSET', P .. ':queues', m[5], run.queue_key)\n",
+        original="  redis.call('HSET', prefix .. ':queues', queue, run.queue_key)\n",
         planted="",
     ),
     Fault(

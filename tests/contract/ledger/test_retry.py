@@ -109,6 +109,14 @@ def test_a_retry_without_a_message_of_its_own_goes_on_from_the_one_it_had(bench:
     assert (_args(bench), bench.rung()[-1]) == ([2], "a:4")
 
 
+def test_a_message_that_was_staged_with_an_earlier_outcome_is_not_that_of_a_later_one(bench: Bench) -> None:
+    fence = bench.start("a", args=(1,))
+    bench.ledger.run(commands.stage("a", fence, celerys_retry(2, delay=600)))
+    bench.ledger.run(commands.stage("a", fence, Outcome(kind="retry")))
+    bench.settle("a", fence)
+    assert (_args(bench), bench.rung()[-1]) == ([1], "a:2")
+
+
 def test_celerys_countdown_is_the_pause(bench: Bench) -> None:
     bench.settle("a", bench.start("a"), celerys_retry(2, delay=600))
     record = bench.record("a")
