@@ -1,16 +1,15 @@
-"""Tells whoever waits for a run that something about it changed: one blocking read of the ledger's stream for
+"""Wakes whoever waits for a run when the ledger's stream says that it changed: one follower of the stream for
 the whole process.
 
-The stream is a hint, the record is the truth: a subscription only says "look again". Invariant: after a
-change has been written, each subscription that was made before the change is woken, once it can be known,
-whatever happened to the connection, the server or the stream meanwhile. So: subscribe, then look, then wait.
+A subscription only says "look again". Invariant: after a change has been written, each subscription that was
+made before the change is woken, whatever happens to the connection, the server or the stream. So: subscribe,
+then look, then wait.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
@@ -18,29 +17,22 @@ from kelery import json_codec
 from kelery.errors import LedgerError
 from kelery.ledger import commands
 from kelery.ledger.async_client import Ledger
+from kelery.ledger.stream import StreamFollower
 from kelery.ledger.types import WrittenEvent
 from kelery.run.model import Record
 
 T = TypeVar("T")
 
-logger = logging.getLogger(__name__)
-
-#: How long one read waits at the server: the connection's own timeout must be longer.
-BLOCK_SECONDS = 1.0
 #: After a look that failed while the stream could be read.
 LOOK_AGAIN_SECONDS = 1.0
-_PAUSE_SECONDS = 0.25
-_CERTAINTY_SECONDS = 0.1
 _LOOKS_AT_ONCE = 16
-#: After so many there are more already.
-_READ_AT_ONCE = 500
 #: Between two reads, if nobody waits for a run: changes of TaskRuns may be many, and each read costs.
 _UNWATCHED_SECONDS = 0.05
 #: Between two reads, for each run that is waited for: then there are more changes to be read at once.
 _GATHER_SECONDS = 0.0001
 _LONGEST_GATHER_SECONDS = 0.005
-#: Of so few, each hears at once.
-_HEARD_AT_ONCE = 8
+#: Of so few, each is woken at once.
+_WOKEN_AT_ONCE = 8
 
 
 class Subscription:
@@ -63,7 +55,7 @@ class Subscription:
             except TimeoutError:
                 return False
         if not self.is_over:
-            # Before the caller looks: what changes during the look is told the next time.
+            # Before the caller looks: what changes during the look counts for the next time.
             self._changed.clear()
         return True
 
@@ -77,17 +69,15 @@ class Subscription:
         self._changed.set()
 
 
-class Follower:
+class Follower(StreamFollower):
     """One per process. `ledger` should be its own: its connection is busy with waiting."""
 
     def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+        super().__init__(ledger)
         self._subscriptions: dict[str, set[Subscription]] = {}
         self._is_dismissed = False
         #: Somebody has come to wait since it was cleared.
         self._has_watcher = asyncio.Event()
-        #: False while the stream cannot be read.
-        self.is_following = False
         self._turns = asyncio.Semaphore(_LOOKS_AT_ONCE)
 
     @property
@@ -129,73 +119,31 @@ class Follower:
         for subscription in self._all():
             subscription.end()
 
-    async def run(self) -> None:
-        """Follow for ever."""
-        while True:
-            try:
-                await self._follow(await self._ledger.run(commands.last_event_id()))
-            except LedgerError as error:
-                self._say_lost(str(error))
-            except Exception:
-                # An entry that cannot be read: go on behind it.
-                logger.exception("an event of the ledger cannot be read")
-            self.is_following = False
-            await asyncio.sleep(_PAUSE_SECONDS)
-
-    async def _follow(self, cursor: str) -> None:
-        """Pass on what comes after `cursor`; what came before it, in an outage, may have been anything."""
-        clock = asyncio.get_running_loop().time
-        self.is_following = True
-        self._wake_all()
-        # Nothing behind `certain` was trimmed away unread. Asked now and then only: waiters wait meanwhile.
-        certain, asked_at = cursor, 0.0
-        while True:
-            read = commands.events_after(cursor, block_seconds=BLOCK_SECONDS, count=_READ_AT_ONCE)
-            events = await self._ledger.run(read)
-            if events:
-                self._pass_on(events)
-                cursor = events[-1].id
-                if len(events) < _READ_AT_ONCE:
-                    await self._gather()
-                if clock() - asked_at < _CERTAINTY_SECONDS:
-                    continue
-                is_lost = not await self._ledger.run(commands.has_event(certain))
-            else:
-                newest = await self._ledger.run(commands.last_event_id())
-                is_lost = newest != cursor
-                is_lost |= certain != cursor and not await self._ledger.run(commands.has_event(certain))
-                cursor = newest
-            certain, asked_at = cursor, clock()
-            if is_lost:
-                self._wake_all()
-
-    async def _gather(self) -> None:
-        """Let more changes come before the next read, but for those that few wait for."""
-        if not self._subscriptions:
-            self._has_watcher.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_UNWATCHED_SECONDS):
-                    await self._has_watcher.wait()
-        elif self.watched_runs > _HEARD_AT_ONCE:
-            await asyncio.sleep(min(self.watched_runs * _GATHER_SECONDS, _LONGEST_GATHER_SECONDS))
-
-    def _pass_on(self, events: Iterable[WrittenEvent]) -> None:
+    def changed(self, events: Sequence[WrittenEvent]) -> None:
+        """Wake those that wait for one of these."""
         for event in events:
             for subscription in self._subscriptions.get(event.uid, ()):
                 if event.phase.is_final or not subscription.only_end:
                     subscription.wake()
 
-    def _wake_all(self) -> None:
+    def missed(self) -> None:
+        """Wake everybody."""
         for subscription in self._all():
             subscription.wake()
+
+    async def gather(self, events: Sequence[WrittenEvent]) -> None:
+        """Not if few wait; if nobody waits, until somebody does."""
+        if not self._subscriptions:
+            self._has_watcher.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_UNWATCHED_SECONDS):
+                    await self._has_watcher.wait()
+        elif self.watched_runs > _WOKEN_AT_ONCE:
+            await asyncio.sleep(min(self.watched_runs * _GATHER_SECONDS, _LONGEST_GATHER_SECONDS))
 
     def _all(self) -> Iterator[Subscription]:
         for subscriptions in self._subscriptions.values():
             yield from subscriptions
-
-    def _say_lost(self, why: str) -> None:
-        if self.is_following:
-            logger.warning("the ledger's changes cannot be followed: %s", why)
 
 
 async def final_record(

@@ -1,7 +1,7 @@
-"""Every call of the ledger, without a connection: how it is said to Redis, and how the answer is read.
+"""Every call of the ledger, without a connection: the words to send to Redis, and how the reply is parsed.
 
-A `Call` is a value; `sync.Ledger` and `aio.Ledger` carry it. All calls may be made again after a lost answer:
-each is idempotent or guarded by the run's fence.
+A `Call` is a value; `sync_client.Ledger` and `async_client.Ledger` make it. All calls may be made again
+after a lost reply: each is idempotent or guarded by the run's fence.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Calls that look around in the ledger: lists, keys, queues, workers. None of them decides or moves a run.
 
-Like `calls`, values without a connection; each list comes in bounded pieces.
+Like `commands`, values without a connection; each list comes in bounded pieces.
 """
 
 from __future__ import annotations

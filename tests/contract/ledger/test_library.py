@@ -8,6 +8,7 @@ import redis
 
 from kelery.errors import LedgerError, RunConflict
 from kelery.ledger import async_client, commands, library, records, redis_errors, sync_client
+from kelery.ledger import client as client_module
 from kelery.ledger.commands import Call
 from kelery.ledger.types import Submitted
 from tests.support.ledger_bench import Bench
@@ -24,9 +25,8 @@ NEWER_SOURCE = library.SOURCE.replace(f"local REVISION = {library.REVISION}\n", 
 def newer_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Within it, this process is one of the next version."""
     with monkeypatch.context() as patch:
-        for module in (sync_client, async_client):
-            patch.setattr(module, "SOURCE", NEWER_SOURCE)
-            patch.setattr(module, "REVISION", NEWER)
+        patch.setattr(client_module, "SOURCE", NEWER_SOURCE)
+        patch.setattr(client_module, "REVISION", NEWER)
         patch.setattr(commands, "REVISION", NEWER)
         yield
 
@@ -138,12 +138,12 @@ def test_what_a_later_revision_adds_to_a_record_is_passed_over(client: redis.Red
 def test_an_older_process_that_lost_a_race_for_the_load_does_not_overwrite(
     client: redis.Redis, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look = bench.ledger._loaded_revision
+    look = client_module.LedgerClient._loaded_revision
     looks: list[int] = []
 
-    def looking() -> int:
+    async def looking(ledger: client_module.LedgerClient) -> int:
         """Between our look and our load, a newer process loads."""
-        seen = look()
+        seen = await look(ledger)
         if not looks:
             other = sync_client.Ledger(client, prefix="kelery")
             other.client.function_load(NEWER_SOURCE, replace=True)
@@ -151,7 +151,7 @@ def test_an_older_process_that_lost_a_race_for_the_load_does_not_overwrite(
         looks.append(seen)
         return seen
 
-    monkeypatch.setattr(bench.ledger, "_loaded_revision", looking)
+    monkeypatch.setattr(client_module.LedgerClient, "_loaded_revision", looking)
     bench.ledger.load_library()
     assert looks == [0, NEWER]
     assert _loaded(client) == NEWER

@@ -3,7 +3,8 @@
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -11,6 +12,22 @@ from kelery.errors import LedgerUnavailable, RunConflict
 from kelery.ledger import async_client, commands, sync_client
 from kelery_dev.stack.valkey import ValkeyServer
 from tests.support.ledger_bench import Bench, keyed
+
+
+def _load_anew(ledger: sync_client.Ledger) -> None:
+    """As after a loss of the server's data."""
+    ledger.client.replicaof("NO", "ONE")
+    ledger.client.function_flush()
+    ledger.client.replicaof("127.0.0.1", "1")
+    ledger.load_library()
+
+
+#: The ways in which a ledger writes.
+WRITES = [
+    pytest.param(lambda own: own.submit("b"), id="a call"),
+    pytest.param(lambda own: own.ledger.run_all([commands.submit(own.submission("b"))]), id="calls in one"),
+    pytest.param(lambda own: _load_anew(own.ledger), id="the library"),
+]
 
 
 @pytest.fixture
@@ -70,6 +87,35 @@ def test_a_server_that_may_only_read_is_unavailable(own: Bench) -> None:
     assert isinstance(answer, LedgerUnavailable)
     own.ledger.client.replicaof("NO", "ONE")
     assert own.submit("b") == "Admitted/WaitingForWorker"
+
+
+@pytest.mark.parametrize("try_to_write", WRITES)
+def test_a_server_that_may_only_read_is_left_for_the_one_its_address_leads_to_now(
+    own: Bench, try_to_write: Callable[[Bench], object]
+) -> None:
+    own.ledger.load_library()
+    connection = own.ledger.client.client_id()
+    own.ledger.client.replicaof("127.0.0.1", "1")
+    with suppress(LedgerUnavailable):
+        try_to_write(own)
+    assert own.ledger.client.client_id() != connection
+
+
+def test_the_asynchronous_caller_leaves_it_too(server: ValkeyServer, own: Bench) -> None:
+    async def check() -> None:
+        connection = async_client.connect(server.url, timeout_seconds=1, client_name="fault-tests")
+        ledger = async_client.Ledger(connection, prefix="kelery")
+        try:
+            before = await connection.client_id()
+            await connection.replicaof("127.0.0.1", "1")
+            (answer,) = await ledger.run_all([commands.submit(own.submission("b"))])
+            assert isinstance(answer, LedgerUnavailable)
+            assert await connection.client_id() != before
+        finally:
+            await connection.aclose()
+
+    own.submit("a")
+    asyncio.run(check())
 
 
 def test_calls_in_one_round_trip_without_a_library_that_could_be_loaded_are_refused_as_one(

@@ -1,4 +1,4 @@
-"""Says once that the ledger is away, now and then that it still is, and once that it is back."""
+"""Logs once that the ledger does not answer, again every 30 seconds, and once that it answers again."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class OutageLog:
         elif now - self._said_at < _AGAIN_SECONDS:
             return
         self._said_at = now
-        logger.warning("the ledger is away: %s", error)
+        logger.warning("the ledger does not answer: %s", error)
 
     def answered(self) -> None:
         """It did."""
         if self._since is not None:
-            logger.warning("the ledger is back after %.0f s", time.monotonic() - self._since)
+            logger.warning("the ledger answers again after %.0f s", time.monotonic() - self._since)
             self._since = None

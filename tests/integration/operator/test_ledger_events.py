@@ -1,0 +1,121 @@
+"""What the operator does about changes that its reading of the ledger's stream cannot show."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from kelery.ledger import async_client, commands, sync_client
+from kelery_dev.stack.valkey import ValkeyServer
+from kelery_operator.runtime.workqueue import WorkQueue
+from kelery_operator.taskrun.cache import Cache
+from kelery_operator.taskrun.ledger_events import LedgerEvents
+from kelery_operator.taskrun.queue_positions import QueuePositions
+from tests.support.ledger_bench import CLUSTER, SUCCEEDED, Bench
+from tests.support.polling import poll_until
+
+#: Long enough for a slow machine; the resync, which would find it too, comes each minute.
+PROMPTLY_SECONDS = 5.0
+
+
+@pytest.fixture
+def bench(ledger: sync_client.Ledger) -> Bench:
+    """The ledger, and a worker played by hand."""
+    return Bench(ledger)
+
+
+@pytest.fixture
+def own_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
+    """A durable server of this test's own, so that it may die."""
+    with ValkeyServer(folder=tmp_path / "valkey", durable=True) as server:
+        yield server
+
+
+def end_unseen(bench: Bench, fence: int, *, something_follows: bool) -> None:
+    """End run "a" in one step with the trimming of its change, so that nobody can read it."""
+    with bench.ledger.client.pipeline() as pipeline:
+        pipeline.execute_command(*commands.settle("a", fence, SUCCEEDED).words("kelery"))
+        pipeline.xtrim("kelery:events", maxlen=0, approximate=False)
+        if something_follows:
+            pipeline.execute_command(*commands.submit(bench.submission("b")).words("kelery"))
+        pipeline.execute()
+
+
+@asynccontextmanager
+async def follower_of(url: str) -> AsyncIterator[tuple[LedgerEvents, WorkQueue]]:
+    """The operator's follower, before it has begun, and the runs that are to be looked at; it knows "a"."""
+    client = async_client.connect(url, timeout_seconds=5, client_name="test")
+    ledger, cache, queue = async_client.Ledger(client, prefix="kelery"), Cache(), WorkQueue()
+    cache.put({"metadata": {"uid": "a", "namespace": "team", "name": "a"}})
+    positions = QueuePositions(ledger, queue=queue)
+    try:
+        yield LedgerEvents(ledger, cluster=CLUSTER, cache=cache, queue=queue, positions=positions), queue
+    finally:
+        await client.aclose()
+
+
+@asynccontextmanager
+async def following(follower: LedgerEvents) -> AsyncIterator[None]:
+    """Within it the follower runs."""
+    running = asyncio.create_task(follower.run())
+    try:
+        await asyncio.sleep(0.2)
+        yield
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+
+
+def looked_at_after(happening: Callable[[], object], *, url: str) -> list[str]:
+    """The runs that are looked at after `happening`, and nothing was to be looked at before."""
+
+    async def follow() -> list[str]:
+        async with follower_of(url) as (follower, queue):
+            await follower.begin()
+            async with following(follower):
+                assert len(queue) == 0
+                await asyncio.to_thread(happening)
+                async with asyncio.timeout(PROMPTLY_SECONDS):
+                    return await queue.take()
+
+    return asyncio.run(follow())
+
+
+@pytest.mark.parametrize("something_follows", [False, True])
+def test_a_change_that_was_trimmed_away_before_it_could_be_read_is_looked_at_promptly(
+    bench: Bench, valkey_url: str, something_follows: bool
+) -> None:
+    fence = bench.start("a")
+    found = looked_at_after(
+        lambda: end_unseen(bench, fence, something_follows=something_follows), url=valkey_url
+    )
+    assert found == ["a"]
+
+
+def test_a_ledger_that_lost_its_data_is_compared_promptly(bench: Bench, valkey_url: str) -> None:
+    bench.start("a")
+    assert looked_at_after(bench.ledger.client.flushall, url=valkey_url) == ["a"]
+
+
+@pytest.mark.parametrize("begins_in_outage", [False, True])
+def test_what_changed_in_an_outage_is_looked_at(own_valkey: ValkeyServer, begins_in_outage: bool) -> None:
+    async def follow() -> list[str]:
+        async with follower_of(own_valkey.url) as (follower, queue):
+            if begins_in_outage:
+                own_valkey.kill()
+            await follower.begin()
+            async with following(follower):
+                assert len(queue) == 0
+                own_valkey.kill()
+                await asyncio.to_thread(
+                    poll_until, lambda: not follower.is_following, seconds=PROMPTLY_SECONDS, what="the outage"
+                )
+                await asyncio.to_thread(own_valkey.start)
+                async with asyncio.timeout(PROMPTLY_SECONDS):
+                    return await queue.take()
+
+    assert asyncio.run(follow()) == ["a"]
