@@ -23,7 +23,7 @@ from kelery.run.model import Record
 
 T = TypeVar("T")
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("kelery.api")
 
 #: How long one read waits at the server: the connection's own timeout must be longer.
 BLOCK_SECONDS = 1.0

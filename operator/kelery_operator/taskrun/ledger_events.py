@@ -19,7 +19,7 @@ from kelery_operator.taskrun.decide import Presence
 from kelery_operator.taskrun.queue_positions import QueuePositions
 from kelery_operator.taskrun.status.coalescer import DELAYS
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("kelery.operator")
 
 _BLOCK_SECONDS = 2.0
 _PAUSE_SECONDS = 0.5
