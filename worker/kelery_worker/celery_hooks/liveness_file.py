@@ -26,8 +26,8 @@ from kelery_worker.lease import keeper_access
 from kelery_worker.lease.keeper import Keeper
 from kelery_worker.relayed_log import logger
 from kelery_worker.runs.pool_signals import can_kill
+from kelery_worker.settings import HEARTBEAT_FILE
 
-VARIABLE = "KELERY_HEARTBEAT_FILE"
 BEAT_SECONDS = 1.0
 #: Keeper and loop come round at least once a second; older than this, one of them does not.
 FRESH_SECONDS = 5.0
@@ -35,7 +35,7 @@ FRESH_SECONDS = 5.0
 
 def install(worker: Any) -> None:
     """Add the steps to a worker that is being put together, if a file is named."""
-    if os.environ.get(VARIABLE, "").strip():
+    if HEARTBEAT_FILE.read(os.environ):
         worker.app.steps["worker"].add(LivenessFileStep)
         worker.app.steps["consumer"].add(LoopStep)
 
@@ -60,7 +60,9 @@ class LivenessFile:
             # Empty, it does not count as a heartbeat yet.
             self._write("")
         except OSError as error:
-            raise SettingsError(f"{VARIABLE}={self._file}: cannot write it: {error.strerror}") from error
+            raise SettingsError(
+                f"KELERY_HEARTBEAT_FILE={self._file}: cannot write it: {error.strerror}"
+            ) from error
         self._thread.start()
 
     def looped(self) -> None:
@@ -122,7 +124,7 @@ class LivenessFileStep(bootsteps.StartStopStep):
         """Start it; LoopStep finds it at the worker."""
         keeper = keeper_access.get()
         assert keeper is not None
-        file = os.environ[VARIABLE].strip()
+        file = HEARTBEAT_FILE.read(os.environ)
         parent.kelery_heartbeat = LivenessFile(file, keeper=keeper, looks_at_loop=can_kill(parent.pool))
         parent.kelery_heartbeat.start()
 
