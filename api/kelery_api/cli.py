@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
+from typing import Any
 
 import click
 
 from kelery.errors import KeleryError
+from kelery.options import Command
+from kelery_api.settings import OPTIONS, api_settings
 
 logger = logging.getLogger("kelery.api")
+CLUSTER = (
+    "The cluster that says who may do what. Without it: the pod's service account, then `~/.kube/config`."
+)
 
 
-@click.command()
-def api() -> None:
-    """Run the gateway: runs over HTTP, the same ones as those of kubectl.
-
-    The environment sets everything: KELERY_REDIS_URL (or REDIS_URL), KELERY_API_ADDR (127.0.0.1:8000),
-    KELERY_API_METRICS_ADDR (a second listener for /livez, /readyz and /metrics), KELERY_AUTH (kubernetes or
-    none), KELERY_AUTH_NONE_ANYWHERE, KELERY_API_NAMESPACE, KELERY_START_TASK and KELERY_START_KEY (for
-    /start), KELERY_API_RETAIN_SECONDS, KELERY_DEFAULT_QUEUE, KELERY_LOG_FORMAT (json or text).
-
-    The cluster that says who may do what is that of KUBECONFIG; without it that of the pod it runs in, else
-    of ~/.kube/config.
-    """
-    # Imported late: `kelery --help` must not pay for FastAPI.
+@click.command(cls=Command, settings=OPTIONS, environment={"KUBECONFIG": CLUSTER})
+def api(**values: Any) -> None:
+    """Run the gateway: runs over HTTP, the same ones as those of kubectl."""
+    # Imported late: `kelery api --help` must not pay for FastAPI.
     from kelery.telemetry import logs
     from kelery_api.server import serve
-    from kelery_api.settings import api_settings
 
-    settings = api_settings(os.environ)
+    settings = api_settings(values)
     logs.set_up(settings.log_format)
     try:
         status = serve(settings)

@@ -18,11 +18,12 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
+from kelery.address import Address
 from kelery.errors import SettingsError
 from kelery_api.app import create_app
 from kelery_api.http.bounded_protocol import BoundedHttp
 from kelery_api.routes.health_pages import metrics_app
-from kelery_api.settings import Address, ApiSettings, Auth
+from kelery_api.settings import ApiSettings, Auth
 
 logger = logging.getLogger("kelery.api")
 

@@ -1,4 +1,4 @@
-"""The gateway's settings from the environment, read once at start; a bad one is refused by its name.
+"""The gateway's settings: what it needs to know, and the options that say it.
 
 Invariant: without authentication the gateway is bound to a loopback address, unless somebody said otherwise
 in so many words.
@@ -6,18 +6,22 @@ in so many words.
 
 from __future__ import annotations
 
-import ipaddress
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
+from typing import Any
 
+import click
+
+from kelery.address import Address, address
 from kelery.errors import SettingsError
-from kelery.settings import NAMESPACE_NAME, LedgerSettings, for_control_plane, log_format, number
+from kelery.options import CONTROL_PLANE, Setting, WholeSeconds, ledger_settings, matching
+from kelery.settings import NAMESPACE_NAME, LedgerSettings
 from kelery.taskrun.manifest import is_key
+from kelery.taskrun.validation import is_name
 
-_TASK = re.compile(r"[^\x00-\x20\x7f-\xa0]{1,253}")
-_TRUE, _FALSE = ("true", "1", "yes", "on"), ("", "false", "0", "no", "off")
+_ADDRESS = Address(host="127.0.0.1", port=8000)
 
 
 class Auth(Enum):
@@ -28,125 +32,108 @@ class Auth(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
-    """Where to listen."""
-
-    host: str
-    port: int
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether only this machine reaches it."""
-        return is_loopback(self.host)
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSettings:
     """What a gateway needs to know besides its credentials."""
 
     ledger: LedgerSettings
-    #: KELERY_API_ADDR
-    address: Address = Address(host="127.0.0.1", port=8000)
-    #: KELERY_API_METRICS_ADDR: a second listener for health and metrics, without authentication.
+    address: Address = _ADDRESS
+    #: A second listener for health and metrics, without authentication.
     metrics_address: Address | None = None
-    #: KELERY_AUTH
     auth: Auth = Auth.KUBERNETES
-    #: KELERY_API_NAMESPACE: where /start, /status and /cancel work.
+    #: Where /start, /status and /cancel work.
     namespace: str = "default"
-    #: KELERY_START_TASK and KELERY_START_KEY: what /start runs when it is not told.
+    #: What /start runs when it is not told.
     start_task: str = "demo.progress"
     start_key: str = "start"
-    #: KELERY_API_RETAIN_SECONDS: how long finished runs born here stay.
+    #: How long finished runs born here stay.
     retain_seconds: int = 86400
-    #: KELERY_LOG_FORMAT: json or text.
     log_format: str = "json"
 
 
-def api_settings(environ: Mapping[str, str]) -> ApiSettings:
-    """The settings, or SettingsError with the variable and the fix."""
-    address = _address(environ, "KELERY_API_ADDR") or Address(host="127.0.0.1", port=8000)
-    auth = _auth(environ)
-    if auth is Auth.NONE and not address.is_loopback and not _flag(environ, "KELERY_AUTH_NONE_ANYWHERE"):
-        raise SettingsError(
-            f"KELERY_AUTH=none lets anybody run tasks who reaches KELERY_API_ADDR={address}: give a loopback "
-            "address such as 127.0.0.1:8000, or KELERY_AUTH=kubernetes, or accept it with "
-            "KELERY_AUTH_NONE_ANYWHERE=true"
-        )
-    retain = number(environ, "KELERY_API_RETAIN_SECONDS", default=86400, least=0, most=2**31 - 1)
-    return ApiSettings(
-        ledger=for_control_plane(environ),
-        address=address,
-        metrics_address=_address(environ, "KELERY_API_METRICS_ADDR"),
-        auth=auth,
-        namespace=_matching(
-            environ,
-            "KELERY_API_NAMESPACE",
-            default="default",
-            fits=NAMESPACE_NAME.fullmatch,
-            what="a namespace's name",
-        ),
-        start_task=_matching(
-            environ,
-            "KELERY_START_TASK",
-            default="demo.progress",
-            fits=_TASK.fullmatch,
-            what="a Celery task's name",
-        ),
-        start_key=_matching(
-            environ, "KELERY_START_KEY", default="start", fits=is_key, what="letters, digits and -._:/@"
-        ),
-        retain_seconds=int(retain),
-        log_format=log_format(environ),
+_DEFAULTS = ApiSettings(ledger=LedgerSettings(redis_url=""))
+_OWN = (
+    Setting(
+        "--address",
+        "KELERY_API_ADDR",
+        type=address,
+        metavar="HOST:PORT",
+        default=str(_DEFAULTS.address),
+        help="Where it listens; in a pod `0.0.0.0:8000`.",
+    ),
+    Setting(
+        "--metrics-address",
+        "KELERY_API_METRICS_ADDR",
+        type=address,
+        metavar="HOST:PORT",
+        show_default="none",
+        help="A second listener with `/livez`, `/readyz`, `/metrics` and `/queues/{queue}` only, without"
+        " authentication, for kubelet, Prometheus and what scales workers.",
+    ),
+    Setting(
+        "--auth",
+        "KELERY_AUTH",
+        type=click.Choice([auth.value for auth in Auth], case_sensitive=False),
+        default=_DEFAULTS.auth.value,
+        help="Who decides what a request may do. With `none` everybody who reaches the address may do"
+        " everything.",
+    ),
+    Setting(
+        "--namespace",
+        "KELERY_API_NAMESPACE",
+        metavar="NAME",
+        type=matching(fits=NAMESPACE_NAME.fullmatch, what="a namespace's name"),
+        default=_DEFAULTS.namespace,
+        help="The namespace of `/start`, `/status` and `/cancel`.",
+    ),
+    Setting(
+        "--start-task",
+        "KELERY_START_TASK",
+        metavar="NAME",
+        type=matching(fits=partial(is_name, longest=253), what="a Celery task's name"),
+        default=_DEFAULTS.start_task,
+        help="The task that `/start` runs if a request names none.",
+    ),
+    Setting(
+        "--start-key",
+        "KELERY_START_KEY",
+        metavar="KEY",
+        type=matching(fits=is_key, what="letters, digits and -._:/@"),
+        default=_DEFAULTS.start_key,
+        help="The concurrency key of `/start` if a request names none.",
+    ),
+    Setting(
+        "--retain-seconds",
+        "KELERY_API_RETAIN_SECONDS",
+        type=WholeSeconds(0, 2**31 - 1),
+        default=_DEFAULTS.retain_seconds,
+        help="How long finished runs that came over HTTP are kept, if their spec has no"
+        " `ttlSecondsAfterFinished`.",
+    ),
+)
+_ANYWHERE = Setting(
+    "--auth-none-anywhere",
+    "KELERY_AUTH_NONE_ANYWHERE",
+    is_flag=True,
+    default=False,
+    show_default="false",
+    help="Allow `--auth none` on an address that is not a loopback one.",
+)
+OPTIONS = (*_OWN, _ANYWHERE, *CONTROL_PLANE)
+
+
+def api_settings(values: Mapping[str, Any]) -> ApiSettings:
+    """By the values of OPTIONS; SettingsError says what does not go together."""
+    own = {setting.name: values[setting.name] for setting in _OWN}
+    settings = ApiSettings(
+        ledger=ledger_settings(values),
+        log_format=values["log_format"],
+        **{**own, "auth": Auth(values["auth"])},
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a name or address is this machine's own, whatever a name server says."""
-    name = host.lower().rstrip(".")
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
-
-
-def _auth(environ: Mapping[str, str]) -> Auth:
-    text = environ.get("KELERY_AUTH", "").strip().lower() or Auth.KUBERNETES.value
-    try:
-        return Auth(text)
-    except ValueError:
-        raise SettingsError(f"KELERY_AUTH={text!r} is unknown: give kubernetes or none") from None
-
-
-def _flag(environ: Mapping[str, str], name: str) -> bool:
-    text = environ.get(name, "").strip().lower()
-    if text in _TRUE:
-        return True
-    if text in _FALSE:
-        return False
-    raise SettingsError(f"{name}={text!r} is neither true nor false")
-
-
-def _matching(
-    environ: Mapping[str, str], name: str, *, default: str, fits: Callable[[str], object], what: str
-) -> str:
-    text = environ.get(name, "").strip() or default
-    if not fits(text):
-        raise SettingsError(f"{name}={text!r} cannot be used: give {what}")
-    return text
-
-
-def _address(environ: Mapping[str, str], name: str) -> Address | None:
-    text = environ.get(name, "").strip()
-    if not text:
-        return None
-    host, colon, port = text.rpartition(":")
-    bare = host.removeprefix("[").removesuffix("]")
-    # An IPv6 address without brackets would be split in the wrong place.
-    if not colon or not port.isdecimal() or int(port) > 65535 or (":" in bare and bare == host):
-        raise SettingsError(f"{name}={text!r}: give host:port, such as 127.0.0.1:8000 or [::1]:8000")
-    return Address(host=bare or "0.0.0.0", port=int(port))
+    if settings.auth is Auth.NONE and not settings.address.is_loopback and not values["auth_none_anywhere"]:
+        raise SettingsError(
+            f"without authentication everybody who reaches {settings.address} may run tasks: give a loopback"
+            " address such as 127.0.0.1:8000 (KELERY_API_ADDR, --address), or authentication"
+            " (KELERY_AUTH=kubernetes, --auth kubernetes),"
+            " or accept it with KELERY_AUTH_NONE_ANYWHERE=true (--auth-none-anywhere)"
+        )
+    return settings

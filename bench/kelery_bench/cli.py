@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from kelery.options import Command
 from kelery_bench.cluster import measuring
 from kelery_bench.cluster.target import DEFAULT_TASK, Target, is_namespace_name
 from kelery_bench.results import machine, plot, report
@@ -18,7 +19,7 @@ from kelery_bench.results.results import Result
 from kelery_bench.run import chosen_groups, measure
 from kelery_bench.size import Size
 from kelery_dev.control_plane.cluster_access import cluster_access
-from kelery_dev.control_plane.sources import find_control_plane
+from kelery_dev.control_plane.sources import VARIABLES, find_control_plane
 
 _CAPTION = "Kelery's figures in units of their references' (1 = as much as the reference)"
 _ON_A_CLUSTER = ("context", "namespace", "task", "queue", "image", "worker_namespace")
@@ -48,7 +49,7 @@ class _HowMuch:
     rounds: int | None
 
 
-@click.command()
+@click.command(cls=Command, environment=VARIABLES)
 @click.option("--only", metavar="NAME", multiple=True, help="Only these groups of cases; may be repeated.")
 @click.option("--quick", is_flag=True, help="Few and short rounds: to see that nothing is badly wrong.")
 @click.option("--rounds", type=click.IntRange(min=1), help="Rounds of each case.")

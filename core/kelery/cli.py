@@ -21,12 +21,12 @@ _DISTRIBUTION = "kelery"
 _IMPORT_NAMES = {"pyyaml": "yaml"}
 #: Said without asking the commands, for that would import them.
 _PURPOSES = {
-    "api": "Run the gateway.",
-    "bench": "Measure how fast it is here, beside what it is made of.",
-    "dev": "Run the whole stack on this machine.",
-    "operator": "Run the operator.",
+    "api": "Run the gateway, a REST API for runs.",
+    "bench": "Benchmark this installation.",
+    "dev": "Run the whole stack on this machine for development.",
+    "operator": "Run the operator, which turns TaskRuns into runs.",
     "version": "Print the version.",
-    "worker": "Run a Celery worker.",
+    "worker": "Run a Celery worker that takes runs.",
 }
 
 
@@ -87,7 +87,10 @@ def imports_of_extra(extra: str) -> set[str]:
 @click.group(cls=Roles, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="kelery %(version)s")
 def kelery() -> None:
-    """Celery tasks as Kubernetes resources: exclusive where asked, cancellable for certain."""
+    """Run Celery tasks as Kubernetes resources: one at a time where you ask for it, and always cancellable.
+
+    Each command has a help of its own: `kelery operator --help`.
+    """
 
 
 @kelery.command()

@@ -5,11 +5,20 @@ from pathlib import Path
 
 import click
 
+from kelery.options import Command
+from kelery_dev.control_plane.sources import VARIABLES
 from kelery_dev.stack.foreground import Foreground
 from kelery_dev.stack.stack import DEFAULT_CONCURRENCY, DEMO_APP, Stack, StackOptions
 
+_ENVIRONMENT = {
+    **VARIABLES,
+    "KELERY_START_TASK": "The task that `/start` runs.  [default: one of the app's own tasks]",
+    "KELERY_DEFAULT_QUEUE": "The Celery queue of runs that name none.  [default: the app's]",
+    "KELERY_BROKER_KEY_PREFIX": "The `global_keyprefix` of the broker options.  [default: the app's]",
+}
 
-@click.command()
+
+@click.command(cls=Command, environment=_ENVIRONMENT)
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),
@@ -63,7 +72,11 @@ def dev(
     reload: bool,
     kubeconfig: Path | None,
 ) -> None:
-    """Run the whole stack on this machine until Ctrl-C: Valkey, API server, worker, operator, gateway."""
+    """Run the whole stack on this machine until Ctrl-C: Valkey, API server, worker, operator, gateway.
+
+    Worker, operator and gateway read their own variables too: see `kelery worker --help`, `kelery operator
+    --help` and `kelery api --help`.
+    """
     options = StackOptions(
         state_dir=state_dir,
         app=app,

@@ -35,7 +35,7 @@ from kelery_operator.taskrun.status.writer import StatusWriter
 from kelery_operator.taskrun.watch_events import WatchEvents
 from kelery_operator.ttl.ttl_controller import TtlController
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("kelery.operator")
 
 _REDIS_TIMEOUT_SECONDS = 5.0
 _CANCELS = 5
@@ -74,7 +74,8 @@ class Operator:
         health = HealthServer(
             metrics=self._metrics, heartbeat=self._heartbeat, why_not_ready=self._why_not_ready
         )
-        await health.start(host=self._settings.health_host, port=self._settings.health_port)
+        address = self._settings.health_address
+        await health.start(host=address.host, port=address.port)
         try:
             self._start("start", self._begin())
             await self._until_stopped()

@@ -7,34 +7,32 @@ import functools
 import logging
 import os
 import sys
+from typing import Any
 
 import click
 
 from kelery.errors import KeleryError
+from kelery.options import Command
+from kelery_operator.settings import OPTIONS, operator_settings
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("kelery.operator")
+CLUSTER = "The cluster. Without it: the pod's service account, then `~/.kube/config`."
+#: kopf tells of its handlers' every success, which nobody needs.
+_NOISY = ("kopf.objects", "kopf.activities", "aiohttp.access", "kopf._core.engines.activities")
 
 
-@click.command()
-def operator() -> None:
-    """Run the operator: TaskRuns become runs, and their progress becomes status.
-
-    The environment sets everything: KELERY_REDIS_URL (or REDIS_URL), KELERY_NAMESPACES, KELERY_CLUSTER_ID,
-    KELERY_DEFAULT_QUEUE (for runs that name none), KELERY_DEFAULT_TTL_SECONDS, KELERY_OPERATOR_HEALTH_ADDR,
-    KELERY_LOG_FORMAT (json or text).
-
-    The cluster is that of KUBECONFIG; without it that of the pod it runs in, else of ~/.kube/config.
-    """
-    # Imported late: `kelery --help` must not pay for kopf.
+@click.command(cls=Command, settings=OPTIONS, environment={"KUBECONFIG": CLUSTER})
+def operator(**values: Any) -> None:
+    """Run the operator: TaskRuns become runs, and their progress becomes status."""
+    # Imported late: `kelery operator --help` must not pay for kopf.
     import uvloop
 
     from kelery.kube.kubeconfig import load_credentials
-    from kelery_operator import logs
+    from kelery.telemetry import logs
     from kelery_operator.app import Operator
-    from kelery_operator.settings import operator_settings
 
-    settings = operator_settings(os.environ)
-    logs.set_up(settings.log_format)
+    settings = operator_settings(values)
+    logs.set_up(settings.log_format, only_warnings_of=_NOISY)
     load = functools.partial(load_credentials, os.environ)
 
     async def serve() -> None:

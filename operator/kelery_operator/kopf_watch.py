@@ -20,7 +20,7 @@ from kelery.taskrun.manifest import GROUP, PLURAL, VERSION
 from kelery_operator.taskrun.resync import UNFINISHED
 from kelery_operator.taskrun.watch_events import WatchEvents
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("kelery.operator")
 
 _CREDENTIALS_LIFETIME = timedelta(minutes=30)
 

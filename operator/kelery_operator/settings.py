@@ -1,12 +1,18 @@
-"""The operator's settings from the environment, read once at start; a bad one is refused by its name."""
+"""The operator's settings: what it needs to know, and the options that say it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from kelery.errors import SettingsError
-from kelery.settings import NAMESPACE_NAME, LedgerSettings, for_control_plane, log_format, number
+import click
+
+from kelery.address import Address, address
+from kelery.options import CONTROL_PLANE, Seconds, Setting, WholeSeconds, ledger_settings
+from kelery.settings import NAMESPACE_NAME, LedgerSettings
+
+_HEALTH_ADDRESS = Address(host="127.0.0.1", port=8081)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,54 +20,86 @@ class OperatorSettings:
     """What an operator needs to know besides its credentials."""
 
     ledger: LedgerSettings
-    #: KELERY_NAMESPACES: those it serves; none means the whole cluster.
+    #: Those it serves; none means the whole cluster.
     namespaces: tuple[str, ...] = ()
-    #: KELERY_CLUSTER_ID: "" means the uid of the namespace kube-system.
+    #: "" means the uid of the namespace kube-system.
     cluster_id: str = ""
-    #: KELERY_DEFAULT_TTL_SECONDS: for finished runs that name no ttl and that nobody would create again.
+    #: For finished runs that name no ttl and that nobody would create again.
     default_ttl_seconds: int = 86400
-    #: KELERY_OPERATOR_HEALTH_ADDR
-    health_host: str = "127.0.0.1"
-    health_port: int = 8081
-    #: KELERY_LOG_FORMAT: json or text.
+    #: For health and metrics.
+    health_address: Address = _HEALTH_ADDRESS
     log_format: str = "json"
-    #: KELERY_OPERATOR_RESYNC_SECONDS: between two comparisons of ledger and cluster.
+    #: Between two comparisons of ledger and cluster.
     resync_seconds: float = 60
-    #: KELERY_OPERATOR_SWEEP_SECONDS: between two looks at all finished runs for a ttl that was changed.
+    #: Between two looks at all finished runs for a ttl that was changed.
     sweep_seconds: float = 3600
 
 
-def operator_settings(environ: Mapping[str, str]) -> OperatorSettings:
-    """The settings, or SettingsError with the variable and the fix."""
-    host, port = _address(environ.get("KELERY_OPERATOR_HEALTH_ADDR", "").strip() or "127.0.0.1:8081")
-    ttl = number(environ, "KELERY_DEFAULT_TTL_SECONDS", default=86400, least=0, most=2**31 - 1)
-    resync = number(environ, "KELERY_OPERATOR_RESYNC_SECONDS", default=60, least=1, most=3600)
-    sweep = number(environ, "KELERY_OPERATOR_SWEEP_SECONDS", default=3600, least=1, most=86400)
-    return OperatorSettings(
-        ledger=for_control_plane(environ),
-        namespaces=_namespaces(environ.get("KELERY_NAMESPACES", "")),
-        cluster_id=environ.get("KELERY_CLUSTER_ID", "").strip(),
-        default_ttl_seconds=int(ttl),
-        health_host=host,
-        health_port=port,
-        log_format=log_format(environ),
-        resync_seconds=resync,
-        sweep_seconds=sweep,
-    )
-
-
-def _namespaces(text: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(name for part in text.split(",") if (name := part.strip())))
+def _namespaces(value: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name for part in value.split(",") if (name := part.strip())))
     for name in names:
         if not NAMESPACE_NAME.fullmatch(name):
-            raise SettingsError(
-                f"KELERY_NAMESPACES: {name!r} is no namespace; give names separated by commas, or nothing"
+            raise click.BadParameter(
+                f"{value!r} has {name!r}, which is no namespace: give names separated by commas, or nothing"
             )
     return names
 
 
-def _address(text: str) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isdigit() or not 0 <= int(port) <= 65535:
-        raise SettingsError(f"KELERY_OPERATOR_HEALTH_ADDR={text!r}: give host:port, such as 127.0.0.1:8081")
-    return host.strip("[]") or "0.0.0.0", int(port)
+_DEFAULTS = OperatorSettings(ledger=LedgerSettings(redis_url=""))
+_OWN = (
+    Setting(
+        "--namespaces",
+        "KELERY_NAMESPACES",
+        type=_namespaces,
+        default="",
+        metavar="NAMES",
+        show_default="the whole cluster",
+        help="The namespaces that it serves, separated by commas.",
+    ),
+    Setting(
+        "--cluster-id",
+        "KELERY_CLUSTER_ID",
+        default=_DEFAULTS.cluster_id,
+        show_default="the uid of the namespace `kube-system`",
+        metavar="ID",
+        help="Runs carry it. An operator looks after the runs of its own cluster only. Set it if the operator"
+        " may not read the namespace `kube-system`.",
+    ),
+    Setting(
+        "--default-ttl-seconds",
+        "KELERY_DEFAULT_TTL_SECONDS",
+        type=WholeSeconds(0, 2**31 - 1),
+        default=_DEFAULTS.default_ttl_seconds,
+        help="How long a finished TaskRun without `ttlSecondsAfterFinished` is kept. TaskRuns that Helm,"
+        " Argo CD or Flux track stay.",
+    ),
+    Setting(
+        "--health-address",
+        "KELERY_OPERATOR_HEALTH_ADDR",
+        type=address,
+        metavar="HOST:PORT",
+        default=str(_DEFAULTS.health_address),
+        help="Where it serves health and metrics; in a pod `0.0.0.0:8081`.",
+    ),
+    Setting(
+        "--resync-seconds",
+        "KELERY_OPERATOR_RESYNC_SECONDS",
+        type=Seconds(1, 3600),
+        default=_DEFAULTS.resync_seconds,
+        help="The time between two comparisons of ledger and cluster.",
+    ),
+    Setting(
+        "--sweep-seconds",
+        "KELERY_OPERATOR_SWEEP_SECONDS",
+        type=Seconds(1, 86400),
+        default=_DEFAULTS.sweep_seconds,
+        help="The time between two looks at all finished runs for a ttl that was changed.",
+    ),
+)
+OPTIONS = (*_OWN, *CONTROL_PLANE)
+
+
+def operator_settings(values: Mapping[str, Any]) -> OperatorSettings:
+    """By the values of OPTIONS."""
+    own = {setting.name: values[setting.name] for setting in _OWN}
+    return OperatorSettings(ledger=ledger_settings(values), log_format=values["log_format"], **own)

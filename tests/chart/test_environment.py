@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
-from kelery.settings import for_worker
+from kelery_api.cli import api
 from kelery_api.settings import ApiSettings, Auth, api_settings
+from kelery_operator.cli import operator
 from kelery_operator.settings import OperatorSettings, operator_settings
+from kelery_worker.settings import for_worker
 from tests.chart.cases import CASES
 from tests.chart.rendered import PodTemplate, components, pods, texts
 from tests.support.helm import NAMESPACE, Helm, Manifest
+from tests.support.settings_values import settings_values
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [*ROOT.glob("core/**/*.py"), *ROOT.glob("api/**/*.py"), *ROOT.glob("operator/**/*.py")]
@@ -38,14 +41,22 @@ def _environment(pod: PodTemplate) -> dict[str, str]:
     return {name: URL if isinstance(v, dict) or "$(" in v else v for name, v in pod.variables().items()}
 
 
+def _of_operator(pod: PodTemplate) -> OperatorSettings:
+    return operator_settings(settings_values(operator, _environment(pod)))
+
+
+def _of_gateway(pod: PodTemplate) -> ApiSettings:
+    return api_settings(settings_values(api, _environment(pod)))
+
+
 def _operator(helm: Helm, values: dict[str, Any]) -> OperatorSettings:
     [pod] = components(helm.template(values), "operator")
-    return operator_settings(_environment(pod))
+    return _of_operator(pod)
 
 
 def _gateway(helm: Helm, values: dict[str, Any]) -> ApiSettings:
     [pod] = components(helm.template(values), "api")
-    return api_settings(_environment(pod))
+    return _of_gateway(pod)
 
 
 def test_every_variable_is_one_that_somebody_reads(rendered: list[Manifest]) -> None:
@@ -59,11 +70,11 @@ def test_every_variable_is_one_that_somebody_reads(rendered: list[Manifest]) -> 
 
 def test_the_programs_take_what_they_are_told(rendered: list[Manifest]) -> None:
     for pod in components(rendered, "operator"):
-        settings = operator_settings(_environment(pod))
-        assert settings.health_host in ("0.0.0.0", "::")
-        assert settings.health_port == 8081
+        listening = _of_operator(pod).health_address
+        assert listening.host in ("0.0.0.0", "::")
+        assert listening.port == 8081
     for pod in components(rendered, "api"):
-        gateway = api_settings(_environment(pod))
+        gateway = _of_gateway(pod)
         assert not gateway.address.is_loopback
         assert gateway.metrics_address is not None
         assert not gateway.metrics_address.is_loopback
@@ -117,8 +128,8 @@ def test_they_listen_where_the_person_says(helm: Helm, value: str, written: str)
     rendered = helm.template({"listenHost": value})
     [operator], [gateway] = components(rendered, "operator"), components(rendered, "api")
     assert operator.variables()["KELERY_OPERATOR_HEALTH_ADDR"] == f"{written}:8081"
-    assert operator_settings(_environment(operator)).health_host == value
-    settings = api_settings(_environment(gateway))
+    assert _of_operator(operator).health_address.host == value
+    settings = _of_gateway(gateway)
     assert str(settings.address) == f"{written}:8000"
     assert str(settings.metrics_address) == f"{written}:8001"
 
@@ -126,7 +137,7 @@ def test_they_listen_where_the_person_says(helm: Helm, value: str, written: str)
 def test_ports_and_probes_are_where_the_programs_listen(helm: Helm) -> None:
     rendered = helm.template()
     [operator], [gateway] = components(rendered, "operator"), components(rendered, "api")
-    health = _operator(helm, {}).health_port
+    health = _operator(helm, {}).health_address.port
     metrics = _gateway(helm, {}).metrics_address
     assert metrics
     for pod, port in ((operator, health), (gateway, metrics.port)):

@@ -6,19 +6,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import jsonschema
 import pytest
 import yaml
 from fastapi.routing import APIRoute
 
+from kelery.options import Command, Seconds, Secret, Setting
 from kelery.run.phases import Reason
 from kelery.settings import Lease
 from kelery_api.access.rules import Rule, rule_of
+from kelery_api.cli import api
 from kelery_api.http.problems import Kind
 from kelery_api.ops.metrics import Metrics
 from kelery_api.routes import ROUTERS
 from kelery_api.runs.requests import run_request
 from kelery_dev.demo.examples import load_examples
+from kelery_operator.cli import operator
+from kelery_worker.cli import worker
 from tests.support.document_blocks import ROOT, commands, marked_blocks, prints
 
 README = ROOT / "README.md"
@@ -88,6 +93,38 @@ def test_environment_variables_are_documented_and_exist() -> None:
     in_code = {name for path in sources for name in _VARIABLE.findall(path.read_text())} - _INTERNAL
     in_documents = {name for path in DOCUMENTS for name in _VARIABLE.findall(path.read_text())} - _INTERNAL
     assert in_code == in_documents
+
+
+@pytest.mark.parametrize(
+    ("document", "command"), [("operator.md", operator), ("gateway.md", api), ("worker.md", worker)]
+)
+def test_the_table_of_settings_is_the_commands(document: str, command: Command) -> None:
+    text = (ROOT / "docs" / document).read_text()
+    table = text.partition("| variable | flag | default | meaning |\n|---|---|---|---|\n")[2].partition(
+        "\n\n"
+    )[0]
+    assert table.splitlines() == list(_rows_of_settings(command))
+
+
+def _rows_of_settings(command: Command) -> Iterator[str]:
+    """What only the environment sets comes first, as it does not in the command's help."""
+    settings = [parameter for parameter in command.params if isinstance(parameter, Setting)]
+    for setting in sorted(settings, key=lambda setting: not isinstance(setting, Secret)):
+        names = ", else ".join(f"`{name}`" for name in setting.variables)
+        flag = "" if isinstance(setting, Secret) else f" `{setting.opts[0]}`"
+        yield f"| {names} |{flag} | {_default_of(setting)} | {setting.help} |"
+    for name, meaning in command.environment.items():
+        yield f"| `{name}` | | | {meaning} |"
+
+
+def _default_of(setting: Setting) -> str:
+    if isinstance(setting, Secret):
+        return str(setting.show_default or "required")
+    default = setting.show_default if isinstance(setting.show_default, str) else f"`{setting.default}`"
+    if isinstance(setting.type, Seconds):
+        return f"{default}, {setting.type.min} to {setting.type.max}"
+    others = setting.type.choices if isinstance(setting.type, click.Choice) else ()
+    return "".join([default, *(f", or `{other}`" for other in others if other != setting.default)])
 
 
 def test_every_metric_is_documented_and_exists() -> None:

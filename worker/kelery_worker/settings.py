@@ -1,15 +1,43 @@
-"""A worker's ledger settings, from its environment and its Celery app; pool children get the same."""
+"""A worker's settings, from its environment and its Celery app; pool children get the same."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
-from kelery import settings
+import click
+
 from kelery.errors import SettingsError
+from kelery.options import LEASE_SECONDS, PREFIX, Seconds, Secret, Setting, redis_url
+from kelery.settings import Lease, LedgerSettings
+
+REDIS_URL = Secret(
+    "redis_url",
+    "KELERY_REDIS_URL",
+    type=redis_url,
+    show_default="the app's broker URL",
+    help="The Redis of the ledger. It must be the broker's, and the same database.",
+)
+DRAIN_SECONDS = Setting(
+    "--drain-seconds",
+    "KELERY_DRAIN_SECONDS",
+    type=Seconds(0, 86400),
+    default=0,
+    help="How long runs may take to end after SIGTERM; 0 means as long as they need.",
+)
+HEARTBEAT_FILE = Setting(
+    "--heartbeat-file",
+    "KELERY_HEARTBEAT_FILE",
+    default="",
+    show_default="none",
+    metavar="FILE",
+    help="The file for liveness probes. Its folder must exist and be writable.",
+)
+OPTIONS = (REDIS_URL, PREFIX, LEASE_SECONDS, DRAIN_SECONDS, HEARTBEAT_FILE)
 
 
-def of_app(app: Any) -> settings.LedgerSettings:
+def of_app(app: Any) -> LedgerSettings:
     """Raises SettingsError if the app's broker cannot be the ledger as well."""
     conf = app.conf
     if conf.broker_use_ssl and not os.environ.get("KELERY_REDIS_URL"):
@@ -17,4 +45,33 @@ def of_app(app: Any) -> settings.LedgerSettings:
             "the Celery app sets broker_use_ssl, which the ledger's connection does not know: set "
             "KELERY_REDIS_URL, rediss://host:port/db?ssl_ca_certs=FILE"
         )
-    return settings.for_worker(os.environ, broker_url=conf.broker_read_url or conf.broker_url)
+    return for_worker(os.environ, broker_url=conf.broker_read_url or conf.broker_url)
+
+
+def for_worker(environ: Mapping[str, str], *, broker_url: object) -> LedgerSettings:
+    """KELERY_REDIS_URL, else the broker of the Celery app (the ledger pushes to the broker's own lists)."""
+    return LedgerSettings(
+        redis_url=REDIS_URL.read(environ) or _one_broker(broker_url),
+        prefix=PREFIX.read(environ),
+        lease=Lease(seconds=LEASE_SECONDS.read(environ)),
+    )
+
+
+def _one_broker(broker_url: object) -> str:
+    """The app's broker as redis-py takes it; what Celery would take and we cannot is refused with the way
+    out.
+    """
+    if not broker_url:
+        raise SettingsError("set KELERY_REDIS_URL to the Redis that Celery's messages go through")
+    if not isinstance(broker_url, str) or ";" in broker_url or broker_url.startswith("sentinel:"):
+        raise SettingsError(
+            "the Celery app's broker URL names several servers: set KELERY_REDIS_URL to the one that is "
+            "ledger and broker at once (redis://, rediss:// or unix://)"
+        )
+    for kombus_name in ("redis+socket://", "valkey+socket://"):
+        if broker_url.startswith(kombus_name):
+            broker_url = "unix://" + broker_url[len(kombus_name) :]
+    try:
+        return redis_url(broker_url)
+    except click.BadParameter as error:
+        raise SettingsError(f"the Celery app's broker URL {error.message}") from None

@@ -19,7 +19,7 @@ from kelery_api.access.reviews import AUDIENCE, ApiServerReviews, Reviews
 from kelery_api.access.verdict_cache import Verdict, VerdictCache
 from kelery_api.http.problems import Kind, Problem
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("kelery.api")
 
 _HOW = f"kubectl create token <service account> --audience={AUDIENCE}"
 _RETRY_SECONDS = "2"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 
-from kelery_api.settings import is_loopback
+from kelery.address import is_loopback
 
 _OTHER_SITE = ("cross-site", "same-site")
 #: A link to it does no harm.

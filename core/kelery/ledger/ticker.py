@@ -16,7 +16,7 @@ from kelery.ledger import commands
 from kelery.ledger.async_client import Ledger
 from kelery.ledger.lease_observer import LeaseObserver
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("kelery.ledger")
 
 _TICK_SECONDS = 0.5
 #: The ledger acts on so many timers at most; then there may be more.

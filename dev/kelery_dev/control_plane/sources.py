@@ -19,6 +19,13 @@ SOURCES: Mapping[str, Source] = {
     "download": envtest_archive.fetch_into,
     "build with Go": go_build.build_into,
 }
+#: What the environment says about it, for the help of commands.
+VARIABLES: Mapping[str, str] = {
+    "KUBEBUILDER_ASSETS": "A folder with kube-apiserver, etcd and kubectl.  [default: one in the cache]",
+    "KELERY_CACHE_DIR": "The cache of programs that were downloaded or built."
+    "  [default: kelery in XDG_CACHE_HOME, else ~/.cache/kelery]",
+    "KELERY_ENVTEST_URL": "A mirror of kubebuilder's envtest archive, or `off` to download nothing.",
+}
 
 
 def announce_line(line: str) -> None:

@@ -17,7 +17,7 @@ from kelery_operator.runtime.metrics import Metrics
 from kelery_operator.runtime.workqueue import WorkQueue
 from kelery_operator.taskrun.cache import Cache
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("kelery.operator")
 
 CHECKERS = 8
 

@@ -47,7 +47,7 @@ from kelery_operator.taskrun.snapshot import Snapshot
 from kelery_operator.taskrun.status.coalescer import Write
 from kelery_operator.taskrun.status.writer import StatusWriter
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("kelery.operator")
 
 #: Specs of 128 KiB make a pipeline of some tens of MB.
 _CHUNK = 100

@@ -25,7 +25,7 @@ from kelery_operator.taskrun.cache import Cache
 from kelery_operator.taskrun.existence_checks import ExistenceChecks
 from kelery_operator.taskrun.kube_api import KubeApi
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("kelery.operator")
 
 #: What the watch and the lists of unfinished runs ask the server for.
 UNFINISHED = ",".join(sorted(f"status.phase!={phase.value}" for phase in FINAL_PHASES))

@@ -25,7 +25,7 @@ from kelery_operator.taskrun.decide import effective_ttl
 from kelery_operator.taskrun.kube_api import KubeApi
 from kelery_operator.taskrun.snapshot import Snapshot, completed_at, look_at
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("kelery.operator")
 
 _LOOK_SECONDS = 1.0
 _AT_ONCE = 8

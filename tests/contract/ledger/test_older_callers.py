@@ -9,9 +9,9 @@ import pytest
 
 from kelery.ledger import commands, library
 from kelery.ledger.types import Outcome
+from kelery.run import run_message
 from kelery.run.model import Retry
 from kelery.run.phases import Phase, Reason
-from kelery.run import run_message
 from tests.support.ledger_bench import SUCCEEDED, WORKER, Bench, failed
 
 ERROR = json.dumps({"type": "ValueError", "message": "no", "traceback": ""})

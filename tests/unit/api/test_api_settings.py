@@ -1,13 +1,24 @@
-"""The gateway's environment."""
+"""The gateway's environment and flags."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
+from kelery.address import Address, is_loopback
 from kelery.errors import SettingsError
-from kelery_api.settings import Address, Auth, api_settings, is_loopback
+from kelery.settings import LedgerSettings
+from kelery_api import settings
+from kelery_api.cli import api
+from kelery_api.settings import ApiSettings, Auth
+from tests.support.settings_values import settings_values
 
 REDIS = {"KELERY_REDIS_URL": "redis://:s3cret@127.0.0.1:6379/0"}
+
+
+def api_settings(environ: Mapping[str, str], *flags: str) -> ApiSettings:
+    return settings.api_settings(settings_values(api, environ, *flags))
 
 
 def test_the_defaults() -> None:
@@ -16,6 +27,7 @@ def test_the_defaults() -> None:
     assert (settings.metrics_address, settings.auth, settings.namespace) == (None, Auth.KUBERNETES, "default")
     assert (settings.start_task, settings.start_key) == ("demo.progress", "start")
     assert (settings.retain_seconds, settings.log_format) == (86400, "json")
+    assert settings == ApiSettings(ledger=LedgerSettings(redis_url=REDIS["KELERY_REDIS_URL"]))
     assert "s3cret" not in repr(settings)
 
 
@@ -40,6 +52,31 @@ def test_every_variable_is_read() -> None:
     assert (settings.retain_seconds, settings.log_format) == (60, "text")
 
 
+def test_every_flag_is_read_and_comes_before_its_variable() -> None:
+    environ = {**REDIS, "KELERY_API_ADDR": ":1", "KELERY_START_KEY": "k"}
+    flags = {
+        "--address": ":9000",
+        "--metrics-address": "[::1]:9001",
+        "--auth": "none",
+        "--namespace": "team-a",
+        "--start-task": "reports.make",
+        "--retain-seconds": "60",
+        "--log-format": "text",
+    }
+    given = [word for flag in flags.items() for word in flag]
+    assert api_settings(environ, *given, "--auth-none-anywhere") == ApiSettings(
+        ledger=LedgerSettings(redis_url=REDIS["KELERY_REDIS_URL"]),
+        address=Address(host="0.0.0.0", port=9000),
+        metrics_address=Address(host="::1", port=9001),
+        auth=Auth.NONE,
+        namespace="team-a",
+        start_task="reports.make",
+        start_key="k",
+        retain_seconds=60,
+        log_format="text",
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -52,6 +89,8 @@ def test_every_variable_is_read() -> None:
         ("KELERY_AUTH_NONE_ANYWHERE", "perhaps"),
         ("KELERY_API_NAMESPACE", "Upper"),
         ("KELERY_START_TASK", "two words"),
+        ("KELERY_START_TASK", "zero\u200bwidth"),
+        ("KELERY_START_TASK", "t" * 254),
         ("KELERY_START_KEY", "-begins-badly"),
         ("KELERY_START_KEY", "k" * 254),
         ("KELERY_API_RETAIN_SECONDS", "soon"),

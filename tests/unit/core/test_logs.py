@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+from pathlib import Path
 
 from kelery.telemetry.logs import JsonFormatter, TextFormatter
 
@@ -42,3 +44,21 @@ def test_an_exception_stays_on_its_line() -> None:
 
 def test_text_ends_with_its_fields() -> None:
     assert TextFormatter("%(message)s").format(record(run="uid-1")) == "lost it run=uid-1"
+
+
+def test_every_logger_is_that_of_its_part() -> None:
+    root = Path(__file__).parents[3]
+    names = {
+        (part, name)
+        for part in ("api", "core", "operator", "worker")
+        for file in (root / part).rglob("*.py")
+        for name in re.findall(r"^logger = logging\.getLogger\((.*)\)", file.read_text(), re.M)
+    }
+    assert names == {
+        ("api", '"kelery.api"'),
+        ("core", '"kelery.ledger"'),
+        ("operator", '"kelery.operator"'),
+        ("worker", '"kelery.worker"'),
+        # Its records reach `kelery.worker` by way of another thread.
+        ("worker", '"kelery.worker.threads"'),
+    }

@@ -12,7 +12,6 @@ from typing import Any
 
 from celery import bootsteps, signals
 
-from kelery import settings
 from kelery.ledger import sync_client
 from kelery_worker import settings as worker_settings
 from kelery_worker.lease import keeper_access
@@ -33,7 +32,7 @@ class KeeperStep(bootsteps.StartStopStep):
             ledger=sync_client.Ledger(client, prefix=chosen.prefix),
             lease=chosen.lease,
             worker=parent,
-            drain_seconds=settings.number(os.environ, "KELERY_DRAIN_SECONDS", default=0, least=0, most=86400),
+            drain_seconds=worker_settings.DRAIN_SECONDS.read(os.environ),
         )
         keeper_access.put(keeper)
         keeper.start()

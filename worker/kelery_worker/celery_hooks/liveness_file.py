@@ -22,7 +22,6 @@ from kelery.errors import SettingsError
 from kelery_worker.lease.keeper import Keeper
 from kelery_worker.relayed_log import logger
 
-VARIABLE = "KELERY_HEARTBEAT_FILE"
 BEAT_SECONDS = 1.0
 #: Keeper and loop come round at least once a second; older than this, one of them does not.
 FRESH_SECONDS = 5.0
@@ -48,7 +47,9 @@ class LivenessFile:
             # Empty, it does not count as a heartbeat yet.
             self._write("")
         except OSError as error:
-            raise SettingsError(f"{VARIABLE}={self._file}: cannot write it: {error.strerror}") from error
+            raise SettingsError(
+                f"KELERY_HEARTBEAT_FILE={self._file}: cannot write it: {error.strerror}"
+            ) from error
         self._thread.start()
 
     def looped(self) -> None:

@@ -8,14 +8,15 @@ from typing import Any
 from celery import bootsteps
 
 from kelery_worker.celery_hooks.keeper_step import KeeperStep
-from kelery_worker.celery_hooks.liveness_file import BEAT_SECONDS, VARIABLE, LivenessFile
+from kelery_worker.celery_hooks.liveness_file import BEAT_SECONDS, LivenessFile
 from kelery_worker.lease import keeper_access
 from kelery_worker.runs.pool_signals import can_kill
+from kelery_worker.settings import HEARTBEAT_FILE
 
 
 def install(worker: Any) -> None:
     """Add the steps to a worker that is being put together, if a file is named."""
-    if os.environ.get(VARIABLE, "").strip():
+    if HEARTBEAT_FILE.read(os.environ):
         worker.app.steps["worker"].add(LivenessFileStep)
         worker.app.steps["consumer"].add(LoopStep)
 
@@ -29,7 +30,7 @@ class LivenessFileStep(bootsteps.StartStopStep):
         """Start it; LoopStep finds it at the worker."""
         keeper = keeper_access.get()
         assert keeper is not None
-        file = os.environ[VARIABLE].strip()
+        file = HEARTBEAT_FILE.read(os.environ)
         parent.kelery_liveness_file = LivenessFile(file, keeper=keeper, looks_at_loop=can_kill(parent.pool))
         parent.kelery_liveness_file.start()
 

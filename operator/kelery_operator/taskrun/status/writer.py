@@ -22,7 +22,7 @@ from kelery_operator.taskrun.actions import WriteStatus
 from kelery_operator.taskrun.snapshot import version_of
 from kelery_operator.taskrun.status.coalescer import Coalescer, Write
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("kelery.operator")
 
 _BARE_FIELDS = ("phase", "reason", "attempt", "startTime", "completionTime", "conditions")
 _BROKEN_PAUSE = 5.0

@@ -1,0 +1,13 @@
+"""What a command would get for its settings, in an environment that is not this process's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+
+def settings_values(command: click.Command, environ: Mapping[str, str], *flags: str) -> dict[str, Any]:
+    """The values of the command's parameters, by their names."""
+    return command.make_context("kelery", list(flags), obj=environ).params
