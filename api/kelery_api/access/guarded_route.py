@@ -17,7 +17,8 @@ from kelery_api.access.authorizer import Authorizer
 from kelery_api.access.requester import Requester
 from kelery_api.access.rules import Rule, rule_of
 from kelery_api.http import unknown_parameters
-from kelery_api.http.problems import FieldProblem, Kind, Problem
+from kelery_api.http.problems import Kind, Problem
+from kelery_api.models import FieldProblem
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 

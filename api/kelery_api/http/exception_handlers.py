@@ -21,7 +21,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 
 from kelery.errors import InvalidInput, LedgerTooOld, LedgerUnavailable, json_pointer
-from kelery_api.http.problems import FieldProblem, Kind, Problem, response_of
+from kelery_api.http.problems import Kind, Problem, response_of
+from kelery_api.models import FieldProblem
 
 logger = logging.getLogger("kelery.api")
 
@@ -102,7 +103,7 @@ def _parameter(item: Mapping[str, Any]) -> FieldProblem:
 
 
 def _sentence(found: FieldProblem) -> str:
-    return f"{found.parameter if found.parameter is not None else found.pointer}: {found.detail}"
+    return f"{found.get('parameter', found.get('pointer'))}: {found['detail']}"
 
 
 def _of_framework(error: HTTPException, *, request: Request) -> Problem:

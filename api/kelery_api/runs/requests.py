@@ -11,10 +11,8 @@ from kelery.errors import FieldFault, InvalidInput
 from kelery.run.model import CancelMode, RunSpec
 from kelery.taskrun import manifest
 from kelery.taskrun.validation import FieldReader
+from kelery_api.models import LONGEST_CANCEL_REASON, LONGEST_NAME, NAME_FORM
 
-NAME_FORM = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
-LONGEST_NAME = 253
-LONGEST_CANCEL_REASON = 256
 _NAME = re.compile(NAME_FORM)
 _NAME_ALLOWED = "lower-case letters, digits, - and dots, and must begin and end with a letter or a digit"
 _MODES = {mode.value.lower(): mode for mode in CancelMode}

@@ -18,7 +18,8 @@ from kelery import json_codec
 from kelery.ledger import commands
 from kelery.ledger.async_client import Ledger
 from kelery.run.model import Record, Transition
-from kelery_api.http.problems import FieldProblem, Kind, Problem
+from kelery_api.http.problems import Kind, Problem
+from kelery_api.models import FieldProblem
 from kelery_api.streams import run_events
 from kelery_api.streams.follower import LOOK_AGAIN_SECONDS, Follower, Subscription
 from kelery_api.streams.run_events import News, Render, Told

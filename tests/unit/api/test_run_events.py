@@ -200,7 +200,7 @@ def test_a_last_event_id_that_is_none_of_ours_is_refused_by_name(text: str) -> N
     with pytest.raises(Problem) as raised:
         read_event_id(text)
     assert raised.value.kind is Kind.INVALID_INPUT
-    assert [error.parameter for error in raised.value.errors] == ["Last-Event-ID"]
+    assert [error["parameter"] for error in raised.value.errors] == ["Last-Event-ID"]
 
 
 def test_a_failed_run_ends_the_stream_too() -> None:
