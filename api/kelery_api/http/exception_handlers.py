@@ -40,7 +40,7 @@ _KIND_BY_STATUS = {
 
 
 def install(app: FastAPI) -> None:
-    """Answer every exception that may leave a route; what else there is, the shell answers."""
+    """Answer every exception that may leave a route; the middleware answers all others."""
     for kind in (
         Problem,
         HTTPException,
@@ -49,7 +49,7 @@ def install(app: FastAPI) -> None:
         LedgerUnavailable,
         LedgerTooOld,
     ):
-        app.add_exception_handler(kind, _answer)
+        app.add_exception_handler(kind, _respond)
 
 
 def problem_of(error: Exception, *, request: Request) -> Problem:
@@ -81,7 +81,7 @@ def log_internal_error(error: BaseException) -> None:
     )
 
 
-async def _answer(request: Request, error: Exception) -> Response:
+async def _respond(request: Request, error: Exception) -> Response:
     problem = problem_of(error, request=request)
     return response_of(
         problem, path=request.url.path, request_id=request.scope.get("state", {}).get("request_id", "")

@@ -73,8 +73,8 @@ async def start_task(
     request: Request, task: Task = None, args: Args = None, kwargs: Kwargs = None, key: Key = None
 ) -> Response:
     """Run a task, unless a run of the key is under way: then 409 with that run's id."""
-    said = _said_in_query(task=task, args=args, kwargs=kwargs, key=key)
-    return await _start(request, _spec_of_url(request, said))
+    given = _query_fields(task=task, args=args, kwargs=kwargs, key=key)
+    return await _start(request, _spec_of_url(request, given))
 
 
 @router.post(
@@ -93,12 +93,12 @@ async def post_start_task(
     """Run a task, unless a run of the key is under way: then 409 with that run's id. What the body says goes
     before what the URL says.
     """
-    said = _said_in_query(task=task, args=args, kwargs=kwargs, key=key)
+    given = _query_fields(task=task, args=args, kwargs=kwargs, key=key)
     body = await read_json(request, optional=True)
     # Also where the body overrules it: what is wrong in the URL was not meant.
-    spec = _spec_of_url(request, said)
+    spec = _spec_of_url(request, given)
     if body is not None:
-        spec = _spec(request, {**said, **body} if isinstance(body, Mapping) else body)
+        spec = _spec(request, {**given, **body} if isinstance(body, Mapping) else body)
     return await _start(request, spec)
 
 
@@ -135,16 +135,16 @@ async def post_cancel_task(request: Request, task_id: TaskId = None, key: KeyOfR
     return await _cancel(request, wanted.task_id or task_id, key=wanted.key or key)
 
 
-def _spec_of_url(request: Request, said: Mapping[str, Any]) -> RunSpec:
+def _spec_of_url(request: Request, given: Mapping[str, Any]) -> RunSpec:
     try:
-        return _spec(request, said)
+        return _spec(request, given)
     except InvalidInput as error:
         raise parameters.refused_all(error) from None
 
 
-def _spec(request: Request, said: Any) -> RunSpec:
+def _spec(request: Request, given: Any) -> RunSpec:
     settings = gateway_of(request).settings
-    return requests.quickstart_request(said, task=settings.start_task, key=settings.start_key)
+    return requests.quickstart_request(given, task=settings.start_task, key=settings.start_key)
 
 
 async def _start(request: Request, spec: RunSpec) -> Response:
@@ -173,7 +173,7 @@ async def _shown(gateway: Gateway, record: Record) -> Response:
     return json_text_response(rendering.task_out(record, result_json=await gateway.runs.whole_result(record)))
 
 
-def _said_in_query(**parameters: str | None) -> dict[str, Any]:
+def _query_fields(**parameters: str | None) -> dict[str, Any]:
     return {
         name: _json(name, text) if name in _JSON_PARAMETERS else text
         for name, text in parameters.items()

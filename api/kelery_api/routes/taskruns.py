@@ -1,4 +1,4 @@
-"""`/v1/namespaces/{namespace}/taskruns`: runs of both doors, as TaskRuns."""
+"""`/v1/namespaces/{namespace}/taskruns`: all runs, as TaskRuns."""
 
 from __future__ import annotations
 

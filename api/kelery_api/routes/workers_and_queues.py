@@ -21,10 +21,10 @@ async def list_queues(request: Request) -> Response:
     """Celery queues: messages that wait in them, Kelery's runs that run, workers that take from them."""
     gateway = gateway_of(request)
     settings = gateway.settings.ledger
-    figures = await workers_and_queues.queues(
+    queues = await workers_and_queues.queues(
         gateway.ledger, alive_within=settings.lease.seconds, default_queue=settings.default_queue
     )
-    listed: QueueList = {"items": [_queue(figure) for figure in figures]}
+    listed: QueueList = {"items": [_queue(stats) for stats in queues]}
     return json_response(listed)
 
 
@@ -40,10 +40,10 @@ async def list_workers(request: Request) -> Response:
     return json_response(listed)
 
 
-def _queue(figure: QueueStats) -> Queue:
+def _queue(stats: QueueStats) -> Queue:
     return {
-        "name": figure.queue,
-        "queued": figure.queued,
-        "running": figure.running,
-        "workers": figure.workers,
+        "name": stats.queue,
+        "queued": stats.queued,
+        "running": stats.running,
+        "workers": stats.workers,
     }

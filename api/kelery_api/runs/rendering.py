@@ -11,7 +11,7 @@ from kelery.run.phases import Phase, Reason
 from kelery.taskrun import status
 from kelery_api.models import ListMetadata, TaskRun, TaskRunList
 
-#: Where a run shows through which door it came, and who asked.
+#: Where a run shows through which API it came, and who asked.
 ORIGIN, REQUESTER = "kelery.dev/origin", "kelery.dev/requester"
 
 _CELERY_STATES = {
@@ -61,8 +61,8 @@ def list_metadata(next_page: str) -> ListMetadata:
 
 
 def task_out(record: Record, *, result_json: str | None) -> str:
-    """The run as the first doors show it, as JSON; `result` is the return value, or the traceback if it
-    failed. The value is put in as it is: not all that a task can return could be read and written again.
+    """The run in Celery's words, as JSON; `result` is the return value, or the traceback if it failed. The
+    value is put in as it is: not all that a task can return could be read and written again.
     """
     if record.phase is Phase.FAILED:
         result_json = json_codec.compact(_traceback(record.error_json))
