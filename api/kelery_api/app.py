@@ -31,7 +31,7 @@ from kelery_api.ops.metrics import Metrics
 from kelery_api.ops.queue_stats import QueueStatsCache
 from kelery_api.ops.readiness import Readiness
 from kelery_api.routes import ROUTERS
-from kelery_api.runs.runs import Runs
+from kelery_api.runs.service import Runs
 from kelery_api.runs.taskrun_deletion import TaskRunDeletion
 from kelery_api.settings import ApiSettings, Auth
 from kelery_api.streams.follower import Follower
@@ -62,7 +62,7 @@ def create_app(settings: ApiSettings, *, load: LoadCredentials | None = None) ->
         title="Kelery",
         version=__version__,
         lifespan=lifespan,
-        # Both are routes of ours, so that they pass the gate like all others.
+        # Both are routes of ours, so that they pass the authorizer like all others.
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -75,8 +75,10 @@ def create_app(settings: ApiSettings, *, load: LoadCredentials | None = None) ->
     refuse_unguarded(app)
     exception_handlers.install(app)
     document.install(app, auth=settings.auth)
-    own_page = SameOriginOnly(loopback=settings.address.is_loopback) if settings.auth is Auth.NONE else None
-    app.add_middleware(Middleware, metrics=metrics, own_page=own_page)
+    same_origin = (
+        SameOriginOnly(loopback=settings.address.is_loopback) if settings.auth is Auth.NONE else None
+    )
+    app.add_middleware(Middleware, metrics=metrics, same_origin=same_origin)
     return app
 
 
@@ -92,17 +94,17 @@ async def _open(
         session = _task_run_session(settings, load=load)
         if session is not None:
             closing.push_async_callback(session.close)
-        gate = _gate(settings, load=load)
-        closing.push_async_callback(gate.close)
+        authorizer = _authorizer(settings, load=load)
+        closing.push_async_callback(authorizer.close)
         readiness = Readiness(metrics=metrics, is_following=lambda: follower.is_following)
         gateway = Gateway(
             settings=settings,
             ledger=ledger,
             follower=follower,
-            gate=gate,
+            authorizer=authorizer,
             metrics=metrics,
             readiness=readiness,
-            queue_figures=QueueStatsCache(
+            queue_stats=QueueStatsCache(
                 ledger,
                 alive_within=settings.ledger.lease.seconds,
                 default_queue=settings.ledger.default_queue,
@@ -112,13 +114,13 @@ async def _open(
             ),
             stopping=stopping,
         )
-        keeper = LedgerTicker(
+        ticker = LedgerTicker(
             ledger,
             stand_still=settings.ledger.lease.stand_still,
             on_reclaim=lambda taken: metrics.reclaims.labels("taken" if taken else "moved").inc(),
             on_tick=readiness.ticked,
         )
-        parts = {"keeper": keeper.run(), "follower": follower.run(), "dismissal": _dismiss(gateway)}
+        parts = {"keeper": ticker.run(), "follower": follower.run(), "dismissal": _dismiss(gateway)}
         closing.push_async_callback(_cancel, [_start(name, part, stopping) for name, part in parts.items()])
         yield gateway
         stopping.set()
@@ -132,7 +134,7 @@ def _connect(
     return async_client.Ledger(client, prefix=settings.ledger.prefix)
 
 
-def _gate(settings: ApiSettings, *, load: LoadCredentials | None) -> Authorizer:
+def _authorizer(settings: ApiSettings, *, load: LoadCredentials | None) -> Authorizer:
     if settings.auth is Auth.NONE:
         return OpenAuthorizer()
     return KubernetesAuthorizer.connect(load or _credentials)

@@ -14,7 +14,7 @@ from kelery_api.access.authorizer import Authorizer
 from kelery_api.ops.metrics import Metrics
 from kelery_api.ops.queue_stats import QueueStatsCache
 from kelery_api.ops.readiness import Readiness
-from kelery_api.runs.runs import Runs
+from kelery_api.runs.service import Runs
 from kelery_api.settings import ApiSettings
 from kelery_api.streams.follower import Follower
 
@@ -27,10 +27,10 @@ class Gateway:
     #: Its calls give up in time for an answer within two seconds.
     ledger: Ledger
     follower: Follower
-    gate: Authorizer
+    authorizer: Authorizer
     metrics: Metrics
     readiness: Readiness
-    queue_figures: QueueStatsCache
+    queue_stats: QueueStatsCache
     runs: Runs
     #: Set once the gateway is to stop: what waits or streams comes to its end.
     stopping: asyncio.Event

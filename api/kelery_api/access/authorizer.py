@@ -1,4 +1,4 @@
-"""The gate that every request passes: who asks, and may they.
+"""What every request passes: who asks, and may they.
 
 Invariant: it lets pass or it raises a `Problem`; nothing that it raises or logs has a token in it.
 """
@@ -25,7 +25,7 @@ _HOW = f"kubectl create token <service account> --audience={AUDIENCE}"
 _RETRY_SECONDS = "2"
 _CLIENT_NAME = "kelery-api"
 #: A request that waits for the API server longer than this is told to come again.
-_ANSWER_SECONDS = 5.0
+_RESPONSE_SECONDS = 5.0
 
 
 class Authorizer(Protocol):
@@ -73,12 +73,12 @@ class KubernetesAuthorizer:
         self._wall_clock = wall_clock
         self._requesters: VerdictCache[bytes, Requester] = VerdictCache(clock=clock)
         self._rights: VerdictCache[tuple[Requester, AnyPermission], bool] = VerdictCache(clock=clock)
-        self._told = ""
+        self._reported = ""
 
     @classmethod
     def connect(cls, load: Callable[[], Credentials]) -> KubernetesAuthorizer:
-        """The gate of a process, with a session of its own; SettingsError if there is no cluster to ask."""
-        session = ClusterSession(load, client_name=_CLIENT_NAME, request_seconds=_ANSWER_SECONDS)
+        """One with a session of its own; SettingsError if there is no cluster to ask."""
+        session = ClusterSession(load, client_name=_CLIENT_NAME, request_seconds=_RESPONSE_SECONDS)
         return cls(ApiServerReviews(session), session=session)
 
     async def identify(self, authorization: str | None) -> Requester:
@@ -105,7 +105,7 @@ class KubernetesAuthorizer:
 
         async def ask() -> Verdict[bool]:
             allowed = await self._reviews.may(requester, permission)
-            self._answered()
+            self._note_response()
             return Verdict(value=allowed or None)
 
         try:
@@ -129,7 +129,7 @@ class KubernetesAuthorizer:
     async def _whose(self, token: str) -> Requester | None:
         async def ask() -> Verdict[Requester]:
             requester = await self._reviews.who(token)
-            self._answered()
+            self._note_response()
             return Verdict(value=requester, seconds=self._seconds_left(token))
 
         try:
@@ -144,8 +144,8 @@ class KubernetesAuthorizer:
 
     def _unavailable(self, error: KubeError) -> Problem:
         """Say it in the log once, not for every request."""
-        if (text := str(error)) != self._told:
-            self._told = text
+        if (text := str(error)) != self._reported:
+            self._reported = text
             refused = error.status in (401, 403)
             hint = "; the gateway's account needs the ClusterRole system:auth-delegator" if refused else ""
             logger.warning("nobody is let in, for access cannot be checked: %s%s", text, hint)
@@ -155,9 +155,9 @@ class KubernetesAuthorizer:
             headers={"Retry-After": _RETRY_SECONDS},
         )
 
-    def _answered(self) -> None:
-        if self._told:
-            self._told = ""
+    def _note_response(self) -> None:
+        if self._reported:
+            self._reported = ""
             logger.info("access can be checked again")
 
 

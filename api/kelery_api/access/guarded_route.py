@@ -17,7 +17,8 @@ from kelery_api.access.authorizer import Authorizer
 from kelery_api.access.requester import Requester
 from kelery_api.access.rules import Rule, rule_of
 from kelery_api.http import unknown_parameters
-from kelery_api.http.problems import FieldProblem, Kind, Problem
+from kelery_api.http.problems import Kind, Problem
+from kelery_api.models import FieldProblem
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -74,15 +75,15 @@ def _rule(path: str, *, endpoint: Callable[..., Any]) -> Rule:
 
 async def _admit(request: Request, *, rule: Rule) -> None:
     gateway = request.app.state.gateway
-    gate: Authorizer = gateway.gate
+    authorizer: Authorizer = gateway.authorizer
     # Two headers are as good as none: their sum is no token.
     sent = request.headers.getlist("authorization")
-    requester = await gate.identify(", ".join(sent) if sent else None)
+    requester = await authorizer.identify(", ".join(sent) if sent else None)
     # Known from here on, also to the log line of a request that is refused.
     request.state.requester = requester
     permission = rule.permission(_namespace(request, default=gateway.settings.namespace))
     if permission is not None:
-        await gate.require(requester, permission)
+        await authorizer.require(requester, permission)
 
 
 def _namespace(request: Request, *, default: str) -> str:

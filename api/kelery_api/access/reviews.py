@@ -65,10 +65,10 @@ class ApiServerReviews:
         return status.get("allowed") is True and not status.get("denied")
 
     async def _status(self, path: str, *, body: object) -> Mapping[str, Any]:
-        answer: Answer = await self._session.request("POST", path, body=body)
-        status = answer.body.get("status")
-        if answer.status != 201 or not isinstance(status, Mapping):
-            raise answer.error()
+        response: Answer = await self._session.request("POST", path, body=body)
+        status = response.body.get("status")
+        if response.status != 201 or not isinstance(status, Mapping):
+            raise response.error()
         return status
 
 

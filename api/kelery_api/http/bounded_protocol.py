@@ -39,9 +39,9 @@ class BoundedHttp(HttpToolsProtocol):
         super().data_received(data)
         if self.transport.is_closing():
             return
-        if self._in_body or (self._is_answering and not self._in_head):
+        if self._in_body or (self._is_responding and not self._in_head):
             self._head_bytes = 0
-        if self._in_head or not self._is_answering:
+        if self._in_head or not self._is_responding:
             # Also for bytes that begin no request: they have ended uvicorn's own wait for the next one.
             self._start_clock()
         if self._head_bytes > MAX_HEAD_BYTES:
@@ -71,7 +71,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._refuse(Problem(Kind.BAD_REQUEST, "this is no HTTP/1.1 request that can be read"))
 
     @property
-    def _is_answering(self) -> bool:
+    def _is_responding(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
     def _start_clock(self) -> None:
@@ -87,7 +87,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._deadline = None
         if self.transport.is_closing():
             return
-        if self._is_answering:
+        if self._is_responding:
             # The next request can wait while the one before is answered.
             self._start_clock()
         elif self._in_head:
@@ -99,11 +99,15 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _refuse(self, problem: Problem) -> None:
         """Say so and close. An answer that is being given is not touched: it is broken off."""
-        if not self._is_answering:
+        if not self._is_responding:
             request_id = uuid.uuid4().hex
-            answer = response_of(problem, path="", request_id=request_id)
-            headers = [*answer.raw_headers, (b"x-request-id", request_id.encode()), (b"connection", b"close")]
+            response = response_of(problem, path="", request_id=request_id)
+            headers = [
+                *response.raw_headers,
+                (b"x-request-id", request_id.encode()),
+                (b"connection", b"close"),
+            ]
             lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
-            body = bytes(answer.body)
+            body = bytes(response.body)
             self.transport.write(STATUS_LINE[problem.kind.status] + lines + b"\r\n" + body)
         self.transport.close()

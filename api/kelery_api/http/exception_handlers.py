@@ -21,7 +21,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 
 from kelery.errors import InvalidInput, LedgerTooOld, LedgerUnavailable, json_pointer
-from kelery_api.http.problems import FieldProblem, Kind, Problem, response_of
+from kelery_api.http.problems import Kind, Problem, response_of
+from kelery_api.models import FieldProblem
 
 logger = logging.getLogger("kelery.api")
 
@@ -39,7 +40,7 @@ _KIND_BY_STATUS = {
 
 
 def install(app: FastAPI) -> None:
-    """Answer every exception that may leave a route; what else there is, the shell answers."""
+    """Answer every exception that may leave a route; the middleware answers all others."""
     for kind in (
         Problem,
         HTTPException,
@@ -48,7 +49,7 @@ def install(app: FastAPI) -> None:
         LedgerUnavailable,
         LedgerTooOld,
     ):
-        app.add_exception_handler(kind, _answer)
+        app.add_exception_handler(kind, _respond)
 
 
 def problem_of(error: Exception, *, request: Request) -> Problem:
@@ -80,7 +81,7 @@ def log_internal_error(error: BaseException) -> None:
     )
 
 
-async def _answer(request: Request, error: Exception) -> Response:
+async def _respond(request: Request, error: Exception) -> Response:
     problem = problem_of(error, request=request)
     return response_of(
         problem, path=request.url.path, request_id=request.scope.get("state", {}).get("request_id", "")
@@ -102,7 +103,7 @@ def _parameter(item: Mapping[str, Any]) -> FieldProblem:
 
 
 def _sentence(found: FieldProblem) -> str:
-    return f"{found.parameter if found.parameter is not None else found.pointer}: {found.detail}"
+    return f"{found.get('parameter', found.get('pointer'))}: {found['detail']}"
 
 
 def _of_framework(error: HTTPException, *, request: Request) -> Problem:

@@ -18,8 +18,9 @@ from starlette.requests import Request
 
 from kelery import json_codec
 from kelery.errors import FieldPath, json_pointer
-from kelery_api.http.problems import FieldProblem, Kind, Problem
+from kelery_api.http.problems import Kind, Problem
 from kelery_api.http.unknown_parameters import has_body
+from kelery_api.models import FieldProblem
 
 MAX_BODY_BYTES = 256 * 1024
 BODY_SECONDS = 20.0

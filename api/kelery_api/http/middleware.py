@@ -32,12 +32,12 @@ _WEBSOCKET_REFUSED: Message = {"type": "websocket.close", "code": 1008}
 
 
 class Middleware:
-    """ASGI middleware; `own_page` is None where tokens protect the routes."""
+    """ASGI middleware; `same_origin` is None where tokens protect the routes."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, own_page: SameOriginOnly | None) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, same_origin: SameOriginOnly | None) -> None:
         self._app = app
         self._metrics = metrics
-        self._own_page = own_page
+        self._same_origin = same_origin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -56,9 +56,9 @@ class Middleware:
         scope.setdefault("state", {})["request_id"] = exchange.request_id
         self._metrics.in_flight.inc()
         try:
-            refused = self._own_page.refusal(headers, path=scope["path"]) if self._own_page else ""
+            refused = self._same_origin.refusal(headers, path=scope["path"]) if self._same_origin else ""
             if refused:
-                await self._answer(Problem(Kind.FORBIDDEN, refused), scope, receive, exchange)
+                await self._respond(Problem(Kind.FORBIDDEN, refused), scope, receive, exchange)
             else:
                 await self._app(scope, receive, exchange.send)
         except ClientDisconnect:
@@ -69,13 +69,13 @@ class Middleware:
             # An answer that has begun can only be broken off: the server closes its connection.
             if not exchange.status:
                 problem = exception_handlers.internal_error()
-                await self._answer(problem, scope, receive, exchange)
+                await self._respond(problem, scope, receive, exchange)
         finally:
             self._metrics.in_flight.dec()
             self._finish(scope, exchange)
 
     @staticmethod
-    async def _answer(problem: Problem, scope: Scope, receive: Receive, exchange: _Exchange) -> None:
+    async def _respond(problem: Problem, scope: Scope, receive: Receive, exchange: _Exchange) -> None:
         path = Request(scope).url.path
         response = response_of(problem, path=path, request_id=exchange.request_id)
         await response(scope, receive, exchange.send)

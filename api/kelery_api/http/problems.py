@@ -7,7 +7,6 @@ happened inside the gateway is for its log alone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from starlette.responses import Response
 
 from kelery import json_codec
+from kelery_api import models
 
 MEDIA_TYPE = "application/problem+json"
 _TYPE_BASE = "https://kelery.dev/problems/"
@@ -66,24 +66,6 @@ class Kind(Enum):
         return _RETRY_SOON if self.status == 503 else {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FieldProblem:
-    """What is wrong with one field: at `pointer` into the body (RFC 6901; "" is all of it), or else with the
-    query, path or header `parameter`.
-    """
-
-    detail: str
-    pointer: str | None = None
-    parameter: str | None = None
-
-    def body(self) -> dict[str, str]:
-        """As an item of `errors`."""
-        place = (
-            {"parameter": self.parameter} if self.parameter is not None else {"pointer": self.pointer or ""}
-        )
-        return {**place, "detail": self.detail}
-
-
 class Problem(Exception):
     """Raise it anywhere below a route; the answer is made of it."""
 
@@ -92,7 +74,7 @@ class Problem(Exception):
         kind: Kind,
         detail: str,
         *,
-        errors: Sequence[FieldProblem] = (),
+        errors: Sequence[models.FieldProblem] = (),
         headers: Mapping[str, str] = MappingProxyType({}),
         extra: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
@@ -107,8 +89,7 @@ class Problem(Exception):
 def body_of(problem: Problem, *, path: str, request_id: str) -> dict[str, Any]:
     """The members of the answer; the kind's own ones cannot displace the common ones."""
     kind = problem.kind
-    body = {
-        **problem.extra,
+    body: models.Problem = {
         "type": kind.type,
         "title": kind.title,
         "status": kind.status,
@@ -117,8 +98,8 @@ def body_of(problem: Problem, *, path: str, request_id: str) -> dict[str, Any]:
         "request_id": request_id,
     }
     if problem.errors:
-        body["errors"] = [error.body() for error in problem.errors]
-    return body
+        body["errors"] = list(problem.errors)
+    return {**problem.extra, **body}
 
 
 def response_of(problem: Problem, *, path: str, request_id: str) -> Response:

@@ -8,7 +8,8 @@ from collections.abc import Collection
 
 from starlette.requests import Request
 
-from kelery_api.http.problems import FieldProblem, Kind, Problem
+from kelery_api.http.problems import Kind, Problem
+from kelery_api.models import FieldProblem
 
 _WITHOUT_BODY = ("GET", "HEAD", "DELETE")
 

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from kelery.taskrun.crd import chart_files
+from kelery_api.models import TASK_NAME_FORM
 
 Schema = dict[str, Any]
 
@@ -22,14 +23,6 @@ _RULES = "x-kubernetes-validations"
 _KEPT = frozenset(
     {"type", "description", "format", "enum", "default", "pattern", "required"}
     | {"minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "maxProperties"}
-)
-#: `[^\p{Z}\p{Cc}\p{Cf}\p{Co}]+`, in the words that every regular expression library has. Beyond the first
-#: plane the characters stand for themselves, as no escape for them is understood everywhere.
-NAME_PATTERN = (
-    r"^[^\u0000-\u0020\u007f-\u00a0\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890-\u0891\u08e2\u1680\u180e"
-    r"\u2000-\u200f\u2028-\u202f\u205f-\u2064\u2066-\u206f\u3000\ue000-\uf8ff\ufeff\ufff9-\ufffb"
-    "\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001"
-    "\U000e0020-\U000e007f\U000f0000-\U000ffffd\U00100000-\U0010fffd]+$"
 )
 _NAME_RULE = "matches("
 _RETRY_RULE = "self.maxBackoffSeconds >= self.backoffSeconds"
@@ -89,7 +82,7 @@ def _express_rules(schema: Schema, *, rules: list[str]) -> None:
         if "oldSelf" in rule:
             continue
         if _NAME_RULE in rule:
-            schema["pattern"] = NAME_PATTERN
+            schema["pattern"] = TASK_NAME_FORM
         elif rule == _RETRY_RULE:
             schema["description"] += " maxBackoffSeconds must be at least backoffSeconds."
         else:

@@ -86,11 +86,11 @@ class QueueMetrics(Collector):
         self._shown: Sequence[QueueStats] = ()
         self._left_out = 0
 
-    def show(self, figures: Iterable[QueueStats]) -> None:
+    def show(self, queues: Iterable[QueueStats]) -> None:
         """These from now on; of too many, those that workers take from come first."""
-        every = sorted(figures, key=lambda figure: (not figure.workers, figure.queue))
+        every = sorted(queues, key=lambda stats: (not stats.workers, stats.queue))
         # What a worker says of its queues is its own: any text at all.
-        sound = [f for f in every if len(f.queue) <= _LONGEST_QUEUE and f.queue.isprintable()]
+        sound = [stats for stats in every if _is_label(stats.queue)]
         self._shown = sound[:QUEUES_AT_MOST]
         self._left_out = len(every) - len(self._shown)
 
@@ -99,14 +99,18 @@ class QueueMetrics(Collector):
         messages = _by_queue("messages", "Messages that wait in a Celery queue")
         running = _by_queue("running", "Runs of a Celery queue that workers have claimed")
         workers = _by_queue("workers", "Workers that take from a Celery queue")
-        for figure in self._shown:
-            messages.add_metric([figure.queue], figure.queued)
-            running.add_metric([figure.queue], figure.running)
-            workers.add_metric([figure.queue], figure.workers)
+        for stats in self._shown:
+            messages.add_metric([stats.queue], stats.queued)
+            running.add_metric([stats.queue], stats.running)
+            workers.add_metric([stats.queue], stats.workers)
         yield from (messages, running, workers)
         yield GaugeMetricFamily(
             "kelery_api_queues_left_out", "Queues without series of their own", value=self._left_out
         )
+
+
+def _is_label(queue: str) -> bool:
+    return len(queue) <= _LONGEST_QUEUE and queue.isprintable()
 
 
 def _by_queue(name: str, text: str) -> GaugeMetricFamily:

@@ -40,13 +40,13 @@ class QueueStatsCache:
 
     async def every(self) -> list[QueueStats]:
         """Every queue that is used, has a worker, or is the default; LedgerError if the ledger is away."""
-        return list((await self._figures()).values())
+        return list((await self._stats()).values())
 
     async def of(self, queue: str) -> QueueStats:
         """One of them; all zero if nobody knows it, as it is with one whose last worker was scaled away."""
-        return (await self._figures()).get(queue) or QueueStats(queue=queue)
+        return (await self._stats()).get(queue) or QueueStats(queue=queue)
 
-    async def _figures(self) -> dict[str, QueueStats]:
+    async def _stats(self) -> dict[str, QueueStats]:
         async with self._asking:
             if self._clock() >= self._good_until:
                 await self._ask()
@@ -64,5 +64,5 @@ class QueueStatsCache:
         except LedgerError as error:
             self._known, kept = error, AGAIN_SECONDS
         else:
-            self._known, kept = {figure.queue: figure for figure in used}, KEPT_SECONDS
+            self._known, kept = {stats.queue: stats for stats in used}, KEPT_SECONDS
         self._good_until = self._clock() + kept

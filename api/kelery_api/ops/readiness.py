@@ -32,14 +32,14 @@ class Readiness:
         """The ledger has answered, or has not."""
         self._ticked = time.monotonic()
         self._metrics.ledger_up.set(0 if error else 1)
-        self._tell(error)
+        self._log_outage(error)
         if error is None:
             self._ledger = ""
         else:
             # The words of a LedgerTooOld say what to install; those of others may name hosts.
             self._ledger = str(error) if isinstance(error, LedgerTooOld) else "the ledger does not answer"
 
-    def _tell(self, error: LedgerError | None) -> None:
+    def _log_outage(self, error: LedgerError | None) -> None:
         """Each outage once, with its cause, and its end."""
         if error is not None and not self._is_out:
             logger.warning("the ledger does not answer: %s", error)

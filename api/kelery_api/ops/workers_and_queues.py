@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from kelery.ledger import queries
 from kelery.ledger.async_client import Ledger
 from kelery.run.model import WorkerPresence
-
-_SHOWN = ("kelery", "celery", "started")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Told:
-    """What a worker says of itself; a worker of another version may say less, or more."""
-
-    name: str
-    queues: tuple[str, ...]
-    slots: int | None
-    versions: Mapping[str, str]
+from kelery_api.models import Worker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +29,7 @@ class QueueStats:
         return self.queued + self.running
 
 
-async def workers(ledger: Ledger, *, alive_within: float) -> list[dict[str, Any]]:
+async def workers(ledger: Ledger, *, alive_within: float) -> list[Worker]:
     """Every worker that spoke within the last hour; `alive` if it did within `alive_within` seconds."""
     present = await ledger.run(queries.workers())
     return [_worker(worker, alive_within=alive_within) for worker in sorted(present, key=lambda w: w.worker)]
@@ -50,52 +39,49 @@ async def queues(ledger: Ledger, *, alive_within: float, default_queue: str) -> 
     """Every queue with messages, with running runs or with a worker, and the one for runs that name none."""
     uses, present = await ledger.run_both(queries.queues(), queries.workers())
     used = {use.queue: use for use in uses}
-    alive = [worker for worker in present if worker.silent_seconds <= alive_within]
-    told = [_told(worker.info_json) for worker in alive]
-    names = {default_queue, *used, *(queue for worker in told for queue in worker.queues)}
+    shown = [_worker(worker, alive_within=alive_within) for worker in present]
+    taken = [worker["queues"] for worker in shown if worker["alive"]]
+    names = {default_queue, *used, *(queue for queues in taken for queue in queues)}
     return [
         QueueStats(
             queue=name,
             queued=used[name].messages if name in used else 0,
             running=used[name].running if name in used else 0,
-            workers=sum(name in worker.queues for worker in told),
+            workers=sum(name in queues for queues in taken),
         )
         for name in sorted(names)
     ]
 
 
-def _worker(present: WorkerPresence, *, alive_within: float) -> dict[str, Any]:
-    told = _told(present.info_json)
+def _worker(present: WorkerPresence, *, alive_within: float) -> Worker:
+    info = _reported(present.info_json)
+    slots = info.get("slots")
     return {
         "id": present.worker,
-        "name": told.name or present.worker.rpartition("/")[0] or present.worker,
+        "name": _text(info.get("name")) or present.worker.rpartition("/")[0] or present.worker,
         "alive": present.silent_seconds <= alive_within,
         "silentSeconds": round(max(0.0, present.silent_seconds), 1),
-        "queues": list(told.queues),
-        "slots": told.slots,
+        "queues": _texts(info.get("queues")),
+        "slots": slots if isinstance(slots, int) and not isinstance(slots, bool) else None,
         "running": len(present.claims),
         "runs": sorted(present.claims),
-        **told.versions,
+        "kelery": _text(info.get("kelery")),
+        "celery": _text(info.get("celery")),
+        "started": _text(info.get("started")),
     }
 
 
-def _told(info_json: str) -> _Told:
+def _reported(info_json: str) -> Mapping[str, Any]:
+    """What a worker reports of itself; a worker of another version may report less, or more."""
     try:
         info = json.loads(info_json)
     except ValueError:
-        info = {}
-    info = info if isinstance(info, Mapping) else {}
-    slots = info.get("slots")
-    return _Told(
-        name=_text(info.get("name")),
-        queues=tuple(_texts(info.get("queues"))),
-        slots=slots if isinstance(slots, int) and not isinstance(slots, bool) else None,
-        versions={field: _text(info.get(field)) for field in _SHOWN},
-    )
+        return {}
+    return info if isinstance(info, Mapping) else {}
 
 
-def _texts(value: Any) -> Iterable[str]:
-    return (item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+def _texts(value: Any) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
 def _text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""How a request to run a task becomes what the ledger takes, the same at every door.
+"""How a request to run a task becomes what the ledger takes, the same for every route that takes one.
 
 Invariant: nobody gets a submission of a task that they may not use.
 """
@@ -26,7 +26,7 @@ async def permitted_submission(
     """The requester's run; Problem if they may not use its task."""
     gateway, requester = gateway_of(request), requester_of(request)
     permission = Permission(verb="use", resource="tasks", namespace=namespace, name=spec.task)
-    await gateway.gate.require(requester, permission)
+    await gateway.authorizer.require(requester, permission)
     return submissions.submission(
         spec,
         uid=submissions.new_uid(namespace=namespace, requester=requester, idempotency_key=idempotency_key),

@@ -31,10 +31,10 @@ def readyz(gateway: Gateway) -> Response:
 async def metrics_page(gateway: Gateway) -> Response:
     """For Prometheus; without figures of queues while the ledger is away: old ones would pass for new."""
     try:
-        figures = await gateway.queue_figures.every()
+        stats = await gateway.queue_stats.every()
     except LedgerError:
-        figures = []
-    gateway.metrics.queues.show(figures)
+        stats = []
+    gateway.metrics.queues.show(stats)
     return Response(gateway.metrics.text(), media_type=metrics.MEDIA_TYPE)
 
 
@@ -43,17 +43,17 @@ async def queue_page(gateway: Gateway, queue: str) -> Response:
     if not queue:
         return PlainTextResponse("name a queue: /queues/celery\n", status_code=404)
     try:
-        figure = await gateway.queue_figures.of(queue)
+        stats = await gateway.queue_stats.of(queue)
     except LedgerError:
         # Not zero: nobody must take workers away because Redis does not answer.
         return PlainTextResponse("the ledger does not answer\n", status_code=503)
     return json_response(
         {
-            "queue": figure.queue,
-            "queued": figure.queued,
-            "running": figure.running,
-            "workers": figure.workers,
-            "load": figure.load,
+            "queue": stats.queue,
+            "queued": stats.queued,
+            "running": stats.running,
+            "workers": stats.workers,
+            "load": stats.load,
         }
     )
 

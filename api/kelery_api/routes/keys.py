@@ -7,10 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from kelery.taskrun.manifest import KEY_FORM
+from kelery_api import models
 from kelery_api.access.guarded_route import GuardedRoute
 from kelery_api.access.rules import needs
 from kelery_api.gateway import gateway_of
+from kelery_api.http.problems import Kind
 from kelery_api.http.responses import json_response
+from kelery_api.openapi.declarations import problems
 from kelery_api.ops import keys
 from kelery_api.routes.parameters import KeyContinue, Namespace, PageSize
 from kelery_api.runs import rendering
@@ -31,7 +34,7 @@ WaitersShown = Annotated[
 ]
 
 
-@router.get("")
+@router.get("", response_model=models.KeyList, response_description="A page of keys, in their order.")
 @needs("list")
 async def list_keys(
     request: Request, namespace: Namespace, page_size: PageSize = 100, next_page: KeyContinue = None
@@ -40,12 +43,19 @@ async def list_keys(
     items, behind = await keys.keys_page(
         gateway_of(request).ledger, namespace, after=next_page or "", limit=page_size
     )
-    return json_response({"items": items, "metadata": rendering.list_metadata(behind)})
+    listed: models.KeyList = {"items": items, "metadata": rendering.list_metadata(behind)}
+    return json_response(listed)
 
 
-@router.get("/{key:path}")
+@router.get(
+    "/{key:path}",
+    response_model=models.Key,
+    response_description="Who holds the key, and who waits.",
+    # For a path with a line break in it.
+    responses=problems(Kind.NOT_FOUND),
+)
 @needs("list")
 async def get_key(request: Request, namespace: Namespace, key: Key, waiters: WaitersShown = 100) -> Response:
     """A key: its limit, who holds it, and who waits, in the order in which they get it."""
     ledger = gateway_of(request).ledger
-    return json_response(await keys.keys_of(ledger, namespace, key, waiters_shown=waiters))
+    return json_response(await keys.key_details(ledger, namespace, key, waiters_shown=waiters))

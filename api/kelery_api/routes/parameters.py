@@ -10,11 +10,13 @@ import time
 from typing import Annotated
 
 from fastapi import Header, Path, Query
+from pydantic.json_schema import SkipJsonSchema
 
 from kelery import timestamps
 from kelery.errors import InvalidInput
 from kelery.settings import NAMESPACE_NAME
-from kelery_api.http.problems import FieldProblem, Kind, Problem
+from kelery_api.http.problems import Kind, Problem
+from kelery_api.models import FieldProblem
 from kelery_api.runs.listing import CURSOR_FORM, Cursor
 
 WAIT_FORM = r"^([0-9]|[1-5][0-9]|60)s$"
@@ -25,6 +27,8 @@ SINCE_FORM = (
 IDEMPOTENCY_FORM = r"^[\x21-\x7e]{1,255}$"
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
+#: An absent parameter is left out; there is no way to write null into a URL or a header.
+OptionalText = str | SkipJsonSchema[None]
 Namespace = Annotated[
     str,
     Path(
@@ -42,7 +46,7 @@ RunId = Annotated[
     ),
 ]
 Wait = Annotated[
-    str | None,
+    OptionalText,
     Query(
         description="Answer when the run has ended, or after this long: 0s to 60s.",
         json_schema_extra={"pattern": WAIT_FORM},
@@ -50,7 +54,7 @@ Wait = Annotated[
     ),
 ]
 IdempotencyKey = Annotated[
-    str | None,
+    OptionalText,
     Header(
         alias="Idempotency-Key",
         description="The same key with the same body gives the same run, however often it is sent; with"
@@ -60,7 +64,7 @@ IdempotencyKey = Annotated[
     ),
 ]
 LastEventId = Annotated[
-    str | None,
+    OptionalText,
     Header(
         alias="Last-Event-ID",
         description="The id of the last event that was seen; the stream goes on behind it.",
@@ -70,7 +74,7 @@ LastEventId = Annotated[
 ]
 PageSize = Annotated[int, Query(alias="limit", ge=1, le=500, description="The most items of a page.")]
 Continue = Annotated[
-    str | None,
+    OptionalText,
     Query(
         alias="continue",
         description="`metadata.continue` of the page before.",
@@ -78,11 +82,11 @@ Continue = Annotated[
     ),
 ]
 KeyContinue = Annotated[
-    str | None,
+    OptionalText,
     Query(alias="continue", description="`metadata.continue` of the page before.", max_length=253),
 ]
 Since = Annotated[
-    str | None,
+    OptionalText,
     Query(
         description="Only runs that were submitted since: a moment in UTC, or how long ago (s, m, h, d).",
         json_schema_extra={"pattern": SINCE_FORM},

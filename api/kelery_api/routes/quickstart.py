@@ -14,57 +14,78 @@ from kelery.errors import InvalidInput
 from kelery.ledger.types import OnlyIf
 from kelery.run.model import CancelMode, Record, RunSpec
 from kelery.taskrun.manifest import KEY_FORM
+from kelery_api import models
 from kelery_api.access.guarded_route import GuardedRoute
 from kelery_api.access.rules import needs
 from kelery_api.gateway import Gateway, gateway_of
 from kelery_api.http.json_body import parse, read_json
-from kelery_api.http.problems import Problem
+from kelery_api.http.problems import Kind, Problem
 from kelery_api.http.responses import json_text_response
-from kelery_api.openapi.crd_schema import NAME_PATTERN
+from kelery_api.openapi.declarations import json_body, problems
 from kelery_api.routes import parameters
 from kelery_api.routes.authorized_submission import permitted_submission
-from kelery_api.routes.parameters import refused
+from kelery_api.routes.parameters import OptionalText, refused
 from kelery_api.runs import rendering, requests
 
 router = APIRouter(tags=["first doors"], route_class=GuardedRoute)
 
+_STARTED: dict[str, Any] = {
+    "response_model": models.TaskOut,
+    "response_description": "The run that was started.",
+    "responses": problems(Kind.ALREADY_RUNNING),
+}
+_SHOWN: dict[str, Any] = {
+    "response_model": models.TaskOut,
+    "response_description": "The run as it stands, in Celery's words.",
+    "responses": problems(Kind.NOT_FOUND),
+}
 _JSON_PARAMETERS = ("args", "kwargs")
 
 _NAME = {"minLength": 1, "maxLength": 253}
 
 Task = Annotated[
-    str | None,
+    OptionalText,
     Query(
         description="The task's registered name; absent: KELERY_START_TASK.",
-        json_schema_extra={**_NAME, "pattern": NAME_PATTERN},
+        json_schema_extra={**_NAME, "pattern": models.TASK_NAME_FORM},
     ),
 ]
-Args = Annotated[str | None, Query(description="Positional arguments, a list in JSON.", examples=["[1, 2]"])]
+Args = Annotated[
+    OptionalText, Query(description="Positional arguments, a list in JSON.", examples=["[1, 2]"])
+]
 Kwargs = Annotated[
-    str | None, Query(description="Keyword arguments, an object in JSON.", examples=['{"x": 1}'])
+    OptionalText, Query(description="Keyword arguments, an object in JSON.", examples=['{"x": 1}'])
 ]
 Key = Annotated[
-    str | None,
+    OptionalText,
     Query(
         description="One run of this key at a time; absent: KELERY_START_KEY.",
         json_schema_extra={**_NAME, "pattern": KEY_FORM},
     ),
 ]
-KeyOfRun = Annotated[str | None, Query(description="A concurrency key; absent: KELERY_START_KEY.")]
-TaskId = Annotated[str | None, Query(description="A run's id; absent: the current or last run of the key.")]
+KeyOfRun = Annotated[OptionalText, Query(description="A concurrency key; absent: KELERY_START_KEY.")]
+TaskId = Annotated[OptionalText, Query(description="A run's id; absent: the current or last run of the key.")]
 
 
-@router.get("/start")
+@router.get("/start", **_STARTED)
 @needs("create")
 async def start_task(
     request: Request, task: Task = None, args: Args = None, kwargs: Kwargs = None, key: Key = None
 ) -> Response:
     """Run a task, unless a run of the key is under way: then 409 with that run's id."""
-    said = _said_in_query(task=task, args=args, kwargs=kwargs, key=key)
-    return await _start(request, _spec_of_url(request, said))
+    given = _query_fields(task=task, args=args, kwargs=kwargs, key=key)
+    return await _start(request, _spec_of_url(request, given))
 
 
-@router.post("/start")
+@router.post(
+    "/start",
+    **_STARTED,
+    openapi_extra=json_body(
+        models.StartRequest,
+        examples={"add": {"task": "demo.add", "args": [1, 2]}, "default": {}},
+        required=False,
+    ),
+)
 @needs("create")
 async def post_start_task(
     request: Request, task: Task = None, args: Args = None, kwargs: Kwargs = None, key: Key = None
@@ -72,16 +93,16 @@ async def post_start_task(
     """Run a task, unless a run of the key is under way: then 409 with that run's id. What the body says goes
     before what the URL says.
     """
-    said = _said_in_query(task=task, args=args, kwargs=kwargs, key=key)
+    given = _query_fields(task=task, args=args, kwargs=kwargs, key=key)
     body = await read_json(request, optional=True)
     # Also where the body overrules it: what is wrong in the URL was not meant.
-    spec = _spec_of_url(request, said)
+    spec = _spec_of_url(request, given)
     if body is not None:
-        spec = _spec(request, {**said, **body} if isinstance(body, Mapping) else body)
+        spec = _spec(request, {**given, **body} if isinstance(body, Mapping) else body)
     return await _start(request, spec)
 
 
-@router.get("/status")
+@router.get("/status", **_SHOWN)
 @needs("get")
 async def get_status(request: Request, task_id: TaskId = None, key: KeyOfRun = None) -> Response:
     """A run by its id, or the current or last run of the key."""
@@ -89,14 +110,22 @@ async def get_status(request: Request, task_id: TaskId = None, key: KeyOfRun = N
     return await _shown(gateway, await _meant(gateway, task_id, key=key))
 
 
-@router.get("/cancel")
+@router.get("/cancel", **_SHOWN)
 @needs("patch")
 async def cancel_task(request: Request, task_id: TaskId = None, key: KeyOfRun = None) -> Response:
     """Stop a run by its id, or the current run of the key; nothing changes for one that has ended."""
     return await _cancel(request, task_id, key=key)
 
 
-@router.post("/cancel")
+@router.post(
+    "/cancel",
+    **_SHOWN,
+    openapi_extra=json_body(
+        models.StopRequest,
+        examples={"current": {}, "one": {"task_id": "0b7d3c52-6b6f-4c43-9a52-0f4f7d7f2a55"}},
+        required=False,
+    ),
+)
 @needs("patch")
 async def post_cancel_task(request: Request, task_id: TaskId = None, key: KeyOfRun = None) -> Response:
     """Stop a run by its id, or the current run of the key; nothing changes for one that has ended. What the
@@ -106,16 +135,16 @@ async def post_cancel_task(request: Request, task_id: TaskId = None, key: KeyOfR
     return await _cancel(request, wanted.task_id or task_id, key=wanted.key or key)
 
 
-def _spec_of_url(request: Request, said: Mapping[str, Any]) -> RunSpec:
+def _spec_of_url(request: Request, given: Mapping[str, Any]) -> RunSpec:
     try:
-        return _spec(request, said)
+        return _spec(request, given)
     except InvalidInput as error:
         raise parameters.refused_all(error) from None
 
 
-def _spec(request: Request, said: Any) -> RunSpec:
+def _spec(request: Request, given: Any) -> RunSpec:
     settings = gateway_of(request).settings
-    return requests.quickstart_request(said, task=settings.start_task, key=settings.start_key)
+    return requests.quickstart_request(given, task=settings.start_task, key=settings.start_key)
 
 
 async def _start(request: Request, spec: RunSpec) -> Response:
@@ -144,7 +173,7 @@ async def _shown(gateway: Gateway, record: Record) -> Response:
     return json_text_response(rendering.task_out(record, result_json=await gateway.runs.whole_result(record)))
 
 
-def _said_in_query(**parameters: str | None) -> dict[str, Any]:
+def _query_fields(**parameters: str | None) -> dict[str, Any]:
     return {
         name: _json(name, text) if name in _JSON_PARAMETERS else text
         for name, text in parameters.items()

@@ -1,13 +1,15 @@
-"""`/v1/namespaces/{namespace}/taskruns`: runs of both doors, as TaskRuns."""
+"""`/v1/namespaces/{namespace}/taskruns`: all runs, as TaskRuns."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic.json_schema import SkipJsonSchema
 
 from kelery.ledger.types import OnlyIf
 from kelery.run.phases import Phase
+from kelery_api import models
 from kelery_api.access.guarded_route import GuardedRoute
 from kelery_api.access.rules import needs
 from kelery_api.gateway import gateway_of
@@ -15,6 +17,7 @@ from kelery_api.http.disconnect import while_client_waits
 from kelery_api.http.json_body import read_json
 from kelery_api.http.problems import Kind, Problem
 from kelery_api.http.responses import json_response, json_text_response
+from kelery_api.openapi.declarations import json_body, problems, ref
 from kelery_api.routes import parameters
 from kelery_api.routes.authorized_submission import permitted_submission
 from kelery_api.routes.parameters import (
@@ -22,6 +25,7 @@ from kelery_api.routes.parameters import (
     IdempotencyKey,
     LastEventId,
     Namespace,
+    OptionalText,
     PageSize,
     RunId,
     Since,
@@ -32,8 +36,39 @@ from kelery_api.streams import event_stream
 
 router = APIRouter(prefix="/v1/namespaces/{namespace}/taskruns", tags=["taskruns"], route_class=GuardedRoute)
 
+_SHOWN: dict[str, Any] = {
+    "response_model": models.TaskRun,
+    "response_description": "The run as it stands.",
+    "responses": problems(Kind.NOT_FOUND),
+}
+_EVENTS = {
+    "schema": {"type": "string"},
+    # A word of OpenAPI 3.2, which readers of 3.1 pass over.
+    "itemSchema": ref(models.TaskRunEvent),
+    "example": 'event: phase\nid: 3\ndata: {"phase": "Running", "reason": "Started", "rev": 3}\n\n',
+}
 
-@router.post("", status_code=202)
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=models.TaskRun,
+    response_description="The run was accepted; with `wait`, as it stood when the wait was over.",
+    responses={
+        202: {"headers": {"Location": {"description": "The path of the run.", "schema": {"type": "string"}}}},
+        **problems(Kind.NAME_TAKEN, Kind.RUN_DELETED, Kind.IDEMPOTENCY_KEY_REUSED),
+    },
+    openapi_extra=json_body(
+        models.TaskRunSubmission,
+        examples={
+            "add": {"spec": {"task": "demo.add", "args": [1, 2]}},
+            "one at a time": {
+                "name": "report",
+                "spec": {"task": "demo.progress", "concurrency": {"key": "report/7"}},
+            },
+        },
+    ),
+)
 @needs("create")
 async def create_task_run(
     request: Request, namespace: Namespace, wait: Wait = None, idempotency_key: IdempotencyKey = None
@@ -52,15 +87,17 @@ async def create_task_run(
     return json_response(rendering.task_run(record), status=202, headers={"Location": location})
 
 
-@router.get("")
+@router.get("", response_model=models.TaskRunList, response_description="A page of runs, newest first.")
 @needs("list")
 async def list_task_runs(
     request: Request,
     namespace: Namespace,
-    phase: Annotated[list[Phase] | None, Query(description="Only runs in one of these phases.")] = None,
-    task: Annotated[str | None, Query(description="Only runs of this task.", min_length=1)] = None,
+    phase: Annotated[
+        list[Phase] | SkipJsonSchema[None], Query(description="Only runs in one of these phases.")
+    ] = None,
+    task: Annotated[OptionalText, Query(description="Only runs of this task.", min_length=1)] = None,
     key: Annotated[
-        str | None, Query(description="Only runs with this concurrency key.", min_length=1)
+        OptionalText, Query(description="Only runs with this concurrency key.", min_length=1)
     ] = None,
     since: Since = None,
     page_size: PageSize = 100,
@@ -83,7 +120,7 @@ async def list_task_runs(
     return json_response(rendering.task_run_list(records, next_page=behind.encode() if behind else ""))
 
 
-@router.get("/{id}")
+@router.get("/{id}", **_SHOWN)
 @needs("get")
 async def get_task_run(request: Request, namespace: Namespace, run_id: RunId, wait: Wait = None) -> Response:
     """One run, by uid or name; with `wait`, when it has ended."""
@@ -94,7 +131,11 @@ async def get_task_run(request: Request, namespace: Namespace, run_id: RunId, wa
     return json_response(rendering.task_run(record))
 
 
-@router.get("/{id}/result")
+@router.get(
+    "/{id}/result",
+    response_description="What the task returned: any JSON value.",
+    responses=problems(Kind.NOT_FOUND, Kind.NO_RESULT, Kind.NOT_FINISHED),
+)
 @needs("get")
 async def get_result(request: Request, namespace: Namespace, run_id: RunId) -> Response:
     """The value that the task returned, whole, also where the status truncates it."""
@@ -110,7 +151,16 @@ async def get_result(request: Request, namespace: Namespace, run_id: RunId) -> R
     return json_text_response(text)
 
 
-@router.get("/{id}/events")
+@router.get(
+    "/{id}/events",
+    response_class=Response,
+    response_description="Events until the run has ended: phase, progress, and finished with the TaskRun.",
+    responses={
+        200: {"content": {event_stream.MEDIA_TYPE: _EVENTS}},
+        204: {"description": "The last event was seen already."},
+        **problems(Kind.NOT_FOUND),
+    },
+)
 @needs("watch")
 async def watch_task_run(
     request: Request, namespace: Namespace, run_id: RunId, last_event_id: LastEventId = None
@@ -126,7 +176,15 @@ async def watch_task_run(
     )
 
 
-@router.post("/{id}:cancel")
+@router.post(
+    "/{id}:cancel",
+    **_SHOWN,
+    openapi_extra=json_body(
+        models.CancelRequest,
+        examples={"graceful": {}, "force": {"mode": "force", "reason": "wrong input"}},
+        required=False,
+    ),
+)
 @needs("patch")
 async def cancel_task_run(request: Request, namespace: Namespace, run_id: RunId) -> Response:
     """Stop a run: at once if it waits, else gracefully or by force; nothing changes if it has ended."""
@@ -137,7 +195,12 @@ async def cancel_task_run(request: Request, namespace: Namespace, run_id: RunId)
     return json_response(rendering.task_run(record))
 
 
-@router.delete("/{id}", status_code=204)
+@router.delete(
+    "/{id}",
+    status_code=204,
+    response_description="It is not shown any more.",
+    responses=problems(Kind.NOT_FOUND, Kind.NOT_DELETABLE_HERE, Kind.CLUSTER_UNAVAILABLE),
+)
 @needs("delete")
 async def delete_task_run(request: Request, namespace: Namespace, run_id: RunId) -> Response:
     """Stop a run if it is live, and forget it: it is not shown from now on. A TaskRun of kubectl goes too."""

@@ -2,50 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Request, Response
 
 from kelery_api.access.guarded_route import GuardedRoute
 from kelery_api.access.rules import needs
 from kelery_api.gateway import gateway_of
 from kelery_api.http.responses import json_response
+from kelery_api.models import Queue, QueueList, WorkerList
 from kelery_api.ops import workers_and_queues
 from kelery_api.ops.workers_and_queues import QueueStats
 
 router = APIRouter(prefix="/v1", tags=["fleet"], route_class=GuardedRoute)
 
 
-@router.get("/queues")
+@router.get("/queues", response_model=QueueList, response_description="The queues.")
 @needs("list", everywhere=True)
 async def list_queues(request: Request) -> Response:
     """Celery queues: messages that wait in them, Kelery's runs that run, workers that take from them."""
     gateway = gateway_of(request)
     settings = gateway.settings.ledger
-    figures = await workers_and_queues.queues(
+    queues = await workers_and_queues.queues(
         gateway.ledger, alive_within=settings.lease.seconds, default_queue=settings.default_queue
     )
-    return json_response({"items": [_queue(figure) for figure in figures]})
+    listed: QueueList = {"items": [_queue(stats) for stats in queues]}
+    return json_response(listed)
 
 
-@router.get("/workers")
+@router.get("/workers", response_model=WorkerList, response_description="The workers.")
 @needs("list", everywhere=True)
 async def list_workers(request: Request) -> Response:
     """The workers with Kelery's plug-in that were heard of within the last hour, and the runs they have."""
     gateway = gateway_of(request)
-    return json_response(
-        {
-            "items": await workers_and_queues.workers(
-                gateway.ledger, alive_within=gateway.settings.ledger.lease.seconds
-            )
-        }
-    )
+    lease = gateway.settings.ledger.lease
+    listed: WorkerList = {
+        "items": await workers_and_queues.workers(gateway.ledger, alive_within=lease.seconds)
+    }
+    return json_response(listed)
 
 
-def _queue(figure: QueueStats) -> dict[str, Any]:
+def _queue(stats: QueueStats) -> Queue:
     return {
-        "name": figure.queue,
-        "queued": figure.queued,
-        "running": figure.running,
-        "workers": figure.workers,
+        "name": stats.queue,
+        "queued": stats.queued,
+        "running": stats.running,
+        "workers": stats.workers,
     }

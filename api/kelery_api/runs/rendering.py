@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from kelery import json_codec, timestamps
 from kelery.run.model import Record
 from kelery.run.phases import Phase, Reason
 from kelery.taskrun import status
-from kelery.taskrun.manifest import GROUP, KIND, VERSION
+from kelery_api.models import ListMetadata, TaskRun, TaskRunList
 
-API_VERSION = f"{GROUP}/{VERSION}"
-#: Where a run shows through which door it came, and who asked.
+#: Where a run shows through which API it came, and who asked.
 ORIGIN, REQUESTER = "kelery.dev/origin", "kelery.dev/requester"
 
 _CELERY_STATES = {
@@ -27,14 +25,14 @@ _CELERY_STATES = {
 }
 
 
-def task_run(record: Record) -> dict[str, Any]:
+def task_run(record: Record) -> TaskRun:
     """The run as `kubectl get taskrun -o json` would show it."""
     annotations = {ORIGIN: record.origin}
     if record.requester:
         annotations[REQUESTER] = record.requester
     return {
-        "apiVersion": API_VERSION,
-        "kind": KIND,
+        "apiVersion": "kelery.dev/v1alpha1",
+        "kind": "TaskRun",
         "metadata": {
             "name": record.name,
             "namespace": record.namespace,
@@ -47,24 +45,24 @@ def task_run(record: Record) -> dict[str, Any]:
     }
 
 
-def task_run_list(records: Iterable[Record], *, next_page: str) -> dict[str, Any]:
+def task_run_list(records: Iterable[Record], *, next_page: str) -> TaskRunList:
     """One page of runs; `next_page` is "" on the last."""
     return {
-        "apiVersion": API_VERSION,
-        "kind": f"{KIND}List",
+        "apiVersion": "kelery.dev/v1alpha1",
+        "kind": "TaskRunList",
         "metadata": list_metadata(next_page),
         "items": [task_run(record) for record in records],
     }
 
 
-def list_metadata(next_page: str) -> dict[str, str]:
+def list_metadata(next_page: str) -> ListMetadata:
     """Where the next page is, if there is one."""
     return {"continue": next_page} if next_page else {}
 
 
 def task_out(record: Record, *, result_json: str | None) -> str:
-    """The run as the first doors show it, as JSON; `result` is the return value, or the traceback if it
-    failed. The value is put in as it is: not all that a task can return could be read and written again.
+    """The run in Celery's words, as JSON; `result` is the return value, or the traceback if it failed. The
+    value is put in as it is: not all that a task can return could be read and written again.
     """
     if record.phase is Phase.FAILED:
         result_json = json_codec.compact(_traceback(record.error_json))

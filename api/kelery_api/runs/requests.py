@@ -11,14 +11,12 @@ from kelery.errors import FieldFault, InvalidInput
 from kelery.run.model import CancelMode, RunSpec
 from kelery.taskrun import manifest
 from kelery.taskrun.validation import FieldReader
+from kelery_api.models import LONGEST_CANCEL_REASON, LONGEST_NAME, NAME_FORM
 
-NAME_FORM = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
-LONGEST_NAME = 253
-LONGEST_CANCEL_REASON = 256
 _NAME = re.compile(NAME_FORM)
 _NAME_ALLOWED = "lower-case letters, digits, - and dots, and must begin and end with a letter or a digit"
 _MODES = {mode.value.lower(): mode for mode in CancelMode}
-_DOOR_FIELDS = ("task", "args", "kwargs", "key")
+_QUICKSTART_FIELDS = ("task", "args", "kwargs", "key")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,29 +78,29 @@ def quickstart_cancel(body: Any) -> QuickstartCancel:
     return QuickstartCancel(task_id=task_id, key=key)
 
 
-def quickstart_request(said: Mapping[str, Any], *, task: str, key: str) -> RunSpec:
+def quickstart_request(given: Mapping[str, Any], *, task: str, key: str) -> RunSpec:
     """What /start runs: one run of its key at a time; InvalidInput names the fields as /start has them."""
-    fields = FieldReader(said, path=(), fields=_DOOR_FIELDS)
+    fields = FieldReader(given, path=(), fields=_QUICKSTART_FIELDS)
     fields.refuse_if_any()
     spec = {
-        "task": _given(said, "task", default=task),
-        "args": said.get("args"),
-        "kwargs": said.get("kwargs"),
-        "concurrency": {"key": _given(said, "key", default=key), "policy": "Reject"},
+        "task": _or_default(given, "task", default=task),
+        "args": given.get("args"),
+        "kwargs": given.get("kwargs"),
+        "concurrency": {"key": _or_default(given, "key", default=key), "policy": "Reject"},
     }
     try:
         return manifest.parse_spec(spec)
     except InvalidInput as error:
-        first, *further = [_as_door_says(fault) for fault in error.problems]
+        first, *further = [_as_quickstart_field(fault) for fault in error.problems]
         raise InvalidInput(first.path, first.problem, further=further) from None
 
 
-def _as_door_says(fault: FieldFault) -> FieldFault:
+def _as_quickstart_field(fault: FieldFault) -> FieldFault:
     """`spec.task` is `task` there, and `spec.concurrency.key` is `key`."""
     depth = 2 if fault.path[:2] == ("spec", "concurrency") else 1
     return FieldFault(path=fault.path[depth:], problem=fault.problem)
 
 
-def _given(said: Mapping[str, Any], name: str, *, default: str) -> Any:
-    value = said.get(name)
+def _or_default(given: Mapping[str, Any], name: str, *, default: str) -> Any:
+    value = given.get(name)
     return default if value is None else value

@@ -23,7 +23,7 @@ class TaskRunDeletion:
             "preconditions": {"uid": record.uid},
         }
         try:
-            answer = await self._session.request("DELETE", path, body=options)
+            response = await self._session.request("DELETE", path, body=options)
         except KubeError as error:
             if error.status == 403:
                 raise Problem(
@@ -33,5 +33,5 @@ class TaskRunDeletion:
                 ) from error
             raise Problem(Kind.CLUSTER_UNAVAILABLE, "the API server did not delete the TaskRun") from error
         # 409: another object has the name by now. A server that serves no TaskRuns answers 404 too.
-        if answer.status not in (200, 202, 409) and not answer.says_absent(record.name):
+        if response.status not in (200, 202, 409) and not response.says_absent(record.name):
             raise Problem(Kind.CLUSTER_UNAVAILABLE, "the API server did not delete the TaskRun")

@@ -1,6 +1,6 @@
 """The events of one run as a stream that ends with the run: `text/event-stream`, resumable by Last-Event-ID.
 
-What is told when is decided in `run_news`; here is the waiting. Invariants: whatever way a stream ends, its
+`run_events` decides what is sent when; here is the waiting. Invariants: whatever way a stream ends, its
 subscription ends with it; while the ledger is away the stream stays open, and goes on where it was.
 """
 
@@ -18,10 +18,11 @@ from kelery import json_codec
 from kelery.ledger import commands
 from kelery.ledger.async_client import Ledger
 from kelery.run.model import Record, Transition
-from kelery_api.http.problems import FieldProblem, Kind, Problem
+from kelery_api.http.problems import Kind, Problem
+from kelery_api.models import FieldProblem
 from kelery_api.streams import run_events
 from kelery_api.streams.follower import LOOK_AGAIN_SECONDS, Follower, Subscription
-from kelery_api.streams.run_events import News, Render, Told
+from kelery_api.streams.run_events import EventBatch, Position, Render
 
 MEDIA_TYPE = "text/event-stream"
 KEEP_ALIVE_SECONDS = 15.0
@@ -34,7 +35,7 @@ _EVENT_ID = re.compile(r"[0-9]{1,15}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Snapshot:
     """A run's record (None: there is none, or it is deleted) and its history, read after it."""
 
     record: Record | None
@@ -49,8 +50,8 @@ async def events(
     """
     last_seen = read_event_id(last_event_id)
     if last_seen and record.phase.is_final:
-        look = await _look(ledger, record.uid)
-        if look.record and last_seen == run_events.final_id(look.record, look.history):
+        snapshot = await _snapshot(ledger, record.uid)
+        if snapshot.record and last_seen == run_events.final_id(snapshot.record, snapshot.history):
             return Response(status_code=204)
     return EventStream(record.uid, last_seen=last_seen, ledger=ledger, follower=follower, render=render)
 
@@ -92,26 +93,30 @@ class EventStream(Response):
                 await send(
                     {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
                 )
-                await self._tell(_Pipe(send), subscription)
+                await self._send_events(_Pipe(send), subscription)
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
             finally:
                 listener.cancel()
 
-    async def _tell(self, pipe: _Pipe, subscription: Subscription) -> None:
-        told: Told | None = None
+    async def _send_events(self, pipe: _Pipe, subscription: Subscription) -> None:
+        position: Position | None = None
         await pipe.write(_RECONNECT_AFTER)
         while not subscription.is_over:
-            look = await self._follower.in_turn(lambda: _look(self._ledger, self._uid))
-            if look is not None:
-                if look.record is None:
+            snapshot = await self._follower.in_turn(lambda: _snapshot(self._ledger, self._uid))
+            if snapshot is not None:
+                if snapshot.record is None:
                     return
-                told = told or run_events.first_told(look.record, last_event_id=self._last_seen)
-                news = run_events.news(look.record, look.history, told, render=self._render)
-                told = news.told
-                await pipe.tell(news)
-                if news.are_last:
+                position = position or run_events.position_after(
+                    snapshot.record, last_event_id=self._last_seen
+                )
+                batch = run_events.next_batch(
+                    snapshot.record, snapshot.history, position, render=self._render
+                )
+                position = batch.position
+                await pipe.send(batch)
+                if batch.is_last:
                     return
-            await pipe.keep_alive_until_changed(subscription, look_again=look is None)
+            await pipe.keep_alive_until_changed(subscription, look_again=snapshot is None)
 
 
 class _Pipe:
@@ -128,11 +133,11 @@ class _Pipe:
         await self._send({"type": "http.response.body", "body": content, "more_body": True})
         self._silence_ends = self._clock() + KEEP_ALIVE_SECONDS
 
-    async def tell(self, news: News) -> None:
+    async def send(self, batch: EventBatch) -> None:
         """All of it at once, so that what belongs together is not cut in two."""
-        if news.events:
-            await self.write(b"".join(event.encode() for event in news.events))
-        if news.are_only_progress:
+        if batch.events:
+            await self.write(b"".join(event.encode() for event in batch.events))
+        if batch.is_only_progress:
             # A task may tell its progress a thousand times a second.
             await asyncio.sleep(_PROGRESS_APART_SECONDS)
 
@@ -144,10 +149,10 @@ class _Pipe:
             await self.write(_KEEP_ALIVE)
 
 
-async def _look(ledger: Ledger, uid: str) -> Look:
+async def _snapshot(ledger: Ledger, uid: str) -> Snapshot:
     viewing = commands.view([uid], inline_bytes=json_codec.INLINE_BYTES)
     [record], history = await ledger.run_both(viewing, commands.history(uid))
-    return Look(record=None if record is None or record.is_deleted else record, history=history)
+    return Snapshot(record=None if record is None or record.is_deleted else record, history=history)
 
 
 async def _end_with_client(receive: Receive, subscription: Subscription) -> None:

@@ -1,8 +1,8 @@
-"""What the watcher of a run is to be told next: pure, from its record, its history and what was told before.
+"""Which events the watcher of a run gets next: pure, from its record, its history and what was sent before.
 
-Invariants: an event's id is a `rev` of the run, and every change of phase up to that rev was told before it
-or with it; so a watcher that comes back with the last id it saw is told the rest, nothing left out and no
-change of phase twice. Ids never fall. Of progress only the newest is told.
+Invariants: an event's id is a `rev` of the run, and every change of phase up to that rev was sent before it
+or with it; so a watcher that comes back with the last id it saw gets the rest, nothing left out and no
+change of phase twice. Ids never fall. Of progress only the newest is sent.
 """
 
 from __future__ import annotations
@@ -32,36 +32,36 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Position:
     """What one watcher knows."""
 
     #: It knows every change of phase up to here.
     rev: int
-    #: The progress it was told last, as the record has it.
+    #: The progress it was sent last, as the record has it.
     progress_json: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class News:
-    """What to tell a watcher, and what it knows then."""
+class EventBatch:
+    """What to send to a watcher, and what it knows then."""
 
     events: tuple[Event, ...]
-    told: Told
-    are_last: bool = False
+    position: Position
+    is_last: bool = False
 
     @property
-    def are_only_progress(self) -> bool:
+    def is_only_progress(self) -> bool:
         """Whether there are some, and no change of phase among them."""
         return bool(self.events) and all(event.name == "progress" for event in self.events)
 
 
-def first_told(record: Record, *, last_event_id: int) -> Told:
+def position_after(record: Record, *, last_event_id: int) -> Position:
     """What a watcher knows that saw this id last (0: nothing)."""
     if last_event_id > record.rev:
         # Not from this life of the ledger: the run may have gone another way.
-        return Told(rev=0)
+        return Position(rev=0)
     knows_all = last_event_id == record.rev
-    return Told(rev=last_event_id, progress_json=record.progress_json if knows_all else "")
+    return Position(rev=last_event_id, progress_json=record.progress_json if knows_all else "")
 
 
 def final_id(record: Record, history: Sequence[Transition]) -> int:
@@ -70,23 +70,27 @@ def final_id(record: Record, history: Sequence[Transition]) -> int:
     return history[-1].rev if history and history[-1].phase.is_final else record.rev
 
 
-def news(record: Record, history: Sequence[Transition], told: Told, *, render: Render) -> News:
+def next_batch(
+    record: Record, history: Sequence[Transition], position: Position, *, render: Render
+) -> EventBatch:
     """What is new. `history` must have been read after `record`: it may know more, and not less."""
     if record.phase.is_final:
         end = final_id(record, history)
-        events = [_phase(change) for change in history if told.rev < change.rev < end]
-        if told.rev < end:
+        events = [_phase(change) for change in history if position.rev < change.rev < end]
+        if position.rev < end:
             events.append(Event(name="finished", id=end, data=render(record)))
-        return News(events=tuple(events), told=Told(rev=max(end, told.rev)), are_last=True)
-    fresh = [change for change in history if told.rev < change.rev <= record.rev]
+        return EventBatch(events=tuple(events), position=Position(rev=max(end, position.rev)), is_last=True)
+    fresh = [change for change in history if position.rev < change.rev <= record.rev]
     events = [_phase(change) for change in fresh]
-    if record.progress_json and record.progress_json != told.progress_json:
+    if record.progress_json and record.progress_json != position.progress_json:
         if fresh and fresh[-1].rev == record.rev:
             # Older than the last change, so before it: a watcher that has the change's id has both.
             events.insert(-1, _progress(record, rev=record.rev - 1))
         else:
             events.append(_progress(record, rev=record.rev))
-    return News(events=tuple(events), told=Told(rev=record.rev, progress_json=record.progress_json))
+    return EventBatch(
+        events=tuple(events), position=Position(rev=record.rev, progress_json=record.progress_json)
+    )
 
 
 def _phase(change: Transition) -> Event:

@@ -35,7 +35,7 @@ class Cluster:
         self.allowed: AnyPermission = LIST
         self.now = 0.0
         self.epoch = EPOCH
-        self.gate = KubernetesAuthorizer(self, clock=lambda: self.now, wall_clock=lambda: self.epoch)
+        self.authorizer = KubernetesAuthorizer(self, clock=lambda: self.now, wall_clock=lambda: self.epoch)
 
     async def who(self, token: str) -> Requester | None:
         self._asked("who")
@@ -61,9 +61,9 @@ def test_a_known_token_is_somebody_and_is_asked_about_once() -> None:
     async def play() -> None:
         cluster = Cluster()
         for _ in range(3):
-            who = await cluster.gate.identify("Bearer good")
+            who = await cluster.authorizer.identify("Bearer good")
             assert who is ALICE
-            await cluster.gate.require(who, LIST)
+            await cluster.authorizer.require(who, LIST)
         assert cluster.questions == ["who", "may"]
 
     asyncio.run(play())
@@ -71,7 +71,7 @@ def test_a_known_token_is_somebody_and_is_asked_about_once() -> None:
 
 def test_no_token_is_told_how_to_get_one() -> None:
     cluster = Cluster()
-    problem = problem_of(cluster.gate.identify(None))
+    problem = problem_of(cluster.authorizer.identify(None))
     assert problem.kind is Kind.UNAUTHENTICATED
     assert problem.headers["WWW-Authenticate"] == "Bearer"
     assert "kubectl create token" in problem.detail
@@ -82,12 +82,12 @@ def test_no_token_is_told_how_to_get_one() -> None:
 @pytest.mark.parametrize("header", ["Bearer", "Basic Z29vZDpnb29k", "Bearer good good", "good", ""])
 def test_what_is_no_bearer_token_is_refused_without_a_question(header: str) -> None:
     cluster = Cluster()
-    assert problem_of(cluster.gate.identify(header)).kind is Kind.UNAUTHENTICATED
+    assert problem_of(cluster.authorizer.identify(header)).kind is Kind.UNAUTHENTICATED
     assert cluster.questions == []
 
 
 def test_a_token_that_is_not_good_is_refused_and_not_shown() -> None:
-    problem = problem_of(Cluster().gate.identify("Bearer s3cret"))
+    problem = problem_of(Cluster().authorizer.identify("Bearer s3cret"))
     assert problem.kind is Kind.UNAUTHENTICATED
     assert problem.headers["WWW-Authenticate"].startswith("Bearer")
     assert "s3cret" not in f"{problem!r} {problem.detail} {problem.headers}"
@@ -118,14 +118,14 @@ def test_a_token_that_is_not_good_is_refused_and_not_shown() -> None:
     ],
 )
 def test_a_refusal_says_what_is_missing_and_how_to_ask(permission: AnyPermission, words: str) -> None:
-    problem = problem_of(Cluster().gate.require(ALICE, permission))
+    problem = problem_of(Cluster().authorizer.require(ALICE, permission))
     assert problem.kind is Kind.FORBIDDEN
     assert problem.detail == words
 
 
 def test_somebody_without_a_name_may_nothing() -> None:
     cluster = Cluster()
-    assert problem_of(cluster.gate.require(NOBODY, LIST)).kind is Kind.UNAUTHENTICATED
+    assert problem_of(cluster.authorizer.require(NOBODY, LIST)).kind is Kind.UNAUTHENTICATED
     assert cluster.questions == []
 
 
@@ -138,7 +138,7 @@ def test_requesters_who_differ_in_anything_are_asked_about_apart() -> None:
             replace(ALICE, extra=MappingProxyType({"credential": ("JTI=2",)})),
         )
         for who in (ALICE, *others):
-            await cluster.gate.require(who, LIST)
+            await cluster.authorizer.require(who, LIST)
         assert len(cluster.questions) == 4
 
     asyncio.run(play())
@@ -147,13 +147,13 @@ def test_requesters_who_differ_in_anything_are_asked_about_apart() -> None:
 def test_a_right_that_is_taken_away_is_gone_within_thirty_seconds() -> None:
     async def play() -> None:
         cluster = Cluster()
-        await cluster.gate.require(ALICE, LIST)
+        await cluster.authorizer.require(ALICE, LIST)
         cluster.allowed = PathPermission(verb="get", path="/metrics")
         cluster.now = 29.9
-        await cluster.gate.require(ALICE, LIST)
+        await cluster.authorizer.require(ALICE, LIST)
         cluster.now = 30
         with pytest.raises(Problem):
-            await cluster.gate.require(ALICE, LIST)
+            await cluster.authorizer.require(ALICE, LIST)
 
     asyncio.run(play())
 
@@ -163,9 +163,9 @@ def test_a_right_that_is_given_is_seen_within_ten_seconds() -> None:
         cluster = Cluster()
         create = Permission(verb="create", namespace="shop")
         with pytest.raises(Problem):
-            await cluster.gate.require(ALICE, create)
+            await cluster.authorizer.require(ALICE, create)
         cluster.allowed, cluster.now = create, 10
-        await cluster.gate.require(ALICE, create)
+        await cluster.authorizer.require(ALICE, create)
 
     asyncio.run(play())
 
@@ -176,13 +176,13 @@ def test_a_token_is_not_remembered_beyond_the_expiry_that_it_shows(left: int, as
         cluster = Cluster()
         cluster.token = token_with({"exp": EPOCH + left})
         header = f"Bearer {cluster.token}"
-        await cluster.gate.identify(header)
+        await cluster.authorizer.identify(header)
         if asked_at:
             cluster.now = asked_at - 0.01
-            await cluster.gate.identify(header)
+            await cluster.authorizer.identify(header)
             assert len(cluster.questions) == 1
         cluster.now = asked_at
-        await cluster.gate.identify(header)
+        await cluster.authorizer.identify(header)
         assert len(cluster.questions) == 2
 
     asyncio.run(play())
@@ -193,20 +193,20 @@ def test_without_the_api_server_the_gate_closes_once_what_it_knows_is_old(
 ) -> None:
     async def play() -> None:
         cluster = Cluster()
-        who = await cluster.gate.identify("Bearer good")
-        await cluster.gate.require(who, LIST)
+        who = await cluster.authorizer.identify("Bearer good")
+        await cluster.authorizer.require(who, LIST)
         cluster.error = KubeError("the API server does not answer: TimeoutError", status=0)
         cluster.now = 29
-        await cluster.gate.require(await cluster.gate.identify("Bearer good"), LIST)
+        await cluster.authorizer.require(await cluster.authorizer.identify("Bearer good"), LIST)
         cluster.now = 30
-        for work in (cluster.gate.identify("Bearer good"), cluster.gate.require(who, LIST)):
+        for work in (cluster.authorizer.identify("Bearer good"), cluster.authorizer.require(who, LIST)):
             with pytest.raises(Problem) as caught:
                 await work
             assert caught.value.kind is Kind.ACCESS_CHECK_UNAVAILABLE
             assert int(caught.value.headers["Retry-After"]) >= 1
             assert "TimeoutError" not in caught.value.detail
         cluster.error = None
-        await cluster.gate.require(await cluster.gate.identify("Bearer good"), LIST)
+        await cluster.authorizer.require(await cluster.authorizer.identify("Bearer good"), LIST)
 
     with caplog.at_level(logging.INFO):
         asyncio.run(play())
@@ -217,7 +217,7 @@ def test_without_the_api_server_the_gate_closes_once_what_it_knows_is_old(
 def test_the_log_says_which_right_the_gateway_itself_lacks(caplog: pytest.LogCaptureFixture) -> None:
     cluster = Cluster()
     cluster.error = KubeError("the API server answered 403: forbidden", status=403)
-    assert problem_of(cluster.gate.identify("Bearer good")).kind is Kind.ACCESS_CHECK_UNAVAILABLE
+    assert problem_of(cluster.authorizer.identify("Bearer good")).kind is Kind.ACCESS_CHECK_UNAVAILABLE
     assert "system:auth-delegator" in caplog.text
 
 
@@ -278,7 +278,7 @@ def test_what_is_remembered_is_found_quickly() -> None:
         for _ in range(20):
             started = time.perf_counter()
             for _ in range(100):
-                await cluster.gate.require(await cluster.gate.identify(header), LIST)
+                await cluster.authorizer.require(await cluster.authorizer.identify(header), LIST)
             best = min(best, (time.perf_counter() - started) / 100)
         assert len(cluster.questions) == 2
         return best

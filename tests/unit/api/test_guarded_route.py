@@ -37,9 +37,9 @@ class Authorizer(OpenAuthorizer):
 
 
 def new_app(*routers: APIRouter) -> tuple[FastAPI, Authorizer]:
-    gate = Authorizer()
+    authorizer = Authorizer()
     app = FastAPI(openapi_url=None)
-    app.state.gateway = SimpleNamespace(gate=gate, settings=SimpleNamespace(namespace="default"))
+    app.state.gateway = SimpleNamespace(authorizer=authorizer, settings=SimpleNamespace(namespace="default"))
     for router in routers:
         app.include_router(router)
 
@@ -48,7 +48,7 @@ def new_app(*routers: APIRouter) -> tuple[FastAPI, Authorizer]:
         return PlainTextResponse(error.kind.slug, status_code=error.kind.status)
 
     app.add_exception_handler(Problem, problem)
-    return app, gate
+    return app, authorizer
 
 
 def status_of(
@@ -165,33 +165,33 @@ def rules() -> APIRouter:
     ],
 )
 def test_a_rule_asks_for_its_permission(path: str, asked: AnyPermission) -> None:
-    app, gate = new_app(rules())
+    app, authorizer = new_app(rules())
     assert status_of(app, path=path) == 200
-    assert gate.asked == [asked]
+    assert authorizer.asked == [asked]
 
 
 def test_a_router_with_a_prefix_is_guarded_too() -> None:
     outer = new_router(prefix="/v1")
     outer.include_router(rules())
-    app, gate = new_app(outer)
+    app, authorizer = new_app(outer)
     assert status_of(app, path="/v1/namespaces/shop/taskruns") == 200
     assert status_of(app, path="/v1/namespaces/shop/taskruns", headers=()) == 401
-    assert gate.asked == [Permission(verb="list", namespace="shop")]
+    assert authorizer.asked == [Permission(verb="list", namespace="shop")]
 
 
 def test_a_public_route_asks_nobody() -> None:
-    app, gate = new_app(rules())
+    app, authorizer = new_app(rules())
     assert status_of(app, path="/public", headers=()) == 200
-    assert gate.sent == []
+    assert authorizer.sent == []
 
 
 @pytest.mark.parametrize(
     "headers", [(), ("Bearer out",), ("Bearer in", "Bearer in"), ("Bearer in", "Bearer x")]
 )
 def test_who_does_not_send_one_good_token_is_refused(headers: tuple[str, ...]) -> None:
-    app, gate = new_app(rules())
+    app, authorizer = new_app(rules())
     assert status_of(app, path="/start", headers=headers) == 401
-    assert gate.asked == []
+    assert authorizer.asked == []
 
 
 @pytest.mark.parametrize(("method", "query"), [("POST", ""), ("GET", "limit=no-number")])
@@ -204,11 +204,11 @@ def test_who_is_refused_learns_nothing_about_body_or_query(method: str, query: s
 
 @pytest.mark.parametrize("namespace", ["Shop", "-shop", "a" * 64, "shop.eu", "sh op", "*", "шоп"])
 def test_a_namespace_that_cannot_exist_is_not_asked_about(namespace: str) -> None:
-    app, gate = new_app(rules())
+    app, authorizer = new_app(rules())
     path = f"/namespaces/{namespace}/taskruns"
     assert status_of(app, path=path, headers=()) == 401
     assert status_of(app, path=path) == 422
-    assert gate.asked == []
+    assert authorizer.asked == []
 
 
 def test_an_app_of_guarded_routes_is_accepted() -> None:

@@ -1,4 +1,4 @@
-"""The whole app with nothing behind it: what the shell does to every request."""
+"""The whole app with nothing behind it: what the middleware does to every request."""
 
 from __future__ import annotations
 
@@ -163,8 +163,8 @@ def test_methods_nobody_knows_do_not_make_series_without_end() -> None:
         async with httpx.AsyncClient(transport=transport, base_url=OWN) as client:
             for number in range(20):
                 await client.request(f"BREW{number}", f"/x{number}")
-            (shell,) = app.user_middleware
-            metrics = shell.kwargs["metrics"]
+            (middleware,) = app.user_middleware
+            metrics = middleware.kwargs["metrics"]
             assert isinstance(metrics, Metrics)
             return metrics.text().decode()
 

@@ -9,7 +9,8 @@ from starlette.requests import Request
 
 from kelery.errors import FieldFault, InvalidInput, LedgerTooOld, LedgerUnavailable
 from kelery_api.http import exception_handlers
-from kelery_api.http.problems import FieldProblem, Kind, Problem, body_of, response_of
+from kelery_api.http.problems import Kind, Problem, body_of, response_of
+from kelery_api.models import FieldProblem
 
 REQUEST = Request({"type": "http", "method": "GET", "path": "/x", "headers": []})
 
@@ -62,7 +63,7 @@ def test_every_field_that_is_wrong_is_named_by_its_pointer() -> None:
     error = InvalidInput(("spec", "concurrency", "limit"), "0 is out of range", further=[further])
     problem = exception_handlers.problem_of(error, request=REQUEST)
     assert problem.kind is Kind.INVALID_INPUT
-    assert [one.pointer for one in problem.errors] == ["/spec/concurrency/limit", "/spec/kwargs/a~1b/0"]
+    assert [one["pointer"] for one in problem.errors] == ["/spec/concurrency/limit", "/spec/kwargs/a~1b/0"]
 
 
 @pytest.mark.parametrize("error", [LedgerUnavailable("redis://:s3cret@h"), LedgerTooOld("old")])

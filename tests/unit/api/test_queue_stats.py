@@ -12,6 +12,8 @@ import pytest
 from kelery.errors import LedgerError, LedgerUnavailable
 from kelery.ledger.async_client import Ledger
 from kelery.run.model import QueueUse, WorkerPresence
+from kelery_api.http.responses import json_response
+from kelery_api.ops import workers_and_queues
 from kelery_api.ops.metrics import QUEUES_AT_MOST, Metrics
 from kelery_api.ops.queue_stats import AGAIN_SECONDS, KEPT_SECONDS, QueueStatsCache
 from kelery_api.ops.workers_and_queues import QueueStats
@@ -25,6 +27,9 @@ class CountedLedger(Ledger):
         self.present: list[WorkerPresence] = []
         self.error: LedgerError | None = None
         self.asked = self.asking = self.most_at_once = 0
+
+    async def run(self, call: Any) -> Any:
+        return self.present
 
     async def run_all(self, calls: Sequence[Any]) -> list[Any]:
         assert len(calls) == 2
@@ -60,6 +65,31 @@ def test_the_load_is_what_waits_and_what_runs() -> None:
         assert await figures.of("nobody's") == QueueStats(queue="nobody's")
 
     asyncio.run(ask())
+
+
+def test_a_worker_is_shown_whatever_it_reports() -> None:
+    """Of another version, or broken: what does not fit its field is left out, and any text can be sent."""
+    ledger = CountedLedger()
+    reports = [
+        "no JSON",
+        "[1]",
+        json.dumps({"name": "\ud800", "queues": ["q", 1], "slots": True, "celery": 5}),
+    ]
+    ledger.present = [
+        WorkerPresence(worker=f"w{number}/1", info_json=report, silent_seconds=-0.1, claims=("b", "a"))
+        for number, report in enumerate(reports)
+    ]
+    shown = asyncio.run(workers_and_queues.workers(ledger, alive_within=15))
+    assert [(worker["name"], worker["queues"]) for worker in shown] == [
+        ("w0", []),
+        ("w1", []),
+        ("\ud800", ["q"]),
+    ]
+    assert [(worker["slots"], worker["celery"], worker["silentSeconds"]) for worker in shown] == [
+        (None, "", 0.0)
+    ] * 3
+    assert shown[0]["runs"] == ["a", "b"]
+    assert json.loads(bytes(json_response({"items": shown}).body)) == {"items": shown}
 
 
 def test_the_ledger_is_asked_once_however_many_ask() -> None:

@@ -13,7 +13,7 @@ from kelery.run.phases import Phase, Reason
 from kelery_api.http.problems import Kind, Problem
 from kelery_api.streams import run_events
 from kelery_api.streams.event_stream import read_event_id
-from kelery_api.streams.run_events import Event, News, Told
+from kelery_api.streams.run_events import Event, EventBatch, Position
 from tests.support import sample_records
 
 #: Admitted, claimed, progress at 3 and 4, asked to stop, progress at 6, ended.
@@ -51,14 +51,14 @@ def render(record: Record) -> dict[str, Any]:
     return {"metadata": {"uid": record.uid}, "status": {"phase": record.phase.value}}
 
 
-def told_to(last_event_id: int, *, looks: list[int]) -> list[Event]:
+def events_for(last_event_id: int, *, looks: list[int]) -> list[Event]:
     """What a watcher that saw this id is told, if it looks at these revs."""
-    told = run_events.first_told(record_at(looks[0]), last_event_id=last_event_id)
+    position = run_events.position_after(record_at(looks[0]), last_event_id=last_event_id)
     events: list[Event] = []
     for rev in looks:
-        news = run_events.news(record_at(rev), history_at(rev), told, render=render)
-        events += news.events
-        told = news.told
+        batch = run_events.next_batch(record_at(rev), history_at(rev), position, render=render)
+        events += batch.events
+        position = batch.position
     return events
 
 
@@ -67,7 +67,7 @@ def brief(events: list[Event]) -> list[tuple[str, int]]:
 
 
 def test_a_watcher_of_every_change_is_told_every_change() -> None:
-    assert brief(told_to(0, looks=[1, 2, 3, 4, 5, 6, 7])) == [
+    assert brief(events_for(0, looks=[1, 2, 3, 4, 5, 6, 7])) == [
         ("phase", 1),
         ("phase", 2),
         ("progress", 3),
@@ -82,7 +82,7 @@ def test_a_watcher_of_every_change_is_told_every_change() -> None:
 def test_one_look_at_the_end_tells_all_phases_after_the_last_id(last_event_id: int) -> None:
     phases = [("phase", rev) for rev in (1, 2, 5) if rev > last_event_id]
     finished = [("finished", FINAL)] if last_event_id < FINAL else []
-    assert brief(told_to(last_event_id, looks=[FINAL])) == phases + finished
+    assert brief(events_for(last_event_id, looks=[FINAL])) == phases + finished
 
 
 @pytest.mark.parametrize("broken_off_at", range(FINAL + 1))
@@ -91,9 +91,9 @@ def test_whoever_comes_back_with_any_id_that_it_was_told_has_missed_no_phase(
     broken_off_at: int, seen_until: int
 ) -> None:
     """The first stream looks at `seen_until`, and breaks off behind any of its events."""
-    first = told_to(0, looks=[min(seen_until, 2), seen_until])[:broken_off_at]
+    first = events_for(0, looks=[min(seen_until, 2), seen_until])[:broken_off_at]
     last_event_id = first[-1].id if first else 0
-    second = told_to(last_event_id, looks=[seen_until, FINAL])
+    second = events_for(last_event_id, looks=[seen_until, FINAL])
     phases = [event.id for event in first + second if event.name != "progress"]
     assert phases == [1, 2, 5, 7]
     ids = [event.id for event in first + second]
@@ -102,53 +102,53 @@ def test_whoever_comes_back_with_any_id_that_it_was_told_has_missed_no_phase(
 
 @pytest.mark.parametrize("rev", range(1, FINAL))
 def test_whoever_comes_back_with_the_newest_id_is_told_nothing_again(rev: int) -> None:
-    newest = told_to(0, looks=[rev])[-1].id
+    newest = events_for(0, looks=[rev])[-1].id
     assert newest == rev
-    assert told_to(newest, looks=[rev]) == []
+    assert events_for(newest, looks=[rev]) == []
 
 
 def test_progress_behind_a_later_change_comes_before_it() -> None:
-    assert brief(told_to(2, looks=[5])) == [("progress", 4), ("phase", 5)]
+    assert brief(events_for(2, looks=[5])) == [("progress", 4), ("phase", 5)]
 
 
 def test_the_same_progress_is_told_once() -> None:
-    assert brief(told_to(2, looks=[4, 4, 5])) == [("progress", 4), ("phase", 5)]
+    assert brief(events_for(2, looks=[4, 4, 5])) == [("progress", 4), ("phase", 5)]
 
 
 def test_a_new_attempt_tells_its_progress_even_if_it_is_that_of_the_one_before() -> None:
     first = sample_records.running(rev=3, progress_json=PROGRESS[3])
-    told = run_events.news(first, HISTORY[:2], Told(rev=2), render=render).told
+    position = run_events.next_batch(first, HISTORY[:2], Position(rev=2), render=render).position
     claimed = Transition(rev=5, phase=Phase.RUNNING, reason="Started", attempt=2, at=sample_records.START)
-    told = run_events.news(
-        replace(first, rev=5, progress_json=""), [*HISTORY[:2], claimed], told, render=render
-    ).told
-    again = run_events.news(replace(first, rev=6), [*HISTORY[:2], claimed], told, render=render)
+    position = run_events.next_batch(
+        replace(first, rev=5, progress_json=""), [*HISTORY[:2], claimed], position, render=render
+    ).position
+    again = run_events.next_batch(replace(first, rev=6), [*HISTORY[:2], claimed], position, render=render)
     assert brief(list(again.events)) == [("progress", 6)]
 
 
 def test_what_the_history_knows_beyond_the_record_is_left_for_the_next_look() -> None:
-    news = run_events.news(record_at(4), HISTORY, Told(rev=0), render=render)
-    assert brief(list(news.events)) == [("phase", 1), ("phase", 2), ("progress", 4)]
-    assert not news.are_last
+    batch = run_events.next_batch(record_at(4), HISTORY, Position(rev=0), render=render)
+    assert brief(list(batch.events)) == [("phase", 1), ("phase", 2), ("progress", 4)]
+    assert not batch.is_last
 
 
 def test_an_id_beyond_the_record_is_of_another_life_and_everything_is_told() -> None:
-    assert brief(told_to(99, looks=[2])) == [("phase", 1), ("phase", 2)]
+    assert brief(events_for(99, looks=[2])) == [("phase", 1), ("phase", 2)]
 
 
 def test_a_final_run_without_history_is_told_by_its_record() -> None:
-    news = run_events.news(record_at(FINAL), [], Told(rev=0), render=render)
-    assert brief(list(news.events)) == [("finished", FINAL)]
-    assert news.are_last
+    batch = run_events.next_batch(record_at(FINAL), [], Position(rev=0), render=render)
+    assert brief(list(batch.events)) == [("finished", FINAL)]
+    assert batch.is_last
 
 
 def test_the_last_event_carries_the_run_as_it_is_shown() -> None:
-    (finished,) = told_to(5, looks=[FINAL])
+    (finished,) = events_for(5, looks=[FINAL])
     assert finished.data == {"metadata": {"uid": "u-1"}, "status": {"phase": "Cancelled"}}
 
 
 def test_a_phase_and_a_progress_say_what_they_are() -> None:
-    _, running, progress = told_to(0, looks=[3])
+    _, running, progress = events_for(0, looks=[3])
     assert running.data == {
         "phase": "Running",
         "reason": "Started",
@@ -162,13 +162,13 @@ def test_a_phase_and_a_progress_say_what_they_are() -> None:
 @pytest.mark.parametrize("broken", ["{", "[1]", '"x"', '{"current":"a"}'])
 def test_a_progress_that_says_nothing_is_no_reason_to_fail(broken: str) -> None:
     record = sample_records.running(rev=3, progress_json=broken)
-    (event,) = run_events.news(record, HISTORY[:2], Told(rev=2), render=render).events
+    (event,) = run_events.next_batch(record, HISTORY[:2], Position(rev=2), render=render).events
     assert event.data == {"rev": 3}
 
 
 def test_a_reason_that_we_do_not_know_is_shown_as_a_status_shows_it() -> None:
     odd = replace(HISTORY[0], reason="line\nbreak")
-    (event,) = run_events.news(record_at(1), [odd], Told(rev=0), render=render).events
+    (event,) = run_events.next_batch(record_at(1), [odd], Position(rev=0), render=render).events
     assert event.data["reason"] == "Unknown"
 
 
@@ -181,13 +181,15 @@ def test_an_event_is_written_as_one_block_whatever_its_text_holds() -> None:
     assert "\r" not in body
 
 
-def test_news_of_progress_alone_are_told_from_others() -> None:
-    def news(*names: str) -> News:
-        return News(events=tuple(Event(name=name, id=1, data={}) for name in names), told=Told(rev=1))
+def test_a_batch_of_progress_alone_is_told_from_others() -> None:
+    def batch(*names: str) -> EventBatch:
+        return EventBatch(
+            events=tuple(Event(name=name, id=1, data={}) for name in names), position=Position(rev=1)
+        )
 
-    assert news("progress").are_only_progress
-    assert not news().are_only_progress
-    assert not news("phase", "progress").are_only_progress
+    assert batch("progress").is_only_progress
+    assert not batch().is_only_progress
+    assert not batch("phase", "progress").is_only_progress
 
 
 @pytest.mark.parametrize(("text", "number"), [(None, 0), ("", 0), ("0", 0), ("17", 17)])
@@ -200,9 +202,11 @@ def test_a_last_event_id_that_is_none_of_ours_is_refused_by_name(text: str) -> N
     with pytest.raises(Problem) as raised:
         read_event_id(text)
     assert raised.value.kind is Kind.INVALID_INPUT
-    assert [error.parameter for error in raised.value.errors] == ["Last-Event-ID"]
+    assert [error["parameter"] for error in raised.value.errors] == ["Last-Event-ID"]
 
 
 def test_a_failed_run_ends_the_stream_too() -> None:
-    news = run_events.news(sample_records.failed(Reason.TASK_ERROR, rev=4), [], Told(rev=0), render=render)
-    assert news.are_last
+    batch = run_events.next_batch(
+        sample_records.failed(Reason.TASK_ERROR, rev=4), [], Position(rev=0), render=render
+    )
+    assert batch.is_last

@@ -30,7 +30,7 @@ def test_unknown_parameters_are_named_with_those_that_there_are(query: str, name
     with pytest.raises(Problem) as raised:
         refuse_unknown_parameters(request(query), known=("wait", "limit"))
     assert raised.value.kind is Kind.INVALID_INPUT
-    assert [error.parameter for error in raised.value.errors] == named
+    assert [error["parameter"] for error in raised.value.errors] == named
     assert "choose from wait, limit" in raised.value.detail
 
 
