@@ -14,7 +14,7 @@ from enum import Enum
 
 from kelery.errors import SettingsError
 from kelery.settings import NAMESPACE_NAME, LedgerSettings, for_control_plane, log_format, number
-from kelery.taskrun.manifest import is_key
+from kelery.taskrun.spec import is_key
 
 _TASK = re.compile(r"[^\x00-\x20\x7f-\xa0]{1,253}")
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("", "false", "0", "no", "off")

@@ -16,7 +16,7 @@ from typing import Any, cast
 import kopf
 
 from kelery.kube.kubeconfig import Credentials, accept_plain_authority
-from kelery.taskrun.manifest import GROUP, PLURAL, VERSION
+from kelery.taskrun.resource import GROUP, PLURAL, VERSION
 from kelery_operator.taskrun.resync import UNFINISHED
 from kelery_operator.taskrun.watch_events import WatchEvents
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kelery.taskrun.manifest import KEY_FORM
+from kelery.taskrun.spec import KEY_FORM
 from kelery_api.http.problems import Kind
 from kelery_api.openapi.crd_schema import Schema, task_run_schemas
 from kelery_api.runs import requests

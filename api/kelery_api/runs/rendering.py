@@ -10,7 +10,7 @@ from kelery import json_codec, timestamps
 from kelery.run.model import Record
 from kelery.run.phases import Phase, Reason
 from kelery.taskrun import status
-from kelery.taskrun.manifest import GROUP, KIND, VERSION
+from kelery.taskrun.resource import GROUP, KIND, VERSION
 
 API_VERSION = f"{GROUP}/{VERSION}"
 #: Where a run shows through which door it came, and who asked.

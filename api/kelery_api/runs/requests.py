@@ -9,7 +9,7 @@ from typing import Any
 
 from kelery.errors import FieldFault, InvalidInput
 from kelery.run.model import CancelMode, RunSpec
-from kelery.taskrun import manifest
+from kelery.taskrun.spec import parse_spec
 from kelery.taskrun.validation import FieldReader
 
 NAME_FORM = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
@@ -54,7 +54,7 @@ def run_request(body: Any) -> RunRequest:
     spec = None
     if fields.get("spec") is not None:
         try:
-            spec = manifest.parse_spec(fields.get("spec"))
+            spec = parse_spec(fields.get("spec"))
         except InvalidInput as error:
             problems.extend(error.problems)
     fields.refuse_if_any()
@@ -91,7 +91,7 @@ def quickstart_request(said: Mapping[str, Any], *, task: str, key: str) -> RunSp
         "concurrency": {"key": _given(said, "key", default=key), "policy": "Reject"},
     }
     try:
-        return manifest.parse_spec(spec)
+        return parse_spec(spec)
     except InvalidInput as error:
         first, *further = [_as_door_says(fault) for fault in error.problems]
         raise InvalidInput(first.path, first.problem, further=further) from None

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from kelery.taskrun import manifest
+from kelery.taskrun.resource import identity, metadata_of, version_of
 from kelery_operator.taskrun.decide import Presence
-from kelery_operator.taskrun.snapshot import Snapshot, look_again, look_at, version_of
+from kelery_operator.taskrun.snapshot import Snapshot, snapshot_of
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -29,15 +29,14 @@ class Cache:
 
     def put(self, body: Mapping[str, Any]) -> Snapshot | None:
         """Take a state in; None if it says nothing new."""
-        who = manifest.identity(body)
+        metadata = metadata_of(body)
+        who, version = identity(metadata), version_of(metadata)
         if not who.uid or who.uid in self._gone:
             return None
         known = self._seen.get(who.uid)
-        metadata = body.get("metadata")
-        version = version_of(metadata) if isinstance(metadata, Mapping) else 0
         if known is not None and version and version <= known.version:
             return None
-        seen = look_at(body) if known is None else look_again(body, known=known)
+        seen = snapshot_of(body, known=known)
         self._seen[who.uid] = seen
         return seen
 

@@ -18,7 +18,7 @@ from kelery.errors import SpecTooLarge
 from kelery.run.model import CancelMode, Record
 from kelery.run.phases import Phase, Reason
 from kelery.taskrun import status
-from kelery.taskrun.manifest import KIND
+from kelery.taskrun.resource import KIND
 from kelery_operator.taskrun.actions import (
     Acknowledge,
     Action,
@@ -129,7 +129,7 @@ def _without_record(situation: Situation, *, seen: Snapshot, now: datetime) -> t
         too_large = isinstance(seen.problem, SpecTooLarge)
         reason = Reason.SPEC_TOO_LARGE if too_large else Reason.SPEC_INVALID
         return (Submit(born_final=reason, message=str(seen.problem)),)
-    if seen.cancel is None:
+    if seen.spec.cancel is None:
         return (Submit(),)
     if seen.generation == 1:
         message = "spec.cancel was set when the TaskRun was created"
@@ -145,7 +145,11 @@ def _as_shown(record: Record) -> Record:
 
 def _after_final(situation: Situation, *, seen: Snapshot, record: Record) -> tuple[Action, ...]:
     """The last status is written."""
-    ttl = situation.default_ttl_seconds if seen.ttl_seconds is None else seen.ttl_seconds
+    ttl = (
+        situation.default_ttl_seconds
+        if seen.spec.ttl_seconds_after_finished is None
+        else seen.spec.ttl_seconds_after_finished
+    )
     completed = (record.finished_at or 0) / 1_000_000
     return (
         *_expiry(situation, seen=seen, completed=completed),
@@ -161,18 +165,18 @@ def _expiry(situation: Situation, *, seen: Snapshot, completed: float) -> tuple[
 
 def effective_ttl(seen: Snapshot, *, default_ttl_seconds: int) -> int | None:
     """How long after its end it is deleted; None: never. What others would create again has no default."""
-    if seen.ttl_seconds is not None:
-        return seen.ttl_seconds
+    if seen.spec.ttl_seconds_after_finished is not None:
+        return seen.spec.ttl_seconds_after_finished
     return None if seen.tracked else default_ttl_seconds
 
 
 def _wanted_cancel(seen: Snapshot, *, record: Record) -> tuple[Action, ...]:
     """The user's cancel, if the ledger was not yet asked for as much."""
-    if seen.cancel is None or record.cancel == CancelMode.FORCE.value.lower():
+    if seen.spec.cancel is None or record.cancel == CancelMode.FORCE.value.lower():
         return ()
-    if record.cancel and seen.cancel is CancelMode.GRACEFUL:
+    if record.cancel and seen.spec.cancel is CancelMode.GRACEFUL:
         return ()
-    return (Cancel(mode=seen.cancel, reason=Reason.CANCELLED_BY_USER),)
+    return (Cancel(mode=seen.spec.cancel, reason=Reason.CANCELLED_BY_USER),)
 
 
 def _urgency(shown: Mapping[str, Any], *, rendered: Mapping[str, Any]) -> Urgency:

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from kelery.kube.session import KubeError
-from kelery.taskrun import manifest
-from kelery.taskrun.manifest import Identity
+from kelery.taskrun.resource import Identity, identity, metadata_of
 from kelery_operator.runtime.metrics import Metrics
 from kelery_operator.runtime.workqueue import WorkQueue
 from kelery_operator.taskrun.cache import Cache
@@ -70,7 +69,7 @@ class ExistenceChecks:
             self._metrics.looks.labels("unnamed").inc()
             return
         body = await self._api.get(who.namespace, who.name)
-        if body is None or manifest.identity(body).uid != who.uid:
+        if body is None or identity(metadata_of(body)).uid != who.uid:
             self._metrics.looks.labels("gone").inc()
             self._cache.mark_gone(who.uid)
         else:

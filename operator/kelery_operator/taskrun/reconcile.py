@@ -24,8 +24,8 @@ from kelery.ledger.commands import Call
 from kelery.ledger.types import Submission, Submitted
 from kelery.run.model import Record
 from kelery.run.phases import Reason
-from kelery.taskrun import manifest
-from kelery.taskrun.manifest import Identity
+from kelery.taskrun.resource import Identity
+from kelery.taskrun.submission import submission_of, submission_of_unreadable
 from kelery_operator.runtime.metrics import Metrics
 from kelery_operator.runtime.watchdog import Watchdog
 from kelery_operator.runtime.workqueue import WorkQueue
@@ -192,7 +192,7 @@ class Reconciler:
 
     def _is_untouched(self, seen: Snapshot) -> bool:
         """Whether nobody has done anything about it, as far as is known here."""
-        is_plain = seen.run is not None and seen.cancel is None and not seen.status
+        is_plain = seen.problem is None and seen.spec.cancel is None and not seen.status
         return is_plain and seen.who.uid not in self._submitted
 
     async def _view(self, uids: Sequence[str]) -> dict[str, Record | Exception | None]:
@@ -270,17 +270,17 @@ class Reconciler:
 
     def _submission(self, seen: Snapshot, action: Submit) -> Submission:
         ledger = self._settings.ledger
-        if seen.run is None:
-            return manifest.submission_of_invalid(
-                seen.who,
-                seen.body or {},
+        if seen.problem is not None:
+            return submission_of_unreadable(
+                task=seen.spec.task,
+                who=seen.who,
                 cluster=self._cluster,
                 settings=ledger,
                 reason=action.born_final or Reason.SPEC_INVALID,
                 message=action.message,
             )
-        return manifest.submission(
-            seen.run, cluster=self._cluster, settings=ledger, born_final=action.born_final
+        return submission_of(
+            seen.spec, who=seen.who, cluster=self._cluster, settings=ledger, born_final=action.born_final
         )
 
     async def _carry_out(self, steps: Sequence[_Step]) -> None:

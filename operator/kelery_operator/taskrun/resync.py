@@ -17,8 +17,7 @@ from kelery.kube.session import KubeError
 from kelery.ledger import commands
 from kelery.ledger.async_client import Ledger
 from kelery.run.phases import FINAL_PHASES
-from kelery.taskrun import manifest
-from kelery.taskrun.manifest import KIND, Identity
+from kelery.taskrun.resource import KIND, Identity, identity, metadata_of
 from kelery_operator.runtime.metrics import Metrics
 from kelery_operator.runtime.workqueue import WorkQueue
 from kelery_operator.taskrun.cache import Cache
@@ -98,7 +97,7 @@ class Resync:
         listed: set[str] = set()
         async for page in self._api.pages(self._namespaces, field_selector=UNFINISHED):
             for body in page:
-                uid = manifest.identity(body).uid
+                uid = identity(metadata_of(body)).uid
                 listed.add(uid)
                 self._cache.put(body)
             await asyncio.sleep(0)

@@ -10,12 +10,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kelery.taskrun import manifest
+from kelery.taskrun.resource import identity, metadata_of, version_of
 from kelery_operator.runtime.metrics import Metrics
 from kelery_operator.runtime.workqueue import WorkQueue
 from kelery_operator.taskrun.cache import Cache
 from kelery_operator.taskrun.existence_checks import ExistenceChecks
-from kelery_operator.taskrun.snapshot import version_of
 from kelery_operator.taskrun.status.writer import StatusWriter
 
 #: Longer than a watch's own list of new runs takes to come in.
@@ -54,11 +53,11 @@ class WatchEvents:
             self._showed(body, listed=kind is None)
 
     def _showed(self, body: Mapping[str, Any], *, listed: bool) -> None:
-        uid = manifest.identity(body).uid
+        metadata = metadata_of(body)
+        uid = identity(metadata).uid
         final = self._writer.final_version(uid)
         if final is not None:
-            metadata = body.get("metadata")
-            if isinstance(metadata, Mapping) and version_of(metadata) <= final:
+            if version_of(metadata) <= final:
                 # A late word about a run whose end is written.
                 return
             # Somebody has undone its end.
@@ -78,7 +77,7 @@ class WatchEvents:
         self._queue.add_at(uid, due=self._list_due)
 
     def _left(self, body: Mapping[str, Any]) -> None:
-        who = manifest.identity(body)
+        who = identity(metadata_of(body))
         if self._writer.final_version(who.uid) is not None:
             # Its acknowledgement may still be under way, so it is not forgotten here.
             known = self._cache.get(who.uid)

@@ -19,11 +19,11 @@ from kelery.kube.session import KubeError
 from kelery.ledger import commands
 from kelery.ledger.async_client import Ledger
 from kelery.run.phases import FINAL_PHASES
-from kelery.taskrun.manifest import Identity
+from kelery.taskrun.resource import Identity
 from kelery_operator.runtime.metrics import Metrics
 from kelery_operator.taskrun.decide import effective_ttl
 from kelery_operator.taskrun.kube_api import KubeApi
-from kelery_operator.taskrun.snapshot import Snapshot, completed_at, look_at
+from kelery_operator.taskrun.snapshot import Snapshot, completed_at, snapshot_of
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class TtlController:
     async def _note(self, page: Sequence[Mapping[str, Any]]) -> None:
         notes = []
         for body in page:
-            seen = look_at(body)
+            seen = snapshot_of(body)
             due = self._due(seen)
             if due is not None:
                 notes.append(self._later(seen.who, due=due))
@@ -107,7 +107,7 @@ class TtlController:
 
     async def _delete_if_due(self, who: Identity) -> str:
         body = await self._api.get(who.namespace, who.name)
-        seen = look_at(body) if body is not None else None
+        seen = snapshot_of(body) if body is not None else None
         if body is None or seen is None or seen.who.uid != who.uid:
             await self._forget(who)
             return "gone"

@@ -12,7 +12,7 @@ import pytest
 from kelery.kube.kubeconfig import Credentials, from_kubeconfig
 from kelery.ledger import async_client, commands, sync_client
 from kelery.settings import LedgerSettings
-from kelery.taskrun import manifest
+from kelery.taskrun.submission import submission_of
 from kelery_dev.control_plane.control_plane import ControlPlane
 from kelery_operator.runtime.metrics import Metrics
 from kelery_operator.runtime.workqueue import WorkQueue
@@ -21,6 +21,7 @@ from kelery_operator.taskrun.decide import Presence
 from kelery_operator.taskrun.existence_checks import ExistenceChecks
 from kelery_operator.taskrun.kube_api import KubeApi
 from kelery_operator.taskrun.resync import Resync
+from kelery_operator.taskrun.snapshot import snapshot_of
 from tests.support.cluster import Body, Cluster
 
 CLUSTER = "this-cluster"
@@ -34,11 +35,9 @@ def load(control_plane: ControlPlane) -> Callable[[], Credentials]:
 
 def submit(ledger: sync_client.Ledger, body: Body) -> str:
     """Make the run known to the ledger, as an operator did once."""
-    run = manifest.parse_task_run(body)
-    ledger.run(
-        commands.submit(manifest.submission(run, cluster=CLUSTER, settings=LedgerSettings(redis_url="")))
-    )
-    return run.uid
+    run, settings = snapshot_of(body), LedgerSettings(redis_url="")
+    ledger.run(commands.submit(submission_of(run.spec, who=run.who, cluster=CLUSTER, settings=settings)))
+    return run.who.uid
 
 
 @dataclass(frozen=True, kw_only=True)

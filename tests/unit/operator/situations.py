@@ -8,7 +8,7 @@ from typing import Any
 from kelery.run.model import Record
 from kelery.taskrun import status
 from kelery_operator.taskrun.decide import Presence, Situation
-from kelery_operator.taskrun.snapshot import Snapshot, look_at
+from kelery_operator.taskrun.snapshot import Snapshot, snapshot_of
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 
@@ -41,7 +41,7 @@ def body(
 
 def seen(**said: Any) -> Snapshot:
     """The same, as the operator has read it."""
-    return look_at(body(**said))
+    return snapshot_of(body(**said))
 
 
 def showing(record: Record, **said: Any) -> Snapshot:

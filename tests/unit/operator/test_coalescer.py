@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kelery.taskrun.manifest import Identity
+from kelery.taskrun.resource import Identity
 from kelery_operator.taskrun.actions import Urgency
 from kelery_operator.taskrun.status.coalescer import Coalescer, Write
 

@@ -299,7 +299,7 @@ def test_no_final_run_that_is_there_is_cancelled_and_no_known_one_submitted(situ
 def test_what_is_written_is_at_rest_when_it_is_seen(situation: Situation) -> None:
     """Otherwise two looks at one run would go on writing for ever."""
     view = situation.seen
-    if view is None or view.run is None:
+    if view is None or view.problem is not None:
         return
     for action in decide(situation, now=NOW):
         if isinstance(action, WriteStatus):

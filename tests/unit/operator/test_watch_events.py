@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kelery.kube.session import Answer
-from kelery.taskrun.manifest import Identity
+from kelery.taskrun.resource import Identity
 from kelery_operator.runtime.metrics import Metrics
 from kelery_operator.runtime.workqueue import WorkQueue
 from kelery_operator.taskrun.actions import Urgency, WriteStatus
@@ -188,7 +188,7 @@ def test_a_ttl_that_was_changed_as_the_run_ended_is_seen() -> None:
         scene.intake.event("DELETED", body(version="201", spec=spec, generation=2))
         seen = scene.cache.get("uid-1")
         assert seen is not None
-        assert seen.ttl_seconds == 7
+        assert seen.spec.ttl_seconds_after_finished == 7
         assert await scene.queued() == ["uid-1"]
 
     asyncio.run(play())

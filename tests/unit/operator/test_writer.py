@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kelery.kube.session import Answer, KubeError
-from kelery.taskrun.manifest import Identity
+from kelery.taskrun.resource import Identity
 from kelery_operator.runtime.metrics import Metrics
 from kelery_operator.taskrun.actions import Urgency, WriteStatus
 from kelery_operator.taskrun.status.coalescer import Write

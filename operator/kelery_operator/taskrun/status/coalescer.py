@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kelery.taskrun.manifest import Identity
+from kelery.taskrun.resource import Identity
 from kelery_operator.taskrun.actions import Urgency
 
 #: How long a status waits for a newer one that makes it superfluous.

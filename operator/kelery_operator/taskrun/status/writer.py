@@ -16,10 +16,9 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from kelery.kube.session import Answer, KubeError
-from kelery.taskrun.manifest import Identity
+from kelery.taskrun.resource import Identity, metadata_of, version_of
 from kelery_operator.runtime.metrics import Metrics
 from kelery_operator.taskrun.actions import WriteStatus
-from kelery_operator.taskrun.snapshot import version_of
 from kelery_operator.taskrun.status.coalescer import Coalescer, Write
 
 logger = logging.getLogger(__name__)
@@ -170,9 +169,7 @@ class StatusWriter:
         who, now = write.who, self._clock()
         self._metrics.writes.labels(str(answer.status)).inc()
         if answer.status == 200:
-            metadata = answer.body.get("metadata")
-            version = version_of(metadata) if isinstance(metadata, Mapping) else 0
-            self._coalescer.written(write, now=now, version=version)
+            self._coalescer.written(write, now=now, version=version_of(metadata_of(answer.body)))
             if self.listener:
                 self.listener.status_written(write, answer.body)
         elif answer.status == 404:
