@@ -14,9 +14,8 @@ from kelery.ledger.types import WrittenEvent
 from kelery.run.phases import Phase, Reason
 from kelery_operator.runtime.workqueue import WorkQueue
 from kelery_operator.taskrun.actions import Urgency
-from kelery_operator.taskrun.cache import Cache
-from kelery_operator.taskrun.decide import Presence
 from kelery_operator.taskrun.queue_positions import QueuePositions
+from kelery_operator.taskrun.run_state import Presence, RunStates
 from kelery_operator.taskrun.status.coalescer import DELAYS
 
 logger = logging.getLogger(__name__)
@@ -31,11 +30,17 @@ class LedgerEvents:
     """One per operator."""
 
     def __init__(
-        self, ledger: Ledger, *, cluster: str, cache: Cache, queue: WorkQueue, positions: QueuePositions
+        self,
+        ledger: Ledger,
+        *,
+        cluster: str,
+        states: RunStates,
+        queue: WorkQueue[str],
+        positions: QueuePositions,
     ) -> None:
         self._ledger = ledger
         self._cluster = cluster
-        self._cache = cache
+        self._states = states
         self._queue = queue
         self._positions = positions
         self._cursor: str | None = None
@@ -75,7 +80,7 @@ class LedgerEvents:
             await asyncio.sleep(_OTHERS_SECONDS)
 
     def _heard(self, event: WrittenEvent) -> None:
-        presence = self._cache.presence(event.uid)
+        presence = self._states.presence(event.uid)
         if presence is Presence.PRESENT:
             self._queue.add_after(event.uid, delay=_until_worth_a_look(event))
         elif presence is Presence.GONE:
@@ -83,7 +88,7 @@ class LedgerEvents:
         # One that is not known yet is looked at when its TaskRun shows up.
 
     def _look_at_everything(self) -> None:
-        for uid in self._cache.uids():
+        for uid in self._states.uids():
             self._queue.add(uid)
 
 

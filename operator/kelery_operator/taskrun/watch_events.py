@@ -13,8 +13,8 @@ from typing import Any
 from kelery.taskrun.resource import identity, metadata_of, version_of
 from kelery_operator.runtime.metrics import Metrics
 from kelery_operator.runtime.workqueue import WorkQueue
-from kelery_operator.taskrun.cache import Cache
 from kelery_operator.taskrun.existence_checks import ExistenceChecks
+from kelery_operator.taskrun.run_state import RunStates
 from kelery_operator.taskrun.status.writer import StatusWriter
 
 #: Longer than a watch's own list of new runs takes to come in.
@@ -24,22 +24,22 @@ _ANSWER_SECONDS = 1.0
 
 
 class WatchEvents:
-    """From events to the cache and the work queue, whose clock it shares; does no I/O."""
+    """From events to the run states and the work queue, whose clock it shares; does no I/O."""
 
     def __init__(
         self,
         *,
-        cache: Cache,
-        queue: WorkQueue,
-        looks: ExistenceChecks,
+        states: RunStates,
+        queue: WorkQueue[str],
+        checks: ExistenceChecks,
         writer: StatusWriter,
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
-        self._cache = cache
+        self._states = states
         self._queue = queue
-        self._looks = looks
+        self._checks = checks
         self._writer = writer
         self._metrics = metrics
         self._list_due = 0.0
@@ -55,19 +55,19 @@ class WatchEvents:
     def _showed(self, body: Mapping[str, Any], *, listed: bool) -> None:
         metadata = metadata_of(body)
         uid = identity(metadata).uid
-        final = self._writer.final_version(uid)
+        final = self._states.end_version(uid)
         if final is not None:
             if version_of(metadata) <= final:
                 # A late word about a run whose end is written.
                 return
             # Somebody has undone its end.
-            self._writer.forget_final(uid)
-        known = self._cache.get(uid)
-        seen = self._cache.put(body)
-        if seen is None:
+            self._states.forget_end(uid)
+        known = self._states.snapshot(uid)
+        snapshot = self._states.put(body)
+        if snapshot is None:
             return
-        is_same = known is not None and known.generation == seen.generation
-        if is_same and self._writer.is_shown(uid, status=seen.status):
+        is_same = known is not None and known.generation == snapshot.generation
+        if is_same and self._writer.is_shown(uid, status=snapshot.status):
             # Our own write comes back: what it was decided upon has not changed.
             return
         now = self._clock()
@@ -78,12 +78,12 @@ class WatchEvents:
 
     def _left(self, body: Mapping[str, Any]) -> None:
         who = identity(metadata_of(body))
-        if self._writer.final_version(who.uid) is not None:
+        if self._states.end_version(who.uid) is not None:
             # Its acknowledgement may still be under way, so it is not forgotten here.
-            known = self._cache.get(who.uid)
+            known = self._states.snapshot(who.uid)
             if known is not None:
-                seen = self._cache.put(body)
-                is_same = seen is None or seen.generation == known.generation
+                snapshot = self._states.put(body)
+                is_same = snapshot is None or snapshot.generation == known.generation
                 self._queue.add_after(who.uid, delay=_ANSWER_SECONDS if is_same else 0)
         elif not self._writer.final_on_its_way(who.uid):
-            self._looks.add(who)
+            self._checks.add(who)

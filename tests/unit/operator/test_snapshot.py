@@ -10,7 +10,7 @@ from kelery.run.model import CancelMode, RunSpec
 from kelery.taskrun.resource import Identity
 from kelery_operator.taskrun.snapshot import snapshot_of
 from tests.unit.core.test_spec import JSON
-from tests.unit.operator.situations import body
+from tests.unit.operator.observations import body
 
 
 def test_a_task_run_is_read_with_what_decides() -> None:
