@@ -38,11 +38,6 @@ class Identity:
     name: str
 
 
-def metadata_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The metadata of an object as the API server shows it."""
-    return as_mapping(as_mapping(body).get("metadata"))
-
-
 def identity(metadata: Mapping[str, Any]) -> Identity:
     """Whose metadata this is."""
     return Identity(

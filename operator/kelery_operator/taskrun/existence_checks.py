@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from kelery.kube.session import KubeError
-from kelery.taskrun.resource import Identity, identity, metadata_of
+from kelery.taskrun.resource import Identity
 from kelery_operator.runtime.metrics import Metrics
 from kelery_operator.runtime.workqueue import WorkQueue
 from kelery_operator.taskrun.run_state import RunStates
@@ -69,10 +69,11 @@ class ExistenceChecks:
             self._metrics.checks.labels("unnamed").inc()
             return
         body = await self._api.get(who.namespace, who.name)
-        if body is None or identity(metadata_of(body)).uid != who.uid:
+        snapshot = None if body is None else self._states.read(body)
+        if snapshot is None or snapshot.who.uid != who.uid:
             self._metrics.checks.labels("gone").inc()
             self._states.mark_gone(who.uid)
         else:
             self._metrics.checks.labels("present").inc()
-            self._states.put(body)
+            self._states.put(snapshot)
         self._queue.add(who.uid)

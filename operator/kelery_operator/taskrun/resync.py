@@ -17,7 +17,7 @@ from kelery.kube.session import KubeError
 from kelery.ledger import commands
 from kelery.ledger.async_client import Ledger
 from kelery.run.phases import FINAL_PHASES
-from kelery.taskrun.resource import KIND, Identity, identity, metadata_of
+from kelery.taskrun.resource import KIND, Identity
 from kelery_operator.runtime.metrics import Metrics
 from kelery_operator.runtime.scope import Scope
 from kelery_operator.runtime.workqueue import WorkQueue
@@ -60,8 +60,9 @@ class Comparison:
         listed: set[str] = set()
         async for page in self._api.pages(self._scope.namespaces, field_selector=UNFINISHED):
             for body in page:
-                listed.add(identity(metadata_of(body)).uid)
-                self._states.put(body)
+                snapshot = self._states.read(body)
+                listed.add(snapshot.who.uid)
+                self._states.put(snapshot)
             await asyncio.sleep(0)
         # A list comes by name: none of its runs is dealt with before all are known.
         for uid in listed:

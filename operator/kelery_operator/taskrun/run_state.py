@@ -14,7 +14,6 @@ from enum import Enum
 from typing import Any
 
 from kelery.run.model import Record
-from kelery.taskrun.resource import identity, metadata_of, version_of
 from kelery_operator.taskrun.snapshot import Snapshot, snapshot_of
 from kelery_operator.taskrun.status.write import WriteSlot
 
@@ -74,22 +73,23 @@ class RunStates:
         """How many TaskRuns are there."""
         return sum(1 for state in self._states.values() if state.snapshot)
 
-    def put(self, body: Mapping[str, Any]) -> Snapshot | None:
-        """Take a state of an object in; None if it says nothing new."""
-        metadata = metadata_of(body)
-        uid, version = identity(metadata).uid, version_of(metadata)
+    def read(self, body: Mapping[str, Any]) -> Snapshot:
+        """An object of the API server; of one that was met, no more is read than may have changed."""
+        return snapshot_of(body, known_of=self.snapshot)
+
+    def put(self, snapshot: Snapshot) -> bool:
+        """Take a snapshot in; False if it says nothing new."""
+        uid = snapshot.who.uid
         state = self._states.get(uid)
-        known = state.snapshot if state else None
-        if not uid or (state and known is None):
-            return None
-        if known and version and version <= known.version:
-            return None
-        snapshot = snapshot_of(body, known=known)
-        if state:
-            state.snapshot = snapshot
-        else:
-            self._states[uid] = RunState(snapshot=snapshot)
-        return snapshot
+        if state is None:
+            if uid:
+                self._states[uid] = RunState(snapshot=snapshot)
+            return bool(uid)
+        known = state.snapshot
+        if known is None or 0 < snapshot.version <= known.version:
+            return False
+        state.snapshot = snapshot
+        return True
 
     def get(self, uid: str) -> RunState | None:
         """None: it was not met yet, or nothing is left to do for it."""

@@ -5,7 +5,7 @@ Reading never fails: what cannot be run has a snapshot with its problem.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -19,11 +19,10 @@ from kelery.taskrun.resource import (
     generation_of,
     identity,
     is_tracked,
-    metadata_of,
     version_of,
 )
 from kelery.taskrun.spec import parse_readable_part, parse_spec
-from kelery.taskrun.validation import as_mapping
+from kelery.taskrun.validation import as_mapping, as_text
 
 _FINAL_WORDS = frozenset(phase.value for phase in FINAL_PHASES)
 
@@ -61,17 +60,27 @@ class Snapshot:
         return (self.created, self.first_version, self.who.name, self.who.namespace)
 
 
-def snapshot_of(body: Mapping[str, Any], *, known: Snapshot | None = None) -> Snapshot:
+def _nothing(_: str) -> None:
+    return None
+
+
+def snapshot_of(
+    body: Mapping[str, Any], *, known_of: Callable[[str], Snapshot | None] = _nothing
+) -> Snapshot:
     """Read an object of the API server; total, whatever somebody wrote into it.
 
-    The spec of an object that is `known` is read again only if it changed: the API server counts a spec's
-    changes in the object's generation.
+    `known_of` gives the snapshot of a uid that was met before. Of such an object the spec is read again only
+    if it changed: the API server counts a spec's changes in the object's generation.
     """
-    metadata, version = metadata_of(body), version_of(metadata_of(body))
-    status = dict(as_mapping(as_mapping(body).get("status")))
+    whole = as_mapping(body)
+    metadata = as_mapping(whole.get("metadata"))
+    version, known = version_of(metadata), known_of(as_text(metadata.get("uid")))
+    if known and known.version == version > 0:
+        return known
+    status = dict(as_mapping(whole.get("status")))
     if known and known.problem is None and metadata.get("generation") == known.generation:
         return replace(known, version=version, status=status, tracked=is_tracked(metadata))
-    spec, problem = _read_spec(as_mapping(body).get("spec"))
+    spec, problem = _read_spec(whole.get("spec"))
     return Snapshot(
         who=identity(metadata),
         version=version,

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kelery.taskrun.resource import identity, metadata_of, version_of
 from kelery_operator.runtime.metrics import Metrics
 from kelery_operator.runtime.workqueue import WorkQueue
 from kelery_operator.taskrun.existence_checks import ExistenceChecks
 from kelery_operator.taskrun.run_state import RunStates
+from kelery_operator.taskrun.snapshot import Snapshot
 from kelery_operator.taskrun.status.writer import StatusWriter
 
 #: Longer than a watch's own list of new runs takes to come in.
@@ -47,24 +47,23 @@ class WatchEvents:
     def event(self, kind: str | None, body: Mapping[str, Any]) -> None:
         """One watch event; `kind` None is the watch's own list."""
         self._metrics.events.labels((kind or "LISTED").lower()).inc()
+        snapshot = self._states.read(body)
         if kind == "DELETED":
-            self._left(body)
+            self._left(snapshot)
         else:
-            self._showed(body, listed=kind is None)
+            self._showed(snapshot, listed=kind is None)
 
-    def _showed(self, body: Mapping[str, Any], *, listed: bool) -> None:
-        metadata = metadata_of(body)
-        uid = identity(metadata).uid
-        final = self._states.end_version(uid)
-        if final is not None:
-            if version_of(metadata) <= final:
+    def _showed(self, snapshot: Snapshot, *, listed: bool) -> None:
+        uid = snapshot.who.uid
+        end = self._states.end_version(uid)
+        if end is not None:
+            if snapshot.version <= end:
                 # A late word about a run whose end is written.
                 return
             # Somebody has undone its end.
             self._states.forget_end(uid)
         known = self._states.snapshot(uid)
-        snapshot = self._states.put(body)
-        if snapshot is None:
+        if not self._states.put(snapshot):
             return
         is_same = known is not None and known.generation == snapshot.generation
         if is_same and self._writer.is_shown(uid, status=snapshot.status):
@@ -76,14 +75,13 @@ class WatchEvents:
         # A list comes by name: its runs, and what follows on its heels, are dealt with at one moment.
         self._queue.add_at(uid, due=self._list_due)
 
-    def _left(self, body: Mapping[str, Any]) -> None:
-        who = identity(metadata_of(body))
-        if self._states.end_version(who.uid) is not None:
+    def _left(self, snapshot: Snapshot) -> None:
+        uid = snapshot.who.uid
+        if self._states.end_version(uid) is not None:
             # Its acknowledgement may still be under way, so it is not forgotten here.
-            known = self._states.snapshot(who.uid)
+            known = self._states.snapshot(uid)
             if known is not None:
-                snapshot = self._states.put(body)
-                is_same = snapshot is None or snapshot.generation == known.generation
-                self._queue.add_after(who.uid, delay=_ANSWER_SECONDS if is_same else 0)
-        elif not self._writer.final_on_its_way(who.uid):
-            self._checks.add(who)
+                is_same = not self._states.put(snapshot) or snapshot.generation == known.generation
+                self._queue.add_after(uid, delay=_ANSWER_SECONDS if is_same else 0)
+        elif not self._writer.final_on_its_way(uid):
+            self._checks.add(snapshot.who)

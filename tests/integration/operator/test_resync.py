@@ -86,7 +86,7 @@ def test_a_run_that_vanished_behind_the_watchs_back_is_found(
 ) -> None:
     body = cluster.create(name="vanished")
     states = RunStates()
-    states.put(body)
+    states.put(snapshot_of(body))
     cluster.delete("vanished")
     uid = body["metadata"]["uid"]
     found = compare(states, namespace=cluster.namespace, load=load, url=valkey_url, expect=1)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kelery.taskrun.resource import Identity, created_at, identity, is_tracked, metadata_of, version_of
+from kelery.taskrun.resource import Identity, created_at, identity, is_tracked, version_of
 from tests.unit.core.test_spec import JSON
 
 
@@ -30,20 +30,18 @@ def test_labels_that_only_look_alike_do_not_track() -> None:
     assert not is_tracked({"labels": labels})
 
 
-@given(JSON, JSON, JSON)
-def test_identity_is_found_whatever_else_is_broken(junk: Any, labels: Any, status: Any) -> None:
+@given(JSON, JSON)
+def test_identity_is_found_whatever_else_is_broken(junk: Any, labels: Any) -> None:
     metadata = {"uid": "u-1", "namespace": "team", "name": "report", "labels": labels, "generation": junk}
-    body = {"metadata": metadata, "spec": junk, "status": status}
-    assert identity(metadata_of(body)) == Identity(uid="u-1", namespace="team", name="report")
-    assert identity(metadata_of({"metadata": junk})).name == ""
+    assert identity(metadata) == Identity(uid="u-1", namespace="team", name="report")
+    assert identity({"name": [junk], "uid": {"": junk}}) == Identity(uid="", namespace="", name="")
 
 
 @given(st.dictionaries(st.sampled_from(["labels", "annotations", "creationTimestamp", "uid"]), JSON))
 def test_no_metadata_whatever_make_reading_fail(metadata: dict[str, Any]) -> None:
-    for body in (metadata, {"metadata": metadata}):
-        found = metadata_of(body)
-        assert isinstance(is_tracked(found), bool)
-        assert created_at(found).year >= 1970
+    assert isinstance(is_tracked(metadata), bool)
+    assert created_at(metadata).year >= 1970
+    assert isinstance(identity(metadata).uid, str)
 
 
 @pytest.mark.parametrize(("text", "version"), [("77", 77), ("", 0), ("x7", 0), ("٣", 0), (7, 0), (None, 0)])

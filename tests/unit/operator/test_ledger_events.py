@@ -14,7 +14,7 @@ from kelery_operator.taskrun.ledger_events import LedgerEvents
 from kelery_operator.taskrun.queue_positions import QueuePositions
 from kelery_operator.taskrun.run_state import RunStates
 from tests.support.busy_stream import BusyStream
-from tests.unit.operator.observations import body
+from tests.unit.operator.observations import body, put
 
 START = 1000.0
 
@@ -42,7 +42,7 @@ async def due_of(*told: tuple[str, Phase, str], gone: str = "") -> list[tuple[st
     now = START
     states, queue = RunStates(), WorkQueue[str](clock=lambda: now)
     for uid in ("a", "b"):
-        states.put(body(uid=uid))
+        put(states, body(uid=uid))
     states.mark_gone(gone)
     ledger = cast("Any", Stream(*told))
     positions = QueuePositions(ledger, states=states, queue=queue)

@@ -24,7 +24,7 @@ from kelery_operator.taskrun.reconcile import Reconciler
 from kelery_operator.taskrun.run_state import Presence, RunStates
 from kelery_operator.taskrun.status.answers import WriteAnswers
 from kelery_operator.taskrun.status.writer import StatusWriter
-from tests.unit.operator.observations import body
+from tests.unit.operator.observations import body, put
 from tests.unit.operator.test_writer import Transport
 
 
@@ -75,8 +75,8 @@ def looked_at(meanwhile: Callable[[RunStates, WorkQueue[str]], None]) -> World:
 
     async def scene() -> World:
         world = World(meanwhile)
-        world.states.put(body(uid="new", name="new"))
-        world.states.put(body(uid="old", name="old", shown={"phase": "Waiting"}))
+        put(world.states, body(uid="new", name="new"))
+        put(world.states, body(uid="old", name="old", shown={"phase": "Waiting"}))
         for uid in ("new", "old"):
             world.queue.add(uid)
         working = asyncio.create_task(world.reconciler.run())
@@ -92,7 +92,7 @@ def test_a_status_that_comes_while_the_ledger_is_asked_about_others_loses_nothin
 
     def starts(states: RunStates, _: WorkQueue[str]) -> None:
         if states.presence("new") is Presence.PRESENT and not getattr(states.snapshot("new"), "status", None):
-            states.put(body(uid="new", name="new", version="200", shown=started))
+            put(states, body(uid="new", name="new", version="200", shown=started))
 
     world = looked_at(starts)
     assert ("submit", "new") in world.called

@@ -22,6 +22,26 @@ def test_a_task_run_is_read_with_what_decides() -> None:
     assert snapshot_of(body(labels={"argocd.argoproj.io/instance": "app"})).tracked
 
 
+@given(JSON, JSON, JSON)
+def test_identity_is_found_whatever_else_is_broken(junk: Any, labels: Any, status: Any) -> None:
+    metadata = {"uid": "u-1", "namespace": "team", "name": "report", "labels": labels, "generation": junk}
+    broken = {"metadata": metadata, "spec": junk, "status": status}
+    assert snapshot_of(broken).who == Identity(uid="u-1", namespace="team", name="report")
+    assert snapshot_of({"metadata": junk}).who.name == ""
+
+
+def test_a_spec_is_read_again_only_if_it_changed() -> None:
+    first = snapshot_of(body(version="100"))
+    later = body(version="101", spec={"task": "never.read"}, shown={"phase": "Running"})
+    again = snapshot_of(later, known_of={"uid-1": first}.get)
+    assert again.spec is first.spec
+    assert (again.version, again.first_version, again.status) == (101, 100, {"phase": "Running"})
+    changed = snapshot_of(body(version="102", generation=2), known_of={"uid-1": again}.get)
+    assert changed.spec is not first.spec
+    assert snapshot_of(body(version="102", generation=2), known_of={"uid-1": changed}.get) is changed
+    assert snapshot_of(body(uid="uid-2"), known_of={"uid-1": first}.get).first_version == 100
+
+
 def test_what_cannot_be_run_is_read_with_its_problem_and_what_can_be_told() -> None:
     spec = {"task": "t", "args": 7, "cancel": "Force", "ttlSecondsAfterFinished": 9}
     run = snapshot_of(body(spec=spec, generation=2))

@@ -11,6 +11,7 @@ from kelery.taskrun.resource import Identity
 from kelery_operator.runtime.metrics import Metrics
 from kelery_operator.taskrun.actions import Urgency, WriteStatus
 from kelery_operator.taskrun.run_state import RunStates
+from kelery_operator.taskrun.snapshot import Snapshot
 from kelery_operator.taskrun.status.write import Write
 from kelery_operator.taskrun.status.writer import StatusWriter
 from tests.unit.operator.observations import met
@@ -47,7 +48,7 @@ class Heard:
         self.changed: list[Identity] = []
         self.something = asyncio.Event()
 
-    def status_written(self, write: Write, body: Mapping[str, Any]) -> None:
+    def status_written(self, write: Write, snapshot: Snapshot) -> None:
         self.written.append(write)
         self.something.set()
 

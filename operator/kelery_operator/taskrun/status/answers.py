@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import Any
 
 from kelery.taskrun.resource import Identity
 from kelery_operator.runtime.workqueue import WorkQueue
 from kelery_operator.taskrun.existence_checks import ExistenceChecks
 from kelery_operator.taskrun.run_state import RunStates
+from kelery_operator.taskrun.snapshot import Snapshot
 from kelery_operator.taskrun.status.write import Write
 
 #: Nobody waits for an acknowledgement, so those of a while go in one round.
@@ -26,12 +25,11 @@ class WriteAnswers:
         self._queue = queue
         self._checks = checks
 
-    def status_written(self, write: Write, body: Mapping[str, Any]) -> None:
+    def status_written(self, write: Write, snapshot: Snapshot) -> None:
         """The API server took a status; its answer is the newest state of the object."""
         uid = write.who.uid
         known = self._states.snapshot(uid)
-        snapshot = self._states.put(body)
-        if snapshot is not None and (known is None or known.generation != snapshot.generation):
+        if self._states.put(snapshot) and (known is None or known.generation != snapshot.generation):
             # With a change of the spec, of which the watch's word will say nothing new.
             self._queue.add(uid)
         elif write.is_final:

@@ -16,10 +16,11 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from kelery.kube.session import Answer, KubeError
-from kelery.taskrun.resource import Identity, metadata_of, version_of
+from kelery.taskrun.resource import Identity
 from kelery_operator.runtime.metrics import Metrics
 from kelery_operator.taskrun.actions import WriteStatus
 from kelery_operator.taskrun.run_state import RunStates
+from kelery_operator.taskrun.snapshot import Snapshot
 from kelery_operator.taskrun.status.coalescer import Coalescer
 from kelery_operator.taskrun.status.write import Write
 
@@ -40,7 +41,7 @@ class StatusTransport(Protocol):
 class Listener(Protocol):
     """What became of a write is reported to it."""
 
-    def status_written(self, write: Write, body: Mapping[str, Any]) -> None: ...
+    def status_written(self, write: Write, snapshot: Snapshot) -> None: ...
 
     def object_changed(self, who: Identity) -> None: ...
 
@@ -59,6 +60,7 @@ class StatusWriter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._transport = transport
+        self._states = states
         self._listener = listener
         self._metrics = metrics
         self._connections = connections
@@ -165,8 +167,9 @@ class StatusWriter:
         who, now = write.who, self._clock()
         self._metrics.writes.labels(str(answer.status)).inc()
         if answer.status == 200:
-            self._coalescer.written(write, now=now, version=version_of(metadata_of(answer.body)))
-            self._listener.status_written(write, answer.body)
+            snapshot = self._states.read(answer.body)
+            self._coalescer.written(write, now=now, version=snapshot.version)
+            self._listener.status_written(write, snapshot)
         elif answer.status == 404:
             self._coalescer.drop(who.uid)
             self._listener.object_changed(who)
