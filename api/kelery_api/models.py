@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, with_config
 # pydantic needs these on Python 3.11.
 from typing_extensions import TypeAliasType, TypedDict
 
-from kelery.taskrun.manifest import KEY_FORM
+from kelery.taskrun.spec import KEY_FORM
 
 NAME_FORM = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 LONGEST_NAME = 253

@@ -18,7 +18,7 @@ from kelery.address import Address, address
 from kelery.errors import SettingsError
 from kelery.options import CONTROL_PLANE, Setting, WholeSeconds, ledger_settings, matching
 from kelery.settings import NAMESPACE_NAME, LedgerSettings
-from kelery.taskrun.manifest import is_key
+from kelery.taskrun.spec import is_key
 from kelery.taskrun.validation import is_name
 
 _ADDRESS = Address(host="127.0.0.1", port=8000)

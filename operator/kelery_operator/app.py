@@ -21,16 +21,21 @@ from kelery.ledger.ticker import LedgerTicker
 from kelery_operator import kopf_watch
 from kelery_operator.runtime.health import HealthServer
 from kelery_operator.runtime.metrics import Metrics
+from kelery_operator.runtime.scope import Scope
 from kelery_operator.runtime.watchdog import Watchdog
 from kelery_operator.runtime.workqueue import WorkQueue
 from kelery_operator.settings import OperatorSettings
-from kelery_operator.taskrun.cache import Cache
 from kelery_operator.taskrun.existence_checks import CHECKERS, ExistenceChecks
 from kelery_operator.taskrun.kube_api import KubeApi
+from kelery_operator.taskrun.ledger_calls import LedgerCalls
 from kelery_operator.taskrun.ledger_events import LedgerEvents
+from kelery_operator.taskrun.outage import Outage
+from kelery_operator.taskrun.planning import Planner
 from kelery_operator.taskrun.queue_positions import QueuePositions
 from kelery_operator.taskrun.reconcile import Reconciler
-from kelery_operator.taskrun.resync import Resync
+from kelery_operator.taskrun.resync import Comparison, Resync
+from kelery_operator.taskrun.run_state import RunStates
+from kelery_operator.taskrun.status.answers import WriteAnswers
 from kelery_operator.taskrun.status.writer import StatusWriter
 from kelery_operator.taskrun.watch_events import WatchEvents
 from kelery_operator.ttl.ttl_controller import TtlController
@@ -56,14 +61,25 @@ class Operator:
         self._settings = settings
         self._load = load
         self._metrics = Metrics()
-        self._heartbeat = Watchdog()
+        self._watchdog = Watchdog()
         self._api = KubeApi(load)
         self._client = async_client.connect(
             settings.ledger.redis_url, timeout_seconds=_REDIS_TIMEOUT_SECONDS, client_name="kelery-operator"
         )
         self._ledger = async_client.Ledger(self._client, prefix=settings.ledger.prefix)
-        self._writer = StatusWriter(self._api, metrics=self._metrics)
-        self._reconciler: Reconciler | None = None
+        self._states = states = RunStates()
+        self._queue = queue = WorkQueue(place=states.place)
+        self._checks = ExistenceChecks(self._api, states=states, queue=queue, metrics=self._metrics)
+        self._writer = StatusWriter(
+            self._api,
+            states=states,
+            listener=WriteAnswers(states=states, queue=queue, checks=self._checks),
+            metrics=self._metrics,
+        )
+        self._metrics.queued.set_function(lambda: len(queue))
+        self._metrics.queue_age.set_function(queue.oldest_age)
+        self._metrics.taskruns.set_function(lambda: len(states))
+        self._outage: Outage | None = None
         self._synced = False
         self._stop = asyncio.Event()
         self._parts: dict[asyncio.Task[None], str] = {}
@@ -72,7 +88,7 @@ class Operator:
         """Run until SIGTERM or SIGINT; raises if a part fails."""
         self._catch_signals()
         health = HealthServer(
-            metrics=self._metrics, heartbeat=self._heartbeat, why_not_ready=self._why_not_ready
+            metrics=self._metrics, watchdog=self._watchdog, why_not_ready=self._why_not_ready
         )
         address = self._settings.health_address
         await health.start(host=address.host, port=address.port)
@@ -87,51 +103,16 @@ class Operator:
             await self._client.aclose()
 
     async def _begin(self) -> None:
-        """Wait for what must be there, look at everything once, then start the loops."""
-        settings, api, ledger = self._settings, self._api, self._ledger
+        """Wait for what must be there, compare everything once, then start the loops."""
         await self._wait_for_crd()
-        cluster = settings.cluster_id or await self._cluster_id()
-        cache, metrics = Cache(), self._metrics
-        queue = WorkQueue(place=cache.place)
-        looks = ExistenceChecks(api, cache=cache, queue=queue, metrics=metrics)
-        positions = QueuePositions(ledger, queue=queue)
-        follower = LedgerEvents(ledger, cluster=cluster, cache=cache, queue=queue, positions=positions)
-        intake = WatchEvents(cache=cache, queue=queue, looks=looks, writer=self._writer, metrics=metrics)
-        resync = Resync(
-            api=api,
-            ledger=ledger,
-            cluster=cluster,
-            namespaces=settings.namespaces,
-            every_seconds=settings.resync_seconds,
-            cache=cache,
-            queue=queue,
-            looks=looks,
-            metrics=metrics,
-        )
-        expiry = TtlController(
-            api=api,
-            ledger=ledger,
-            cluster=cluster,
-            namespaces=settings.namespaces,
-            default_ttl_seconds=settings.default_ttl_seconds,
-            sweep_seconds=settings.sweep_seconds,
-            metrics=metrics,
-        )
-        reconciler = Reconciler(
-            ledger=ledger,
-            cluster=cluster,
-            settings=settings,
-            cache=cache,
-            queue=queue,
-            writer=self._writer,
-            looks=looks,
-            positions=positions,
-            metrics=metrics,
-            heartbeat=self._heartbeat,
-            on_recovery=resync.soon,
-        )
-        self._writer.listener = self._reconciler = reconciler
-        # From here on no change is missed: the stream's place first, then the look at everything.
+        cluster = self._settings.cluster_id or await self._cluster_id()
+        scope = Scope(cluster=cluster, namespaces=self._settings.namespaces)
+        ledger, states, queue = self._ledger, self._states, self._queue
+        positions = QueuePositions(ledger, states=states, queue=queue)
+        follower = LedgerEvents(ledger, cluster=cluster, states=states, queue=queue, positions=positions)
+        resync = self._resync(scope)
+        reconciler = self._reconciler(scope, on_recovery=resync.soon)
+        # From here on no change is missed: the stream's place first, then the comparison of everything.
         await follower.begin()
         await resync.first()
         self._start("lane", reconciler.run())
@@ -139,19 +120,67 @@ class Operator:
         self._start("events", follower.run())
         self._start("positions", positions.run())
         self._start("resync", resync.run())
+        expiry = self._ttl_controller(scope)
         self._start("expiry", expiry.run())
         self._start("sweep", expiry.run_sweep())
         keeper = LedgerTicker(
-            ledger, stand_still=settings.ledger.lease.stand_still, on_reclaim=self._count_reclaim
+            ledger,
+            stand_still=self._settings.ledger.lease.stand_still,
+            on_reclaim=self._count_reclaim,
         )
         self._start("keeper", keeper.run())
         for number in range(CHECKERS):
-            self._start(f"look-{number}", looks.run())
-        watch = kopf_watch.watch(
-            intake, load=self._load, namespaces=settings.namespaces, started=self._watching
+            self._start(f"check-{number}", self._checks.run())
+        events = WatchEvents(
+            states=states, queue=queue, checks=self._checks, writer=self._writer, metrics=self._metrics
         )
+        watch = kopf_watch.watch(events, load=self._load, namespaces=scope.namespaces, started=self._watching)
         self._start("watch", watch)
-        logger.info("watching TaskRuns", extra={"cluster": cluster, "taskruns": len(cache)})
+        logger.info("watching TaskRuns", extra={"cluster": cluster, "taskruns": len(states)})
+
+    def _resync(self, scope: Scope) -> Resync:
+        comparison = Comparison(
+            api=self._api,
+            ledger=self._ledger,
+            scope=scope,
+            states=self._states,
+            queue=self._queue,
+            checks=self._checks,
+        )
+        return Resync(comparison, every_seconds=self._settings.resync_seconds, metrics=self._metrics)
+
+    def _reconciler(self, scope: Scope, *, on_recovery: Callable[[], None]) -> Reconciler:
+        states, queue, writer, metrics = self._states, self._queue, self._writer, self._metrics
+        self._outage = outage = Outage(metrics=metrics, on_recovery=on_recovery)
+        planner = Planner(
+            scope=scope,
+            settings=self._settings,
+            states=states,
+            queue=queue,
+            writer=writer,
+            metrics=metrics,
+        )
+        calls = LedgerCalls(
+            self._ledger, planner=planner, states=states, queue=queue, writer=writer, outage=outage
+        )
+        return Reconciler(
+            queue=queue,
+            planner=planner,
+            calls=calls,
+            outage=outage,
+            metrics=metrics,
+            watchdog=self._watchdog,
+        )
+
+    def _ttl_controller(self, scope: Scope) -> TtlController:
+        return TtlController(
+            api=self._api,
+            ledger=self._ledger,
+            scope=scope,
+            default_ttl_seconds=self._settings.default_ttl_seconds,
+            sweep_seconds=self._settings.sweep_seconds,
+            metrics=self._metrics,
+        )
 
     def _count_reclaim(self, taken: bool) -> None:
         self._metrics.reclaims.labels("taken" if taken else "moved").inc()
@@ -166,12 +195,12 @@ class Operator:
         self._catch_signals()
 
     def _why_not_ready(self) -> str:
-        if not self._synced or self._reconciler is None:
+        if not self._synced or self._outage is None:
             return "starting: waiting for the API server and the CRD"
-        return "" if self._reconciler.ledger_answers else "the ledger does not answer"
+        return "" if self._outage.ledger_answers else "the ledger does not answer"
 
     async def _wait_for_crd(self) -> None:
-        told = ""
+        reported = ""
         while True:
             try:
                 if await self._api.is_served():
@@ -179,8 +208,8 @@ class Operator:
                 problem = "taskruns.kelery.dev is not served; apply the CRD"
             except KubeError as error:
                 problem = str(error)
-            if problem != told:
-                told = problem
+            if problem != reported:
+                reported = problem
                 logger.warning("waiting: %s", problem)
             await asyncio.sleep(_WAIT_SECONDS)
 
@@ -224,7 +253,6 @@ class Operator:
         for task, name in list(self._parts.items()):
             if name != "watch":
                 await _end(task)
-        self._writer.listener = None
         if not await self._writer.drain(seconds=_DRAIN_SECONDS):
             logger.warning("stopping with unsent statuses", extra={"unsent": self._writer.unsent()})
 

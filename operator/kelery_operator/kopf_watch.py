@@ -1,5 +1,4 @@
-"""kopf at the rim, as an informer: one event handler, whose filter hands on, and a login. kopf is imported
-here only.
+"""kopf at the rim, as an informer: one event handler and a login. kopf is imported here only.
 
 No finalizers, no annotations, no kopf storages, no events: kopf makes no write to any object.
 """
@@ -16,7 +15,7 @@ from typing import Any, cast
 import kopf
 
 from kelery.kube.kubeconfig import Credentials, accept_plain_authority
-from kelery.taskrun.manifest import GROUP, PLURAL, VERSION
+from kelery.taskrun.resource import GROUP, PLURAL, VERSION
 from kelery_operator.taskrun.resync import UNFINISHED
 from kelery_operator.taskrun.watch_events import WatchEvents
 
@@ -64,10 +63,11 @@ class _Connection(kopf.ConnectionInfo):
         return accept_plain_authority(super().as_ssl_context())
 
 
-def registry(intake: WatchEvents, *, load: Callable[[], Credentials]) -> kopf.OperatorRegistry:
-    """One handler, one login. kopf asks the filter of a handler about each event, in order, exactly once."""
+def registry(events: WatchEvents, *, load: Callable[[], Credentials]) -> kopf.OperatorRegistry:
+    """One handler, one login."""
     ours = kopf.OperatorRegistry()
 
+    @kopf.on.login(registry=ours)
     async def login(**_: Any) -> kopf.ConnectionInfo:
         # Read again before a projected token runs out.
         credentials = load()
@@ -84,20 +84,16 @@ def registry(intake: WatchEvents, *, load: Callable[[], Credentials]) -> kopf.Op
             expiration=datetime.now(UTC) + _CREDENTIALS_LIFETIME,
         )
 
-    def hand_on(*, event: kopf.RawEvent, **_: Any) -> bool:
+    # kopf calls it at once and exactly once for each event, and for one object in the order of its events. It
+    # does no I/O, so it is not to be moved to a thread, as kopf does with a handler that is not async.
+    @kopf.on.event(GROUP, VERSION, PLURAL, registry=ours)
+    async def take_in(*, event: kopf.RawEvent, **_: Any) -> None:
         try:
-            intake.event(event["type"], event["object"])
+            events.event(event["type"], event["object"])
         except Exception:
             # kopf must not stop for it; the next comparison meets the object again.
             logger.exception("an event could not be taken in")
-        # What kopf does around the call of a handler costs more than all that we do with an event.
-        return False
 
-    async def handler(**_: Any) -> None:
-        """Is there to be watched for, and never called."""
-
-    kopf.on.login(registry=ours)(login)
-    kopf.on.event(GROUP, VERSION, PLURAL, registry=ours, when=hand_on)(handler)
     return ours
 
 
@@ -121,7 +117,7 @@ def settings() -> kopf.OperatorSettings:
 
 
 async def watch(
-    intake: WatchEvents,
+    events: WatchEvents,
     *,
     load: Callable[[], Credentials],
     namespaces: Sequence[str],
@@ -130,7 +126,7 @@ async def watch(
     """Watch until cancelled; an error of kopf's is raised. `started` is called once its tasks are there."""
     ours = asyncio.all_tasks()
     tasks = await kopf.spawn_tasks(
-        registry=registry(intake, load=load),
+        registry=registry(events, load=load),
         settings=settings(),
         # kopf would look up the user's name, which not every image has for the user id that a pod is given.
         identity=cast("Any", "kelery"),

@@ -13,7 +13,8 @@ from kelery.run import run_message
 from kelery.run.model import CancelMode, Concurrency, Policy, Record, RunSpec
 from kelery.run.phases import Phase, Reason
 from kelery.settings import LedgerSettings
-from kelery.taskrun import manifest
+from kelery.taskrun.resource import Identity
+from kelery.taskrun.submission import submission_of
 
 T = TypeVar("T")
 
@@ -46,9 +47,9 @@ class Bench:
 
     def submission(self, uid: str, **spec: Any) -> Submission:
         """What `submit` submits: a run of a TaskRun with this spec."""
-        body = {"metadata": {"uid": uid, "namespace": "team", "name": f"run-{uid}"}}
-        body["spec"] = manifest.render_spec(RunSpec(**{"task": "demo.add", **spec}))
-        return manifest.submission(manifest.parse_task_run(body), cluster=CLUSTER, settings=SETTINGS)
+        who = Identity(uid=uid, namespace="team", name=f"run-{uid}")
+        asked = RunSpec(**{"task": "demo.add", **spec})
+        return submission_of(asked, who=who, cluster=CLUSTER, settings=SETTINGS)
 
     def submit(self, uid: str, **spec: Any) -> str:
         """Where the run stands then: "Waiting/WaitingForKey"."""

@@ -73,7 +73,7 @@ def test_what_reaches_the_api_server_could_not_be_imported_there() -> None:
 
 def test_the_plug_in_imports_with_nothing_but_celery_and_redis() -> None:
     ran = import_refusing_the_rest(
-        "kelery_worker", "kelery.ledger.sync_client", "kelery.settings", "kelery.taskrun.manifest"
+        "kelery_worker", "kelery.ledger.sync_client", "kelery.settings", "kelery.taskrun.submission"
     )
     assert ran.returncode == 0, ran.stderr
 

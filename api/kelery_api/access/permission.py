@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from kelery.taskrun.manifest import GROUP
+from kelery.taskrun.resource import GROUP
 
 Verb = Literal["create", "get", "list", "watch", "patch", "delete", "use"]
 

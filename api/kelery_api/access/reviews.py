@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from kelery.kube.session import Answer, ClusterSession
-from kelery.taskrun.manifest import GROUP
+from kelery.taskrun.resource import GROUP
 from kelery_api.access.permission import AnyPermission, Permission
 from kelery_api.access.requester import Requester
 

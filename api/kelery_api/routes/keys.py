@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from kelery.taskrun.manifest import KEY_FORM
+from kelery.taskrun.spec import KEY_FORM
 from kelery_api import models
 from kelery_api.access.guarded_route import GuardedRoute
 from kelery_api.access.rules import needs

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Query, Request, Response
 from kelery.errors import InvalidInput
 from kelery.ledger.types import OnlyIf
 from kelery.run.model import CancelMode, Record, RunSpec
-from kelery.taskrun.manifest import KEY_FORM
+from kelery.taskrun.spec import KEY_FORM
 from kelery_api import models
 from kelery_api.access.guarded_route import GuardedRoute
 from kelery_api.access.rules import needs

@@ -9,7 +9,7 @@ from typing import Any
 
 from kelery.errors import FieldFault, InvalidInput
 from kelery.run.model import CancelMode, RunSpec
-from kelery.taskrun import manifest
+from kelery.taskrun.spec import parse_spec
 from kelery.taskrun.validation import FieldReader
 from kelery_api.models import LONGEST_CANCEL_REASON, LONGEST_NAME, NAME_FORM
 
@@ -52,7 +52,7 @@ def run_request(body: Any) -> RunRequest:
     spec = None
     if fields.get("spec") is not None:
         try:
-            spec = manifest.parse_spec(fields.get("spec"))
+            spec = parse_spec(fields.get("spec"))
         except InvalidInput as error:
             problems.extend(error.problems)
     fields.refuse_if_any()
@@ -89,7 +89,7 @@ def quickstart_request(given: Mapping[str, Any], *, task: str, key: str) -> RunS
         "concurrency": {"key": _or_default(given, "key", default=key), "policy": "Reject"},
     }
     try:
-        return manifest.parse_spec(spec)
+        return parse_spec(spec)
     except InvalidInput as error:
         first, *further = [_as_quickstart_field(fault) for fault in error.problems]
         raise InvalidInput(first.path, first.problem, further=further) from None

@@ -16,7 +16,7 @@ from kelery.ledger.async_client import Ledger
 from kelery.ledger.types import OnlyIf, Submission, SubmissionRefused
 from kelery.run.model import CancelMode, Record
 from kelery.run.phases import Reason
-from kelery.taskrun import manifest
+from kelery.taskrun.resource import KIND
 from kelery_api.http.problems import Kind, Problem
 from kelery_api.streams.follower import Follower, final_record
 
@@ -153,7 +153,7 @@ class Runs:
 
     async def delete(self, record: Record) -> None:
         """Out of sight at once, and stopped if it is live; if it was born as a TaskRun, that goes too."""
-        if record.origin == manifest.KIND:
+        if record.origin == KIND:
             if self._delete_task_run is None:
                 raise Problem(
                     Kind.NOT_DELETABLE_HERE,

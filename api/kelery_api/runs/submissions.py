@@ -12,11 +12,12 @@ import uuid
 
 from kelery import json_codec
 from kelery.ledger.types import Submission
-from kelery.run.model import RunSpec, TaskRun
+from kelery.run.model import RunSpec
 from kelery.run.phases import Reason
 from kelery.settings import LedgerSettings
-from kelery.taskrun import manifest
-from kelery.timestamps import EPOCH
+from kelery.taskrun.resource import Identity
+from kelery.taskrun.spec import fingerprint
+from kelery.taskrun.submission import submission_of
 from kelery_api.access.requester import Requester
 
 ORIGIN = "REST"
@@ -45,19 +46,11 @@ def submission(
     retain_seconds: int,
 ) -> Submission:
     """A run without a TaskRun; its name is its uid if it is given none."""
-    run = TaskRun(
-        uid=uid,
-        namespace=namespace,
-        name=name or uid,
-        resource_version="",
-        generation=1,
-        created=EPOCH,
-        spec=spec,
-    )
     ttl = spec.ttl_seconds_after_finished
     return dataclasses.replace(
-        manifest.submission(
-            run,
+        submission_of(
+            spec,
+            who=Identity(uid=uid, namespace=namespace, name=name or uid),
             cluster=_NO_CLUSTER,
             settings=settings,
             born_final=Reason.CANCELLED_AT_CREATE if spec.cancel else None,
@@ -72,5 +65,5 @@ def submission(
 def _hash(spec: RunSpec, *, name: str | None) -> str:
     """Over all that was asked for: a repeated request must not differ in anything."""
     cancel = spec.cancel.value if spec.cancel else None
-    said = [manifest.fingerprint(spec), name, cancel, spec.ttl_seconds_after_finished]
+    said = [fingerprint(spec), name, cancel, spec.ttl_seconds_after_finished]
     return hashlib.sha256(json_codec.canonical(said).encode()).hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kelery.kube.session import ClusterSession, KubeError
 from kelery.run.model import Record
-from kelery.taskrun.manifest import GROUP, PLURAL, VERSION
+from kelery.taskrun.resource import GROUP, PLURAL, VERSION
 from kelery_api.http.problems import Kind, Problem
 
 

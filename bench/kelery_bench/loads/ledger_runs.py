@@ -13,11 +13,11 @@ from typing import Any
 from kelery.errors import LedgerError
 from kelery.ledger import commands, sync_client
 from kelery.ledger.types import Submission
-from kelery.run.model import CancelMode, Concurrency, RunSpec, TaskRun
+from kelery.run.model import CancelMode, Concurrency, RunSpec
 from kelery.run.phases import Reason
 from kelery.settings import LedgerSettings
-from kelery.taskrun import manifest
-from kelery.timestamps import EPOCH
+from kelery.taskrun.resource import Identity
+from kelery.taskrun.submission import submission_of
 from kelery_dev.errors import DevError
 
 NAMESPACE = "bench"
@@ -43,16 +43,9 @@ class LedgerRuns:
         """A new run."""
         uid = str(uuid.UUID(int=(self._start + next(self._numbers)) % 2**128))
         fields = {"task": "bench.noop", **spec}
-        run = TaskRun(
-            uid=uid,
-            namespace=NAMESPACE,
-            name=uid,
-            resource_version="",
-            generation=1,
-            created=EPOCH,
-            spec=RunSpec(queue=queue, priority=priority, concurrency=Concurrency(key=key), **fields),
-        )
-        made = manifest.submission(run, cluster="", settings=self._settings)
+        asked = RunSpec(queue=queue, priority=priority, concurrency=Concurrency(key=key), **fields)
+        who = Identity(uid=uid, namespace=NAMESPACE, name=uid)
+        made = submission_of(asked, who=who, cluster="", settings=self._settings)
         return dataclasses.replace(made, origin="REST", retain_seconds=_KEPT_SECONDS)
 
     def submit(self, submissions: Sequence[Submission]) -> None:

@@ -8,7 +8,6 @@ null.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import Enum
 from typing import Any
 
@@ -73,24 +72,6 @@ class RunSpec:
     #: Between SIGTERM and SIGKILL.
     cancel_grace_period_seconds: int = 30
     ttl_seconds_after_finished: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskRun:
-    """A TaskRun as last seen: identity, spec, and of its status only what decides."""
-
-    uid: str
-    namespace: str
-    name: str
-    resource_version: str
-    #: 1 until the spec changes; tells a cancel set at creation from a later one.
-    generation: int
-    created: datetime
-    spec: RunSpec
-    #: The status as the API server has it, for comparison with what is to be written; {} if none.
-    status: dict[str, Any] = field(default_factory=dict)
-    #: Helm, Argo CD or Flux would create it again, so the default ttl is not for it.
-    tracked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from kelery import json_codec, timestamps
 from kelery.run.model import Attempt, Record
 from kelery.run.phases import Phase, Reason
 from kelery.taskrun import conditions, truncate
+from kelery.taskrun.validation import as_mapping
 
 #: A waiter's position is shown to the first few only: behind them, every step of the queue would be a write.
 POSITIONS_SHOWN = 10
@@ -32,7 +33,7 @@ _LONGEST_TRACEBACK = 16384
 
 def render(record: Record, *, previous: Mapping[str, Any]) -> dict[str, Any]:
     """The `.status` that says what the ledger knows."""
-    old = _mapping(previous)
+    old = as_mapping(previous)
     started = _first_start(record)
     shown_start = timestamps.readable(old.get("startTime"))
     if started is None and shown_start:
@@ -62,10 +63,10 @@ def render(record: Record, *, previous: Mapping[str, Any]) -> dict[str, Any]:
 
 def render_ledger_lost(previous: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
     """The last status of a run that had started and of which the ledger has no record."""
-    old, moment = _mapping(previous), timestamps.of(now)
+    old, moment = as_mapping(previous), timestamps.of(now)
     attempt = _count(old.get("attempt"))
     timing = {
-        name: timestamps.readable(_mapping(old.get("timing")).get(name))
+        name: timestamps.readable(as_mapping(old.get("timing")).get(name))
         for name in ("queued", "admitted", "started")
     }
     message = "it had started and the ledger forgot it; whether it ended is unknown, so it is not run again"
@@ -84,7 +85,7 @@ def render_ledger_lost(previous: Mapping[str, Any], *, now: datetime) -> dict[st
 
 def ledger_unavailable(previous: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
     """The status of a run that could not be submitted yet; the same again and again while that lasts."""
-    old = _mapping(previous)
+    old = as_mapping(previous)
     return {
         **old,
         "conditions": conditions.conditions_while_unavailable(
@@ -95,7 +96,7 @@ def ledger_unavailable(previous: Mapping[str, Any], *, now: datetime) -> dict[st
 
 def had_started(status: Mapping[str, Any]) -> bool:
     """Whether the task's code may have run already, as far as a status tells."""
-    old = _mapping(status)
+    old = as_mapping(status)
     attempt = old.get("attempt")
     return (
         bool(old.get("startTime"))
@@ -122,10 +123,10 @@ def _concurrency(record: Record) -> dict[str, Any]:
 
 
 def _progress(text: str) -> dict[str, Any]:
-    told = _mapping(_loaded(text))
-    current, total = _count(told.get("current")), _count(told.get("total"))
+    reported = as_mapping(_loaded(text))
+    current, total = _count(reported.get("current")), _count(reported.get("total"))
     column = None if current is None else str(current) if total is None else f"{current}/{total}"
-    message = truncate.prose(told.get("message"), longest=_LONGEST_PROGRESS)
+    message = truncate.prose(reported.get("message"), longest=_LONGEST_PROGRESS)
     return _present(current=current, total=total, message=message, text=column)
 
 
@@ -142,11 +143,11 @@ def _result(record: Record) -> dict[str, Any]:
 
 
 def _error(text: str) -> dict[str, Any]:
-    told = _mapping(_loaded(text))
+    reported = as_mapping(_loaded(text))
     return _present(
-        type=truncate.line(told.get("type"), longest=_LONGEST_NAME),
-        message=truncate.prose(told.get("message"), longest=_LONGEST_ERROR),
-        traceback=truncate.ending(told.get("traceback"), longest=_LONGEST_TRACEBACK),
+        type=truncate.line(reported.get("type"), longest=_LONGEST_NAME),
+        message=truncate.prose(reported.get("message"), longest=_LONGEST_ERROR),
+        traceback=truncate.ending(reported.get("traceback"), longest=_LONGEST_TRACEBACK),
     )
 
 
@@ -188,7 +189,3 @@ def _whole(moment: int | None) -> str | None:
 def _present(**fields: Any) -> dict[str, Any]:
     """Without what there is nothing to say about; 0 and False are something."""
     return {name: value for name, value in fields.items() if value is not None and value not in ("", [], {})}
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

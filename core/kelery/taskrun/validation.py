@@ -175,6 +175,16 @@ def is_name(value: Any, *, longest: int) -> bool:
     )
 
 
+def as_mapping(value: Any) -> Mapping[str, Any]:
+    """The value if it is an object, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def as_text(value: Any) -> str:
+    """The value if it is a string, else an empty one."""
+    return value if isinstance(value, str) else ""
+
+
 def json_type(value: Any) -> str:
     """What a user calls the type of a JSON value."""
     if value is None:

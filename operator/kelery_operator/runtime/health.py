@@ -21,9 +21,9 @@ _STALL_SECONDS = 60.0
 class HealthServer:
     """Answers while the loop runs; a loop that hangs does not answer, which is an answer too."""
 
-    def __init__(self, *, metrics: Metrics, heartbeat: Watchdog, why_not_ready: Callable[[], str]) -> None:
+    def __init__(self, *, metrics: Metrics, watchdog: Watchdog, why_not_ready: Callable[[], str]) -> None:
         self._metrics = metrics
-        self._heartbeat = heartbeat
+        self._watchdog = watchdog
         self._why_not_ready = why_not_ready
         self._runner: web.AppRunner | None = None
 
@@ -47,7 +47,7 @@ class HealthServer:
             await self._runner.cleanup()
 
     async def _livez(self, _: web.Request) -> web.Response:
-        return _verdict(why_not_alive(self._heartbeat))
+        return _verdict(why_not_alive(self._watchdog))
 
     async def _readyz(self, _: web.Request) -> web.Response:
         return _verdict(self._why_not_ready())
@@ -56,9 +56,9 @@ class HealthServer:
         return web.Response(body=self._metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
 
 
-def why_not_alive(heartbeat: Watchdog) -> str:
+def why_not_alive(watchdog: Watchdog) -> str:
     """Empty while the work gets on."""
-    stalled = heartbeat.stalled_for()
+    stalled = watchdog.stalled_for()
     return f"no progress for {stalled:.0f} s" if stalled > _STALL_SECONDS else ""
 
 

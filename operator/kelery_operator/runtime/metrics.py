@@ -19,8 +19,8 @@ class Metrics:
             "run_failures_total", "Rounds over one run that failed, by error", "error"
         )
         self.resyncs = self._counter("resyncs_total", "Comparisons of ledger and cluster by result", "result")
-        self.looks = self._counter(
-            "looks_total", "ExistenceChecks for a TaskRun that left the watch, by result", "result"
+        self.checks = self._counter(
+            "looks_total", "Checks for a TaskRun that left the watch, by result", "result"
         )
         self.reclaims = self._counter(
             "reclaims_total", "Claims of dead workers taken away, by result", "result"
@@ -38,7 +38,7 @@ class Metrics:
             buckets=_FAST,
             registry=self.registry,
         )
-        self.cached = self._gauge("taskruns", "TaskRuns that are not finished, as far as seen")
+        self.taskruns = self._gauge("taskruns", "TaskRuns that are not finished, as far as seen")
         self.queued = self._gauge("queue_length", "Runs that wait for a look")
         self.queue_age = self._gauge("queue_oldest_seconds", "For how long the oldest of them waits")
         self.unsent = self._gauge("status_writes_unsent", "Status writes that wait or are on their way")

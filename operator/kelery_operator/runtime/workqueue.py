@@ -14,11 +14,13 @@ import itertools
 import random
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Hashable
+from typing import Any, Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
 
 
-class _Lane:
+class _Lane(Generic[K]):
     """Keys in their order, round after round: what comes during a round waits for the next one, so a key that
     comes again and again does not keep those behind it waiting for ever.
     """
@@ -26,22 +28,22 @@ class _Lane:
     __slots__ = ("_coming", "_round")
 
     def __init__(self) -> None:
-        self._round: list[tuple[Any, str]] = []
-        self._coming: list[tuple[Any, str]] = []
+        self._round: list[tuple[Any, K]] = []
+        self._coming: list[tuple[Any, K]] = []
 
     def __bool__(self) -> bool:
         return bool(self._round or self._coming)
 
-    def push(self, key: str, *, order: Any) -> None:
+    def push(self, key: K, *, order: Any) -> None:
         heapq.heappush(self._coming, (order, key))
 
-    def pop(self) -> str:
+    def pop(self) -> K:
         if not self._round:
             self._round, self._coming = self._coming, []
         return heapq.heappop(self._round)[1]
 
 
-class WorkQueue:
+class WorkQueue(Generic[K]):
     """Keys to work on; for one event loop.
 
     `place` is asked for a key's lane, and for what orders it there, when it joins the queue. Without it there
@@ -51,34 +53,34 @@ class WorkQueue:
     def __init__(
         self,
         *,
-        place: Callable[[str], tuple[str, Any]] | None = None,
+        place: Callable[[K], tuple[str, Any]] | None = None,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
         first_pause: float = 0.05,
         longest_pause: float = 30.0,
     ) -> None:
-        additions = itertools.count()
-        self._place = place or (lambda key: ("", next(additions)))
+        self._additions = itertools.count()
+        self._place = place or (lambda key: ("", next(self._additions)))
         self._clock = clock
         self._jitter = jitter
         self._first_pause = first_pause
         self._longest_pause = longest_pause
         #: key -> since when; in order of addition. A key may be dirty and in work at once.
-        self._dirty: dict[str, float] = {}
+        self._dirty: dict[K, float] = {}
         #: The dirty keys that are not in work; the lane whose turn it is comes first.
-        self._lanes: OrderedDict[str, _Lane] = OrderedDict()
+        self._lanes: OrderedDict[str, _Lane[K]] = OrderedDict()
         #: key -> since when there was something to look at
-        self._in_work: dict[str, float] = {}
-        self._delayed: list[tuple[float, str]] = []
+        self._in_work: dict[K, float] = {}
+        self._delayed: list[tuple[float, int, K]] = []
         #: key -> (due, since when) of its entry in `_delayed`, until taken; other entries are void.
-        self._later: dict[str, tuple[float, float]] = {}
-        self._failures: dict[str, int] = {}
+        self._later: dict[K, tuple[float, float]] = {}
+        self._failures: dict[K, int] = {}
         self._changed = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._dirty)
 
-    def add(self, key: str) -> None:
+    def add(self, key: K) -> None:
         """Have a look at `key` soon."""
         if key in self._dirty:
             return
@@ -86,11 +88,11 @@ class WorkQueue:
         if key not in self._in_work:
             self._line_up(key)
 
-    def add_after(self, key: str, *, delay: float) -> None:
+    def add_after(self, key: K, *, delay: float) -> None:
         """Have a look at `key` after `delay` seconds, unless one begins before."""
         self.add_at(key, due=self._clock() + delay)
 
-    def add_at(self, key: str, *, due: float) -> None:
+    def add_at(self, key: K, *, due: float) -> None:
         """Have a look at `key` when the queue's clock says `due`, unless one begins before.
 
         Keys that are due at the same moment are lined up together.
@@ -105,12 +107,12 @@ class WorkQueue:
             if planned <= due:
                 return
         self._later[key] = due, since
-        heapq.heappush(self._delayed, (due, key))
-        if self._delayed[0][1] == key:
+        heapq.heappush(self._delayed, (due, next(self._additions), key))
+        if self._delayed[0][2] == key:
             # Who waits for another one is to wake sooner.
             self._changed.set()
 
-    def retry(self, key: str) -> float:
+    def retry(self, key: K) -> float:
         """Work on `key` failed: again after a pause, which is returned."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
@@ -119,11 +121,11 @@ class WorkQueue:
         self.add_after(key, delay=pause)
         return pause
 
-    def forget(self, key: str) -> None:
+    def forget(self, key: K) -> None:
         """Work on `key` went well: its next failure starts from the first pause."""
         self._failures.pop(key, None)
 
-    async def take(self, *, most: int | None = None) -> list[str]:
+    async def take(self, *, most: int | None = None) -> list[K]:
         """Wait until there is something to do; up to `most` keys, now in work until `done`."""
         while True:
             ready = self._take_ready(most)
@@ -139,16 +141,12 @@ class WorkQueue:
             except TimeoutError:
                 continue
 
-    def done(self, key: str) -> None:
+    def done(self, key: K) -> None:
         """`key` is no longer in work; if it was added meanwhile it may be taken again."""
         if self._in_work.pop(key, None) is not None and key in self._dirty:
             self._line_up(key)
 
-    def is_wanted(self, key: str) -> bool:
-        """Whether `key` was added since it was taken."""
-        return key in self._dirty
-
-    def in_work_since(self, key: str) -> float:
+    def in_work_since(self, key: K) -> float:
         """Since when there was something to look at, of a key that is in work."""
         return self._in_work.get(key, self._clock())
 
@@ -157,14 +155,14 @@ class WorkQueue:
         first = next(iter(self._dirty.values()), None)
         return 0.0 if first is None else self._clock() - first
 
-    def _line_up(self, key: str) -> None:
+    def _line_up(self, key: K) -> None:
         lane, order = self._place(key)
         self._lanes.setdefault(lane, _Lane()).push(key, order=order)
         self._changed.set()
 
-    def _take_ready(self, most: int | None) -> list[str]:
+    def _take_ready(self, most: int | None) -> list[K]:
         self._add_due()
-        ready: list[str] = []
+        ready: list[K] = []
         while self._lanes and (most is None or len(ready) < most):
             name, lane = next(iter(self._lanes.items()))
             key = lane.pop()
@@ -182,7 +180,7 @@ class WorkQueue:
     def _add_due(self) -> None:
         now = self._clock()
         while self._delayed:
-            due, key = self._delayed[0]
+            due, _, key = self._delayed[0]
             is_void = key not in self._later or self._later[key][0] != due
             if not is_void and due > now:
                 return

@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import Enum
 from typing import Any, assert_never
 
 from kelery.errors import SpecTooLarge
 from kelery.run.model import CancelMode, Record
 from kelery.run.phases import Phase, Reason
 from kelery.taskrun import status
-from kelery.taskrun.manifest import KIND
+from kelery.taskrun.resource import KIND
 from kelery_operator.taskrun.actions import (
     Acknowledge,
     Action,
@@ -29,6 +28,7 @@ from kelery_operator.taskrun.actions import (
     Urgency,
     WriteStatus,
 )
+from kelery_operator.taskrun.run_state import Presence
 from kelery_operator.taskrun.snapshot import Snapshot, completed_at
 
 #: How much longer than its TaskRun a record is kept.
@@ -37,23 +37,13 @@ RETAIN_MARGIN_SECONDS = 3600.0
 _LAST_REV = 2**62
 
 
-class Presence(Enum):
-    """Whether the API server has the TaskRun."""
-
-    PRESENT = "present"
-    #: Looked for, and not there (or another object of its name is).
-    GONE = "gone"
-    #: Not met yet: resync finds out.
-    UNKNOWN = "unknown"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
-    """All that is known about one run."""
+class Observation:
+    """All that is known about one run at one moment."""
 
     presence: Presence
     #: None unless present.
-    seen: Snapshot | None
+    snapshot: Snapshot | None
     #: None if the ledger has none; means nothing while `ledger_answers` is False.
     record: Record | None
     ledger_answers: bool
@@ -65,22 +55,22 @@ class Situation:
 _DELETED = Cancel(mode=CancelMode.GRACEFUL, reason=Reason.DELETED)
 
 
-def decide(situation: Situation, *, now: datetime) -> tuple[Action, ...]:
+def decide(observation: Observation, *, now: datetime) -> tuple[Action, ...]:
     """The actions, in order; none if all is as it should be."""
-    match situation.presence:
+    match observation.presence:
         case Presence.UNKNOWN:
             return ()
         case Presence.GONE:
-            return _about_gone(situation)
+            return _about_gone(observation)
         case Presence.PRESENT:
-            seen = situation.seen
-            return () if seen is None else _about_present(situation, seen=seen, now=now)
-    assert_never(situation.presence)
+            snapshot = observation.snapshot
+            return () if snapshot is None else _about_present(observation, snapshot=snapshot, now=now)
+    assert_never(observation.presence)
 
 
-def _about_gone(situation: Situation) -> tuple[Action, ...]:
-    record = situation.record
-    if not situation.ledger_answers:
+def _about_gone(observation: Observation) -> tuple[Action, ...]:
+    record = observation.record
+    if not observation.ledger_answers:
         return ()
     if record is None or record.origin != KIND:
         return (Forget(),)
@@ -90,48 +80,48 @@ def _about_gone(situation: Situation) -> tuple[Action, ...]:
     return () if record.cancel else (_DELETED,)
 
 
-def _about_present(situation: Situation, *, seen: Snapshot, now: datetime) -> tuple[Action, ...]:
-    if not situation.ledger_answers:
-        return _without_ledger(seen, now=now)
-    record = situation.record
+def _about_present(observation: Observation, *, snapshot: Snapshot, now: datetime) -> tuple[Action, ...]:
+    if not observation.ledger_answers:
+        return _without_ledger(snapshot, now=now)
+    record = observation.record
     if record is None:
-        return _without_record(situation, seen=seen, now=now)
-    if record.phase.is_final and situation.final_written:
-        return _after_final(situation, seen=seen, record=record)
-    rendered = status.render(_as_shown(record), previous=seen.status)
+        return _without_record(observation, snapshot=snapshot, now=now)
+    if record.phase.is_final and observation.final_written:
+        return _after_final(observation, snapshot=snapshot, record=record)
+    rendered = status.render(_as_shown(record), previous=snapshot.status)
     if record.phase.is_final:
-        if rendered != seen.status:
+        if rendered != snapshot.status:
             return (WriteStatus(status=rendered, rev=record.rev, urgency=Urgency.FINAL),)
-        return _after_final(situation, seen=seen, record=record)
-    actions: tuple[Action, ...] = _wanted_cancel(seen, record=record)
-    if rendered != seen.status:
-        urgency = _urgency(seen.status, rendered=rendered)
+        return _after_final(observation, snapshot=snapshot, record=record)
+    actions: tuple[Action, ...] = _wanted_cancel(snapshot, record=record)
+    if rendered != snapshot.status:
+        urgency = _urgency(snapshot.status, rendered=rendered)
         actions += (WriteStatus(status=rendered, rev=record.rev, urgency=urgency),)
     return actions
 
 
-def _without_ledger(seen: Snapshot, *, now: datetime) -> tuple[Action, ...]:
+def _without_ledger(snapshot: Snapshot, *, now: datetime) -> tuple[Action, ...]:
     """Say once, of a run that is not submitted as far as anybody can see, why nothing happens."""
-    if seen.status.get("phase"):
+    if snapshot.status.get("phase"):
         return ()
-    told = status.ledger_unavailable(seen.status, now=now)
-    return () if told == seen.status else (WriteStatus(status=told, rev=0, urgency=Urgency.PHASE),)
+    notice = status.ledger_unavailable(snapshot.status, now=now)
+    return () if notice == snapshot.status else (WriteStatus(status=notice, rev=0, urgency=Urgency.PHASE),)
 
 
-def _without_record(situation: Situation, *, seen: Snapshot, now: datetime) -> tuple[Action, ...]:
-    if seen.is_final or situation.final_written:
-        completed = completed_at(seen.status) or now.timestamp()
-        return (*_expiry(situation, seen=seen, completed=completed), Forget())
-    if status.had_started(seen.status):
-        lost = status.render_ledger_lost(seen.status, now=now)
+def _without_record(observation: Observation, *, snapshot: Snapshot, now: datetime) -> tuple[Action, ...]:
+    if snapshot.is_final or observation.final_written:
+        completed = completed_at(snapshot.status) or now.timestamp()
+        return (*_expiry(observation, snapshot=snapshot, completed=completed), Forget())
+    if status.had_started(snapshot.status):
+        lost = status.render_ledger_lost(snapshot.status, now=now)
         return (WriteStatus(status=lost, rev=_LAST_REV, urgency=Urgency.FINAL),)
-    if seen.problem is not None:
-        too_large = isinstance(seen.problem, SpecTooLarge)
+    if snapshot.problem is not None:
+        too_large = isinstance(snapshot.problem, SpecTooLarge)
         reason = Reason.SPEC_TOO_LARGE if too_large else Reason.SPEC_INVALID
-        return (Submit(born_final=reason, message=str(seen.problem)),)
-    if seen.cancel is None:
+        return (Submit(born_final=reason, message=str(snapshot.problem)),)
+    if snapshot.spec.cancel is None:
         return (Submit(),)
-    if seen.generation == 1:
+    if snapshot.generation == 1:
         message = "spec.cancel was set when the TaskRun was created"
         return (Submit(born_final=Reason.CANCELLED_AT_CREATE, message=message),)
     message = "spec.cancel was set before the run was submitted"
@@ -143,36 +133,40 @@ def _as_shown(record: Record) -> Record:
     return replace(record, held_by=()) if record.position > status.POSITIONS_SHOWN else record
 
 
-def _after_final(situation: Situation, *, seen: Snapshot, record: Record) -> tuple[Action, ...]:
+def _after_final(observation: Observation, *, snapshot: Snapshot, record: Record) -> tuple[Action, ...]:
     """The last status is written."""
-    ttl = situation.default_ttl_seconds if seen.ttl_seconds is None else seen.ttl_seconds
+    ttl = (
+        observation.default_ttl_seconds
+        if snapshot.spec.ttl_seconds_after_finished is None
+        else snapshot.spec.ttl_seconds_after_finished
+    )
     completed = (record.finished_at or 0) / 1_000_000
     return (
-        *_expiry(situation, seen=seen, completed=completed),
+        *_expiry(observation, snapshot=snapshot, completed=completed),
         Acknowledge(retain_seconds=ttl + RETAIN_MARGIN_SECONDS),
         Forget(),
     )
 
 
-def _expiry(situation: Situation, *, seen: Snapshot, completed: float) -> tuple[Action, ...]:
-    ttl = effective_ttl(seen, default_ttl_seconds=situation.default_ttl_seconds)
+def _expiry(observation: Observation, *, snapshot: Snapshot, completed: float) -> tuple[Action, ...]:
+    ttl = effective_ttl(snapshot, default_ttl_seconds=observation.default_ttl_seconds)
     return () if ttl is None else (ExpireLater(due=completed + ttl),)
 
 
-def effective_ttl(seen: Snapshot, *, default_ttl_seconds: int) -> int | None:
+def effective_ttl(snapshot: Snapshot, *, default_ttl_seconds: int) -> int | None:
     """How long after its end it is deleted; None: never. What others would create again has no default."""
-    if seen.ttl_seconds is not None:
-        return seen.ttl_seconds
-    return None if seen.tracked else default_ttl_seconds
+    if snapshot.spec.ttl_seconds_after_finished is not None:
+        return snapshot.spec.ttl_seconds_after_finished
+    return None if snapshot.tracked else default_ttl_seconds
 
 
-def _wanted_cancel(seen: Snapshot, *, record: Record) -> tuple[Action, ...]:
+def _wanted_cancel(snapshot: Snapshot, *, record: Record) -> tuple[Action, ...]:
     """The user's cancel, if the ledger was not yet asked for as much."""
-    if seen.cancel is None or record.cancel == CancelMode.FORCE.value.lower():
+    if snapshot.spec.cancel is None or record.cancel == CancelMode.FORCE.value.lower():
         return ()
-    if record.cancel and seen.cancel is CancelMode.GRACEFUL:
+    if record.cancel and snapshot.spec.cancel is CancelMode.GRACEFUL:
         return ()
-    return (Cancel(mode=seen.cancel, reason=Reason.CANCELLED_BY_USER),)
+    return (Cancel(mode=snapshot.spec.cancel, reason=Reason.CANCELLED_BY_USER),)
 
 
 def _urgency(shown: Mapping[str, Any], *, rendered: Mapping[str, Any]) -> Urgency:

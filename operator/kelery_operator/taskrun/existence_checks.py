@@ -1,4 +1,4 @@
-"""Looking again for a TaskRun that left the watch, or that the ledger knows and no list shows.
+"""Checks for a TaskRun that left the watch, or that the ledger knows and no list shows.
 
 The watch filters finished runs out, so "deleted" there may mean "became final", also by somebody's hand.
 Only an answer of the API server (no such object, or one of another uid) makes a run gone.
@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from kelery.kube.session import KubeError
-from kelery.taskrun import manifest
-from kelery.taskrun.manifest import Identity
+from kelery.taskrun.resource import Identity
 from kelery_operator.runtime.metrics import Metrics
 from kelery_operator.runtime.workqueue import WorkQueue
-from kelery_operator.taskrun.cache import Cache
+from kelery_operator.taskrun.run_state import RunStates
 
 logger = logging.getLogger("kelery.operator")
 
@@ -23,57 +22,58 @@ CHECKERS = 8
 
 
 class ObjectSource(Protocol):
-    """What a look needs of the API server."""
+    """What a check needs of the API server."""
 
     async def get(self, namespace: str, name: str) -> Mapping[str, Any] | None: ...
 
 
 class ExistenceChecks:
-    """A queue of its own, since a look takes a round trip that others need not wait for."""
+    """A queue of its own, since a check takes a round trip that others need not wait for."""
 
-    def __init__(self, api: ObjectSource, *, cache: Cache, queue: WorkQueue, metrics: Metrics) -> None:
+    def __init__(
+        self, api: ObjectSource, *, states: RunStates, queue: WorkQueue[str], metrics: Metrics
+    ) -> None:
         self._api = api
-        self._cache = cache
+        self._states = states
         self._queue = queue
         self._metrics = metrics
-        self._wanted: dict[str, Identity] = {}
-        self._looks = WorkQueue()
+        self._wanted: WorkQueue[Identity] = WorkQueue()
 
     def __len__(self) -> int:
         return len(self._wanted)
 
     def add(self, who: Identity) -> None:
         """Find out whether this run's TaskRun is there, and have it dealt with."""
-        self._wanted[who.uid] = who
-        self._looks.add(who.uid)
+        self._wanted.add(who)
 
     async def run(self) -> None:
-        """One looker; run several."""
+        """One checker; run several."""
         while True:
-            for uid in await self._looks.take(most=1):
+            for who in await self._wanted.take(most=1):
                 try:
-                    await self._look(self._wanted[uid])
+                    await self._check(who)
                 except KubeError as error:
-                    self._metrics.looks.labels("error").inc()
-                    pause = self._looks.retry(uid)
-                    logger.warning("cannot look for a TaskRun: %s", error, extra={"run": uid, "pause": pause})
+                    self._metrics.checks.labels("error").inc()
+                    pause = self._wanted.retry(who)
+                    logger.warning(
+                        "cannot look for a TaskRun: %s", error, extra={"run": who.uid, "pause": pause}
+                    )
                 else:
-                    self._looks.forget(uid)
-                    if not self._looks.is_wanted(uid):
-                        self._wanted.pop(uid, None)
+                    self._wanted.forget(who)
                 finally:
-                    self._looks.done(uid)
+                    self._wanted.done(who)
 
-    async def _look(self, who: Identity) -> None:
+    async def _check(self, who: Identity) -> None:
         if not who.name or not who.namespace:
             # The ledger's record is broken by hand; nothing can be looked for under no name.
-            self._metrics.looks.labels("unnamed").inc()
+            self._metrics.checks.labels("unnamed").inc()
             return
         body = await self._api.get(who.namespace, who.name)
-        if body is None or manifest.identity(body).uid != who.uid:
-            self._metrics.looks.labels("gone").inc()
-            self._cache.mark_gone(who.uid)
+        snapshot = None if body is None else self._states.read(body)
+        if snapshot is None or snapshot.who.uid != who.uid:
+            self._metrics.checks.labels("gone").inc()
+            self._states.mark_gone(who.uid)
         else:
-            self._metrics.looks.labels("present").inc()
-            self._cache.put(body)
+            self._metrics.checks.labels("present").inc()
+            self._states.put(snapshot)
         self._queue.add(who.uid)

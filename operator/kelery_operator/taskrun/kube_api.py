@@ -10,7 +10,7 @@ from typing import Any
 
 from kelery.kube.kubeconfig import Credentials
 from kelery.kube.session import Answer, ClusterSession
-from kelery.taskrun.manifest import GROUP, PLURAL, VERSION
+from kelery.taskrun.resource import GROUP, PLURAL, VERSION
 
 _CLIENT_NAME = "kelery-operator"
 _PAGE = 500

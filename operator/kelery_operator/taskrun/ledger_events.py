@@ -13,9 +13,8 @@ from kelery.ledger.types import WrittenEvent
 from kelery.run.phases import Phase, Reason
 from kelery_operator.runtime.workqueue import WorkQueue
 from kelery_operator.taskrun.actions import Urgency
-from kelery_operator.taskrun.cache import Cache
-from kelery_operator.taskrun.decide import Presence
 from kelery_operator.taskrun.queue_positions import QueuePositions
+from kelery_operator.taskrun.run_state import Presence, RunStates
 from kelery_operator.taskrun.status.coalescer import DELAYS
 
 #: After changes of others' runs only, such as the gateway's: they may be many, and each read costs.
@@ -26,11 +25,17 @@ class LedgerEvents(StreamFollower):
     """One per operator."""
 
     def __init__(
-        self, ledger: Ledger, *, cluster: str, cache: Cache, queue: WorkQueue, positions: QueuePositions
+        self,
+        ledger: Ledger,
+        *,
+        cluster: str,
+        states: RunStates,
+        queue: WorkQueue[str],
+        positions: QueuePositions,
     ) -> None:
         super().__init__(ledger)
         self._cluster = cluster
-        self._cache = cache
+        self._states = states
         self._queue = queue
         self._positions = positions
 
@@ -43,7 +48,7 @@ class LedgerEvents(StreamFollower):
 
     def missed(self) -> None:
         """Queue all that is known."""
-        for uid in self._cache.uids():
+        for uid in self._states.uids():
             self._queue.add(uid)
 
     async def gather(self, events: Sequence[WrittenEvent]) -> None:
@@ -52,7 +57,7 @@ class LedgerEvents(StreamFollower):
             await asyncio.sleep(_OTHERS_SECONDS)
 
     def _queue_run(self, event: WrittenEvent) -> None:
-        presence = self._cache.presence(event.uid)
+        presence = self._states.presence(event.uid)
         if presence is Presence.PRESENT:
             self._queue.add_after(event.uid, delay=_until_worth_a_look(event))
         elif presence is Presence.GONE:

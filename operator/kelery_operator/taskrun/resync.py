@@ -17,13 +17,13 @@ from kelery.kube.session import KubeError
 from kelery.ledger import commands
 from kelery.ledger.async_client import Ledger
 from kelery.run.phases import FINAL_PHASES
-from kelery.taskrun import manifest
-from kelery.taskrun.manifest import KIND, Identity
+from kelery.taskrun.resource import KIND, Identity
 from kelery_operator.runtime.metrics import Metrics
+from kelery_operator.runtime.scope import Scope
 from kelery_operator.runtime.workqueue import WorkQueue
-from kelery_operator.taskrun.cache import Cache
 from kelery_operator.taskrun.existence_checks import ExistenceChecks
 from kelery_operator.taskrun.kube_api import KubeApi
+from kelery_operator.taskrun.run_state import RunStates
 
 logger = logging.getLogger("kelery.operator")
 
@@ -33,30 +33,79 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _CHUNK = 500
 
 
-class Resync:
-    """One per operator."""
+class Comparison:
+    """Compares once; whatever differs is queued or checked."""
 
     def __init__(
         self,
         *,
         api: KubeApi,
         ledger: Ledger,
-        cluster: str,
-        namespaces: Sequence[str],
-        every_seconds: float,
-        cache: Cache,
-        queue: WorkQueue,
-        looks: ExistenceChecks,
-        metrics: Metrics,
+        scope: Scope,
+        states: RunStates,
+        queue: WorkQueue[str],
+        checks: ExistenceChecks,
     ) -> None:
         self._api = api
         self._ledger = ledger
-        self._cluster = cluster
-        self._namespaces = namespaces
-        self._every_seconds = every_seconds
-        self._cache = cache
+        self._scope = scope
+        self._states = states
         self._queue = queue
-        self._looks = looks
+        self._checks = checks
+
+    async def run(self) -> None:
+        """Once; raises KubeError without an answer of the API server."""
+        before = self._states.present()
+        in_ledger = await self._ledger_uids()
+        listed: set[str] = set()
+        async for page in self._api.pages(self._scope.namespaces, field_selector=UNFINISHED):
+            for body in page:
+                snapshot = self._states.read(body)
+                listed.add(snapshot.who.uid)
+                self._states.put(snapshot)
+            await asyncio.sleep(0)
+        # A list comes by name: none of its runs is dealt with before all are known.
+        for uid in listed:
+            self._queue.add(uid)
+        for snapshot in before:
+            if snapshot.who.uid not in listed:
+                self._checks.add(snapshot.who)
+        strangers = sorted(in_ledger - listed)
+        for start in range(0, len(strangers), _CHUNK):
+            await self._check_strangers(strangers[start : start + _CHUNK])
+
+    async def _ledger_uids(self) -> set[str]:
+        """Live and unacknowledged runs; none while the ledger is away, whose return brings us back."""
+        cluster = self._scope.cluster
+        try:
+            live: set[str] = await self._ledger.run(commands.live_uids(cluster))
+            final: set[str] = await self._ledger.run(commands.unacknowledged_uids(cluster))
+            return live | final
+        except LedgerError as error:
+            logger.warning("comparing without the ledger: %s", error)
+            return set()
+
+    async def _check_strangers(self, uids: Sequence[str]) -> None:
+        """Runs of the ledger that no list showed."""
+        for uid in uids:
+            try:
+                record = (await self._ledger.run(commands.view([uid], inline_bytes=0)))[0]
+            except LedgerError:
+                return
+            except Exception:
+                logger.exception("a record cannot be read", extra={"run": uid})
+                continue
+            # Runs of other namespaces are another operator's.
+            if record and record.origin == KIND and self._scope.has(record.namespace):
+                self._checks.add(Identity(uid=uid, namespace=record.namespace, name=record.name))
+
+
+class Resync:
+    """When it is compared; one per operator."""
+
+    def __init__(self, comparison: Comparison, *, every_seconds: float, metrics: Metrics) -> None:
+        self._comparison = comparison
+        self._every_seconds = every_seconds
         self._metrics = metrics
         self._wanted = asyncio.Event()
 
@@ -84,57 +133,10 @@ class Resync:
 
     async def _try(self) -> bool:
         try:
-            await self._once()
+            await self._comparison.run()
         except KubeError as error:
             self._metrics.resyncs.labels("error").inc()
             logger.warning("cannot compare the ledger with the cluster: %s", error)
             return False
         self._metrics.resyncs.labels("ok").inc()
         return True
-
-    async def _once(self) -> None:
-        before = self._cache.present()
-        in_ledger = await self._ledger_uids()
-        listed: set[str] = set()
-        async for page in self._api.pages(self._namespaces, field_selector=UNFINISHED):
-            for body in page:
-                uid = manifest.identity(body).uid
-                listed.add(uid)
-                self._cache.put(body)
-            await asyncio.sleep(0)
-        # A list comes by name: none of its runs is dealt with before all are known.
-        for uid in listed:
-            self._queue.add(uid)
-        for seen in before:
-            if seen.who.uid not in listed:
-                self._looks.add(seen.who)
-        strangers = sorted(in_ledger - listed)
-        for start in range(0, len(strangers), _CHUNK):
-            await self._meet(strangers[start : start + _CHUNK])
-
-    async def _ledger_uids(self) -> set[str]:
-        """Live and unacknowledged runs; none while the ledger is away, whose return brings us back."""
-        try:
-            live: set[str] = await self._ledger.run(commands.live_uids(self._cluster))
-            final: set[str] = await self._ledger.run(commands.unacknowledged_uids(self._cluster))
-            return live | final
-        except LedgerError as error:
-            logger.warning("comparing without the ledger: %s", error)
-            return set()
-
-    async def _meet(self, uids: Sequence[str]) -> None:
-        """Runs of the ledger that no list showed."""
-        for uid in uids:
-            try:
-                record = (await self._ledger.run(commands.view([uid], inline_bytes=0)))[0]
-            except LedgerError:
-                return
-            except Exception:
-                logger.exception("a record cannot be read", extra={"run": uid})
-                continue
-            if record is None or record.origin != KIND:
-                continue
-            if self._namespaces and record.namespace not in self._namespaces:
-                # Another operator's.
-                continue
-            self._looks.add(Identity(uid=uid, namespace=record.namespace, name=record.name))

@@ -10,12 +10,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kelery.taskrun import manifest
 from kelery_operator.runtime.metrics import Metrics
 from kelery_operator.runtime.workqueue import WorkQueue
-from kelery_operator.taskrun.cache import Cache
 from kelery_operator.taskrun.existence_checks import ExistenceChecks
-from kelery_operator.taskrun.snapshot import version_of
+from kelery_operator.taskrun.run_state import RunStates
+from kelery_operator.taskrun.snapshot import Snapshot
 from kelery_operator.taskrun.status.writer import StatusWriter
 
 #: Longer than a watch's own list of new runs takes to come in.
@@ -25,22 +24,22 @@ _ANSWER_SECONDS = 1.0
 
 
 class WatchEvents:
-    """From events to the cache and the work queue, whose clock it shares; does no I/O."""
+    """From events to the run states and the work queue, whose clock it shares; does no I/O."""
 
     def __init__(
         self,
         *,
-        cache: Cache,
-        queue: WorkQueue,
-        looks: ExistenceChecks,
+        states: RunStates,
+        queue: WorkQueue[str],
+        checks: ExistenceChecks,
         writer: StatusWriter,
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
-        self._cache = cache
+        self._states = states
         self._queue = queue
-        self._looks = looks
+        self._checks = checks
         self._writer = writer
         self._metrics = metrics
         self._list_due = 0.0
@@ -48,27 +47,26 @@ class WatchEvents:
     def event(self, kind: str | None, body: Mapping[str, Any]) -> None:
         """One watch event; `kind` None is the watch's own list."""
         self._metrics.events.labels((kind or "LISTED").lower()).inc()
+        snapshot = self._states.read(body)
         if kind == "DELETED":
-            self._left(body)
+            self._left(snapshot)
         else:
-            self._showed(body, listed=kind is None)
+            self._showed(snapshot, listed=kind is None)
 
-    def _showed(self, body: Mapping[str, Any], *, listed: bool) -> None:
-        uid = manifest.identity(body).uid
-        final = self._writer.final_version(uid)
-        if final is not None:
-            metadata = body.get("metadata")
-            if isinstance(metadata, Mapping) and version_of(metadata) <= final:
+    def _showed(self, snapshot: Snapshot, *, listed: bool) -> None:
+        uid = snapshot.who.uid
+        end = self._states.end_version(uid)
+        if end is not None:
+            if snapshot.version <= end:
                 # A late word about a run whose end is written.
                 return
             # Somebody has undone its end.
-            self._writer.forget_final(uid)
-        known = self._cache.get(uid)
-        seen = self._cache.put(body)
-        if seen is None:
+            self._states.forget_end(uid)
+        known = self._states.snapshot(uid)
+        if not self._states.put(snapshot):
             return
-        is_same = known is not None and known.generation == seen.generation
-        if is_same and self._writer.is_shown(uid, status=seen.status):
+        is_same = known is not None and known.generation == snapshot.generation
+        if is_same and self._writer.is_shown(uid, status=snapshot.status):
             # Our own write comes back: what it was decided upon has not changed.
             return
         now = self._clock()
@@ -77,14 +75,13 @@ class WatchEvents:
         # A list comes by name: its runs, and what follows on its heels, are dealt with at one moment.
         self._queue.add_at(uid, due=self._list_due)
 
-    def _left(self, body: Mapping[str, Any]) -> None:
-        who = manifest.identity(body)
-        if self._writer.final_version(who.uid) is not None:
+    def _left(self, snapshot: Snapshot) -> None:
+        uid = snapshot.who.uid
+        if self._states.end_version(uid) is not None:
             # Its acknowledgement may still be under way, so it is not forgotten here.
-            known = self._cache.get(who.uid)
+            known = self._states.snapshot(uid)
             if known is not None:
-                seen = self._cache.put(body)
-                is_same = seen is None or seen.generation == known.generation
-                self._queue.add_after(who.uid, delay=_ANSWER_SECONDS if is_same else 0)
-        elif not self._writer.final_on_its_way(who.uid):
-            self._looks.add(who)
+                is_same = not self._states.put(snapshot) or snapshot.generation == known.generation
+                self._queue.add_after(uid, delay=_ANSWER_SECONDS if is_same else 0)
+        elif not self._writer.final_on_its_way(uid):
+            self._checks.add(snapshot.who)

@@ -19,11 +19,12 @@ from kelery.kube.session import KubeError
 from kelery.ledger import commands
 from kelery.ledger.async_client import Ledger
 from kelery.run.phases import FINAL_PHASES
-from kelery.taskrun.manifest import Identity
+from kelery.taskrun.resource import Identity
 from kelery_operator.runtime.metrics import Metrics
+from kelery_operator.runtime.scope import Scope
 from kelery_operator.taskrun.decide import effective_ttl
 from kelery_operator.taskrun.kube_api import KubeApi
-from kelery_operator.taskrun.snapshot import Snapshot, completed_at, look_at
+from kelery_operator.taskrun.snapshot import Snapshot, completed_at, snapshot_of
 
 logger = logging.getLogger("kelery.operator")
 
@@ -42,16 +43,14 @@ class TtlController:
         *,
         api: KubeApi,
         ledger: Ledger,
-        cluster: str,
-        namespaces: Sequence[str],
+        scope: Scope,
         default_ttl_seconds: int,
         sweep_seconds: float,
         metrics: Metrics,
     ) -> None:
         self._api = api
         self._ledger = ledger
-        self._cluster = cluster
-        self._namespaces = namespaces
+        self._scope = scope
         self._default_ttl_seconds = default_ttl_seconds
         self._sweep_seconds = sweep_seconds
         self._metrics = metrics
@@ -61,8 +60,10 @@ class TtlController:
         """Delete for ever what is due."""
         while True:
             try:
-                due = await self._ledger.run(commands.expired(self._cluster, now=time.time(), count=_BATCH))
-                ours = [entry for entry in due if not self._namespaces or entry[1] in self._namespaces]
+                due = await self._ledger.run(
+                    commands.expired(self._scope.cluster, now=time.time(), count=_BATCH)
+                )
+                ours = [entry for entry in due if self._scope.has(entry[1])]
                 await asyncio.gather(*(self._expire(uid, namespace, name) for uid, namespace, name in ours))
             except LedgerError:
                 # The index is kept there; it is looked at again when the ledger is back.
@@ -78,7 +79,7 @@ class TtlController:
             try:
                 for phase in sorted(FINAL_PHASES):
                     selector = f"status.phase={phase.value}"
-                    async for page in self._api.pages(self._namespaces, field_selector=selector):
+                    async for page in self._api.pages(self._scope.namespaces, field_selector=selector):
                         await self._note(page)
             except (KubeError, LedgerError) as error:
                 logger.warning("cannot sweep finished TaskRuns: %s", error)
@@ -87,10 +88,10 @@ class TtlController:
     async def _note(self, page: Sequence[Mapping[str, Any]]) -> None:
         notes = []
         for body in page:
-            seen = look_at(body)
-            due = self._due(seen)
+            snapshot = snapshot_of(body)
+            due = self._due(snapshot)
             if due is not None:
-                notes.append(self._later(seen.who, due=due))
+                notes.append(self._later(snapshot.who, due=due))
         if notes:
             await self._ledger.run_all(notes)
 
@@ -107,11 +108,11 @@ class TtlController:
 
     async def _delete_if_due(self, who: Identity) -> str:
         body = await self._api.get(who.namespace, who.name)
-        seen = look_at(body) if body is not None else None
-        if body is None or seen is None or seen.who.uid != who.uid:
+        snapshot = snapshot_of(body) if body is not None else None
+        if body is None or snapshot is None or snapshot.who.uid != who.uid:
             await self._forget(who)
             return "gone"
-        due = self._due(seen)
+        due = self._due(snapshot)
         if due is None:
             await self._forget(who)
             return "kept"
@@ -128,21 +129,21 @@ class TtlController:
         await self._forget(who)
         return "deleted"
 
-    def _due(self, seen: Snapshot) -> float | None:
+    def _due(self, snapshot: Snapshot) -> float | None:
         """When it is to be deleted; None: not at all, or it is not finished."""
-        ttl = effective_ttl(seen, default_ttl_seconds=self._default_ttl_seconds)
-        if ttl is None or not seen.is_final:
+        ttl = effective_ttl(snapshot, default_ttl_seconds=self._default_ttl_seconds)
+        if ttl is None or not snapshot.is_final:
             return None
-        completed = completed_at(seen.status)
+        completed = completed_at(snapshot.status)
         # A finished run whose time was broken by hand has its ttl from now on.
         return (time.time() if completed is None else completed) + ttl
 
     def _later(self, who: Identity, *, due: float) -> commands.Call[None]:
         return commands.expire_later(
-            self._cluster, uid=who.uid, namespace=who.namespace, name=who.name, due=due
+            self._scope.cluster, uid=who.uid, namespace=who.namespace, name=who.name, due=due
         )
 
     async def _forget(self, who: Identity) -> None:
         await self._ledger.run(
-            commands.forget_expired(self._cluster, uid=who.uid, namespace=who.namespace, name=who.name)
+            commands.forget_expired(self._scope.cluster, uid=who.uid, namespace=who.namespace, name=who.name)
         )

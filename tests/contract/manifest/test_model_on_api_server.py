@@ -8,7 +8,9 @@ import pytest
 from kelery.json_codec import INLINE_BYTES, MAX_INLINE_DEPTH, compact
 from kelery.run.model import Record, RunSpec
 from kelery.run.phases import Reason
-from kelery.taskrun import manifest, status
+from kelery.taskrun import status
+from kelery.taskrun.spec import parse_spec, render_spec
+from kelery_operator.taskrun.snapshot import snapshot_of
 from tests.contract.manifest.taskruns_over_http import TaskRuns
 from tests.contract.manifest.test_spec_matches_crd import FULL
 from tests.contract.manifest.test_status_matches_crd import ATTEMPT, RECORDS
@@ -57,16 +59,20 @@ def test_the_spec_that_the_api_server_keeps_is_the_one_that_was_meant(taskruns: 
         {"task": "demo.add"},
         {"task": "t", "concurrency": {"key": "k"}, "queue": None},
     ):
-        kept = manifest.parse_task_run(taskruns.create(spec))
-        assert kept.spec == manifest.parse_spec(spec)
-        assert (kept.generation, kept.namespace, kept.created.year > 2020) == (1, taskruns.namespace, True)
+        kept = snapshot_of(taskruns.create(spec))
+        assert kept.spec == parse_spec(spec)
+        assert (kept.generation, kept.who.namespace, kept.created.year > 2020) == (
+            1,
+            taskruns.namespace,
+            True,
+        )
 
 
 def test_a_rendered_spec_is_accepted_and_not_changed(taskruns: TaskRuns) -> None:
-    for spec in (manifest.parse_spec(FULL), RunSpec(task="demo.add")):
-        kept = taskruns.try_create(manifest.render_spec(spec))
+    for spec in (parse_spec(FULL), RunSpec(task="demo.add")):
+        kept = taskruns.try_create(render_spec(spec))
         assert kept.status == 201, kept.message
-        assert kept.body["spec"] == manifest.render_spec(spec)
+        assert kept.body["spec"] == render_spec(spec)
 
 
 def _write_and_compare(taskruns: TaskRuns, *, name: str, record: Record) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import pytest
 from kelery.errors import InvalidInput
 from kelery.run.model import Concurrency, Policy, Retry, RunSpec
 from kelery.run.phases import RETRYABLE_REASONS
-from kelery.taskrun import manifest
+from kelery.taskrun.spec import parse_spec, render_spec
 from tests.contract.manifest.crd_schema import Field, fields, part, validator
 
 SPEC = part("spec")
@@ -60,11 +60,11 @@ COMPANIONS = {
 def test_every_field_goes_from_the_schema_to_the_model_and_back() -> None:
     VALIDATOR.validate(FULL)
     assert {str(field) for field in fields(SPEC) if field.path[-1] != "[]"} == set(_paths(FULL))
-    assert manifest.render_spec(manifest.parse_spec(FULL)) == FULL
+    assert render_spec(parse_spec(FULL)) == FULL
 
 
 def test_every_field_of_the_model_is_fed_by_the_schema() -> None:
-    spec = manifest.parse_spec(FULL)
+    spec = parse_spec(FULL)
     for record, default in (
         (spec, RunSpec(task="")),
         (spec.concurrency, Concurrency(key="")),
@@ -81,7 +81,7 @@ def test_every_field_of_the_model_is_fed_by_the_schema() -> None:
 
 def test_defaults_are_the_same_and_what_has_none_stays_absent() -> None:
     least = {"task": "t", "concurrency": {"key": "k"}, "retry": {"maxAttempts": 1}}
-    shown = manifest.render_spec(manifest.parse_spec(least))
+    shown = render_spec(parse_spec(least))
     # Free-form arguments have no default in the schema; a task without arguments gets none either way.
     assert (shown.pop("args"), shown.pop("kwargs")) == ([], {})
     defaults = {path: field.schema["default"] for path, field in FIELDS.items() if "default" in field.schema}
@@ -105,7 +105,7 @@ def test_a_field_that_the_schema_lacks_is_refused(path: str) -> None:
     (spec[path] if path else spec)["extra"] = 1
     assert not VALIDATOR.is_valid(spec)
     with pytest.raises(InvalidInput, match="extra: unknown field"):
-        manifest.parse_spec(spec)
+        parse_spec(spec)
 
 
 def _probes() -> Iterator[tuple[str, Any, bool]]:
@@ -162,12 +162,10 @@ def test_both_sides_of_every_bound_are_the_same(path: str, value: Any, inside: b
         _put(spec, FIELDS[other], FIELDS[other].schema[bound])
     assert VALIDATOR.is_valid(spec) is inside
     if inside:
-        assert manifest.parse_spec(manifest.render_spec(manifest.parse_spec(spec))) == manifest.parse_spec(
-            spec
-        )
+        assert parse_spec(render_spec(parse_spec(spec))) == parse_spec(spec)
     else:
         with pytest.raises(InvalidInput) as refused:
-            manifest.parse_spec(spec)
+            parse_spec(spec)
         assert refused.value.field.startswith(f"spec.{path}")
 
 
@@ -210,7 +208,7 @@ def _ecma(pattern: str) -> str:
 
 def _parses(spec: dict[str, Any]) -> bool:
     try:
-        manifest.parse_spec(spec)
+        parse_spec(spec)
     except InvalidInput:
         return False
     return True

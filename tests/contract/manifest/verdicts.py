@@ -20,7 +20,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from kelery.errors import InvalidInput, json_pointer
-from kelery.taskrun import manifest
+from kelery.taskrun.spec import parse_spec
 from kelery_dev.control_plane.cluster_access import Answer, ClusterAccess
 
 _JUDGED_BY_RULES = frozenset({"spec.task", "spec.queue", "spec.retry.maxBackoffSeconds"})
@@ -33,7 +33,7 @@ _SECONDS = 30
 def kelery_verdict(spec: Any) -> frozenset[str]:
     """JSON pointers into a body `{"spec": ...}` to every field that Kelery refuses."""
     try:
-        manifest.parse_spec(spec)
+        parse_spec(spec)
     except InvalidInput as refused:
         return frozenset(json_pointer(problem.path) for problem in refused.problems)
     return frozenset()

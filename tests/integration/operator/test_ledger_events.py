@@ -12,9 +12,9 @@ import pytest
 from kelery.ledger import async_client, commands, sync_client
 from kelery_dev.stack.valkey import ValkeyServer
 from kelery_operator.runtime.workqueue import WorkQueue
-from kelery_operator.taskrun.cache import Cache
 from kelery_operator.taskrun.ledger_events import LedgerEvents
 from kelery_operator.taskrun.queue_positions import QueuePositions
+from kelery_operator.taskrun.run_state import RunStates
 from tests.support.ledger_bench import CLUSTER, SUCCEEDED, Bench
 from tests.support.polling import poll_until
 
@@ -46,14 +46,14 @@ def end_unseen(bench: Bench, fence: int, *, something_follows: bool) -> None:
 
 
 @asynccontextmanager
-async def follower_of(url: str) -> AsyncIterator[tuple[LedgerEvents, WorkQueue]]:
+async def follower_of(url: str) -> AsyncIterator[tuple[LedgerEvents, WorkQueue[str]]]:
     """The operator's follower, before it has begun, and the runs that are to be looked at; it knows "a"."""
     client = async_client.connect(url, timeout_seconds=5, client_name="test")
-    ledger, cache, queue = async_client.Ledger(client, prefix="kelery"), Cache(), WorkQueue()
-    cache.put({"metadata": {"uid": "a", "namespace": "team", "name": "a"}})
-    positions = QueuePositions(ledger, queue=queue)
+    ledger, states, queue = async_client.Ledger(client, prefix="kelery"), RunStates(), WorkQueue[str]()
+    states.put(states.read({"metadata": {"uid": "a", "namespace": "team", "name": "a"}}))
+    positions = QueuePositions(ledger, states=states, queue=queue)
     try:
-        yield LedgerEvents(ledger, cluster=CLUSTER, cache=cache, queue=queue, positions=positions), queue
+        yield LedgerEvents(ledger, cluster=CLUSTER, states=states, queue=queue, positions=positions), queue
     finally:
         await client.aclose()
 

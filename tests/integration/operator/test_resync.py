@@ -12,15 +12,16 @@ import pytest
 from kelery.kube.kubeconfig import Credentials, from_kubeconfig
 from kelery.ledger import async_client, commands, sync_client
 from kelery.settings import LedgerSettings
-from kelery.taskrun import manifest
+from kelery.taskrun.submission import submission_of
 from kelery_dev.control_plane.control_plane import ControlPlane
 from kelery_operator.runtime.metrics import Metrics
+from kelery_operator.runtime.scope import Scope
 from kelery_operator.runtime.workqueue import WorkQueue
-from kelery_operator.taskrun.cache import Cache
-from kelery_operator.taskrun.decide import Presence
 from kelery_operator.taskrun.existence_checks import ExistenceChecks
 from kelery_operator.taskrun.kube_api import KubeApi
-from kelery_operator.taskrun.resync import Resync
+from kelery_operator.taskrun.resync import Comparison, Resync
+from kelery_operator.taskrun.run_state import Presence, RunStates
+from kelery_operator.taskrun.snapshot import snapshot_of
 from tests.support.cluster import Body, Cluster
 
 CLUSTER = "this-cluster"
@@ -34,51 +35,48 @@ def load(control_plane: ControlPlane) -> Callable[[], Credentials]:
 
 def submit(ledger: sync_client.Ledger, body: Body) -> str:
     """Make the run known to the ledger, as an operator did once."""
-    run = manifest.parse_task_run(body)
-    ledger.run(
-        commands.submit(manifest.submission(run, cluster=CLUSTER, settings=LedgerSettings(redis_url="")))
-    )
-    return run.uid
+    run, settings = snapshot_of(body), LedgerSettings(redis_url="")
+    ledger.run(commands.submit(submission_of(run.spec, who=run.who, cluster=CLUSTER, settings=settings)))
+    return run.who.uid
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
     """What one comparison has brought up."""
 
-    #: How many runs were to be looked at alone.
-    looks: int
-    #: What is to be dealt with after these looks.
+    #: How many runs were to be checked alone.
+    checks: int
+    #: What is to be dealt with after these checks.
     queued: list[str]
 
 
-def compare(cache: Cache, *, namespace: str, load: Callable[[], Credentials], url: str, expect: int) -> Found:
-    """One comparison, and the looks that follow from it until `expect` runs are to be dealt with."""
+def compare(
+    states: RunStates, *, namespace: str, load: Callable[[], Credentials], url: str, expect: int
+) -> Found:
+    """One comparison, and the checks that follow from it until `expect` runs are to be dealt with."""
 
     async def play() -> Found:
         api, client = KubeApi(load), async_client.connect(url, timeout_seconds=5, client_name="test")
-        queue, metrics = WorkQueue(), Metrics()
-        looks = ExistenceChecks(api, cache=cache, queue=queue, metrics=metrics)
-        resync = Resync(
+        queue, metrics = WorkQueue[str](), Metrics()
+        checks = ExistenceChecks(api, states=states, queue=queue, metrics=metrics)
+        comparison = Comparison(
             api=api,
             ledger=async_client.Ledger(client, prefix="kelery"),
-            cluster=CLUSTER,
-            namespaces=[namespace],
-            every_seconds=60,
-            cache=cache,
+            scope=Scope(cluster=CLUSTER, namespaces=[namespace]),
+            states=states,
             queue=queue,
-            looks=looks,
-            metrics=metrics,
+            checks=checks,
         )
-        await resync.first()
-        looks_wanted, queued = len(looks), list[str]()
-        looking = asyncio.create_task(looks.run())
+        await Resync(comparison, every_seconds=60, metrics=metrics).first()
+        checks_wanted, queued = len(checks), list[str]()
+        checking = asyncio.create_task(checks.run())
         async with asyncio.timeout(10):
             while len(queued) < expect:
                 queued += await queue.take()
-        looking.cancel()
+        checking.cancel()
         await api.close()
         await client.aclose()
-        return Found(looks=looks_wanted, queued=queued)
+        return Found(checks=checks_wanted, queued=queued)
 
     return asyncio.run(play())
 
@@ -87,13 +85,13 @@ def test_a_run_that_vanished_behind_the_watchs_back_is_found(
     cluster: Cluster, valkey_url: str, load: Callable[[], Credentials]
 ) -> None:
     body = cluster.create(name="vanished")
-    cache = Cache()
-    cache.put(body)
+    states = RunStates()
+    states.put(snapshot_of(body))
     cluster.delete("vanished")
     uid = body["metadata"]["uid"]
-    found = compare(cache, namespace=cluster.namespace, load=load, url=valkey_url, expect=1)
-    assert found == Found(looks=1, queued=[uid])
-    assert cache.presence(uid) is Presence.GONE
+    found = compare(states, namespace=cluster.namespace, load=load, url=valkey_url, expect=1)
+    assert found == Found(checks=1, queued=[uid])
+    assert states.presence(uid) is Presence.GONE
 
 
 def test_a_run_of_the_ledger_without_a_taskrun_is_found(
@@ -103,10 +101,10 @@ def test_a_run_of_the_ledger_without_a_taskrun_is_found(
     uid = submit(ledger, body)
     cluster.delete("deleted")
     cluster.create(name="deleted")
-    cache = Cache()
-    found = compare(cache, namespace=cluster.namespace, load=load, url=valkey_url, expect=2)
-    assert found.looks == 1
-    assert cache.presence(uid) is Presence.GONE
+    states = RunStates()
+    found = compare(states, namespace=cluster.namespace, load=load, url=valkey_url, expect=2)
+    assert found.checks == 1
+    assert states.presence(uid) is Presence.GONE
 
 
 def test_a_run_of_another_namespace_is_another_operators(
@@ -116,10 +114,10 @@ def test_a_run_of_another_namespace_is_another_operators(
     uid = submit(ledger, {**foreign, "metadata": {**foreign["metadata"], "namespace": "elsewhere"}})
     cluster.delete("foreign")
     own = cluster.create(name="own")
-    cache = Cache()
-    found = compare(cache, namespace=cluster.namespace, load=load, url=valkey_url, expect=1)
-    assert found == Found(looks=0, queued=[own["metadata"]["uid"]])
-    assert cache.presence(uid) is Presence.UNKNOWN
+    states = RunStates()
+    found = compare(states, namespace=cluster.namespace, load=load, url=valkey_url, expect=1)
+    assert found == Found(checks=0, queued=[own["metadata"]["uid"]])
+    assert states.presence(uid) is Presence.UNKNOWN
 
 
 def test_an_unfinished_run_that_nobody_announced_is_found(
@@ -128,7 +126,7 @@ def test_an_unfinished_run_that_nobody_announced_is_found(
     body = cluster.create(name="unseen")
     finished = cluster.create(name="finished")
     assert cluster.break_status("finished", {"phase": "Succeeded"}).status == 200
-    cache = Cache()
-    found = compare(cache, namespace=cluster.namespace, load=load, url=valkey_url, expect=1)
-    assert found == Found(looks=0, queued=[body["metadata"]["uid"]])
-    assert cache.presence(finished["metadata"]["uid"]) is Presence.UNKNOWN
+    states = RunStates()
+    found = compare(states, namespace=cluster.namespace, load=load, url=valkey_url, expect=1)
+    assert found == Found(checks=0, queued=[body["metadata"]["uid"]])
+    assert states.presence(finished["metadata"]["uid"]) is Presence.UNKNOWN

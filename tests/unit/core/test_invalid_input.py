@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kelery.errors import FieldFault, InvalidInput, SpecTooLarge, json_pointer
-from kelery.taskrun import manifest
+from kelery.taskrun.spec import parse_spec
 from kelery.taskrun.validation import FieldReader
 
 #: No field of a spec is called anything like it.
@@ -16,7 +16,7 @@ UNKNOWN_NAMES = st.text(max_size=9).filter(lambda name: not name.isascii() or no
 
 def _refusal(spec: dict[str, Any]) -> InvalidInput:
     with pytest.raises(InvalidInput) as refused:
-        manifest.parse_spec(spec)
+        parse_spec(spec)
     return refused.value
 
 
@@ -66,7 +66,7 @@ def test_a_value_of_the_wrong_type_is_one_problem_and_not_one_for_each_field_tha
     fields = [problem.field for problem in _refusal({"task": "t", "concurrency": "k", "retry": []}).problems]
     assert fields == ["spec.concurrency", "spec.retry"]
     with pytest.raises(InvalidInput) as refused:
-        manifest.parse_spec([])  # type: ignore[arg-type]
+        parse_spec([])  # type: ignore[arg-type]
     assert [problem.field for problem in refused.value.problems] == ["spec"]
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kelery.taskrun.manifest import Identity
+from kelery.taskrun.resource import Identity
 from kelery_operator.taskrun.actions import Urgency
-from kelery_operator.taskrun.status.coalescer import Coalescer, Write
+from kelery_operator.taskrun.status.coalescer import Coalescer
+from kelery_operator.taskrun.status.write import Write
+from tests.unit.operator.observations import met
 
 
 def write(rev: int, urgency: Urgency = Urgency.PHASE, *, uid: str = "u", version: int = 0) -> Write:
@@ -15,12 +17,17 @@ def write(rev: int, urgency: Urgency = Urgency.PHASE, *, uid: str = "u", version
     return Write(who=who, status={"rev": rev}, rev=rev, urgency=urgency, version=version)
 
 
+def fresh() -> Coalescer:
+    """One that has sent nothing yet."""
+    return Coalescer(met("u", "v", "ended", *(f"u{number}" for number in range(10))))
+
+
 def sent(coalescer: Coalescer, now: float) -> list[int]:
     return [item.rev for item in coalescer.take_due(now=now, most=100)]
 
 
 def test_a_short_run_costs_one_write() -> None:
-    coalescer = Coalescer()
+    coalescer = fresh()
     coalescer.offer(write(1, Urgency.PASSING), now=0.0)
     coalescer.offer(write(2), now=0.01)
     assert sent(coalescer, 0.02) == []
@@ -32,7 +39,7 @@ def test_a_short_run_costs_one_write() -> None:
 
 
 def test_admitted_waits_longer_than_running_so_a_run_that_never_waits_costs_two() -> None:
-    coalescer = Coalescer()
+    coalescer = fresh()
     coalescer.offer(write(1, Urgency.PASSING), now=0.0)
     assert sent(coalescer, 0.1) == []
     coalescer.offer(write(2), now=0.1)
@@ -41,13 +48,13 @@ def test_admitted_waits_longer_than_running_so_a_run_that_never_waits_costs_two(
 
 
 def test_a_run_that_no_worker_takes_is_shown_as_admitted() -> None:
-    coalescer = Coalescer()
+    coalescer = fresh()
     coalescer.offer(write(1, Urgency.PASSING), now=0.0)
     assert sent(coalescer, 0.26) == [1]
 
 
 def test_the_wait_counts_from_when_it_was_heard_of() -> None:
-    coalescer = Coalescer()
+    coalescer = fresh()
     coalescer.offer(write(1), now=0.06, since=0.0)
     assert sent(coalescer, 0.06) == [1]
     coalescer.offer(write(2, uid="v"), now=1.0, since=0.97)
@@ -56,7 +63,7 @@ def test_the_wait_counts_from_when_it_was_heard_of() -> None:
 
 
 def test_newer_phases_do_not_push_a_waiting_write_back_for_ever() -> None:
-    coalescer = Coalescer()
+    coalescer = fresh()
     for step in range(20):
         coalescer.offer(write(step), now=step * 0.01)
         if sent(coalescer, step * 0.01):
@@ -65,7 +72,7 @@ def test_newer_phases_do_not_push_a_waiting_write_back_for_ever() -> None:
 
 
 def test_one_write_of_a_run_is_on_its_way_at_a_time_and_the_latest_wins() -> None:
-    coalescer = Coalescer()
+    coalescer = fresh()
     coalescer.offer(write(1), now=0.0)
     assert sent(coalescer, 0.1) == [1]
     coalescer.offer(write(2), now=0.2)
@@ -76,7 +83,7 @@ def test_one_write_of_a_run_is_on_its_way_at_a_time_and_the_latest_wins() -> Non
 
 
 def test_a_lower_rev_is_never_sent_after_a_higher() -> None:
-    coalescer = Coalescer()
+    coalescer = fresh()
     coalescer.offer(write(5), now=0.0)
     coalescer.offer(write(4), now=0.0)
     assert sent(coalescer, 1.0) == [5]
@@ -87,7 +94,7 @@ def test_a_lower_rev_is_never_sent_after_a_higher() -> None:
 
 
 def test_progress_is_two_seconds_apart_and_a_final_does_not_wait_for_it() -> None:
-    coalescer = Coalescer()
+    coalescer = fresh()
     coalescer.offer(write(1), now=0.0)
     assert sent(coalescer, 0.1) == [1]
     coalescer.written(write(1), now=0.1)
@@ -102,7 +109,7 @@ def test_progress_is_two_seconds_apart_and_a_final_does_not_wait_for_it() -> Non
 
 
 def test_a_phase_does_not_wait_for_the_turn_of_progress() -> None:
-    coalescer = Coalescer()
+    coalescer = fresh()
     coalescer.offer(write(1), now=0.0)
     assert sent(coalescer, 0.05) == [1]
     coalescer.written(write(1), now=0.06)
@@ -112,7 +119,7 @@ def test_a_phase_does_not_wait_for_the_turn_of_progress() -> None:
 
 
 def test_a_failed_write_comes_again_later_and_later_or_what_is_newer_then() -> None:
-    coalescer = Coalescer()
+    coalescer = fresh()
     coalescer.offer(write(1, Urgency.FINAL), now=0.0)
     assert sent(coalescer, 0.0) == [1]
     pauses = []
@@ -130,21 +137,22 @@ def test_a_failed_write_comes_again_later_and_later_or_what_is_newer_then() -> N
 
 
 def test_after_the_final_write_nothing_is_sent_until_somebody_undoes_it() -> None:
-    coalescer = Coalescer()
+    states = met("u")
+    coalescer = Coalescer(states)
     coalescer.offer(write(3, Urgency.FINAL), now=0.0)
     assert sent(coalescer, 0.0) == [3]
     assert coalescer.final_on_its_way("u")
     coalescer.written(write(3, Urgency.FINAL), now=0.1, version=77)
-    assert (coalescer.final_version("u"), coalescer.final_on_its_way("u")) == (77, False)
+    assert (states.end_version("u"), coalescer.final_on_its_way("u")) == (77, False)
     coalescer.offer(write(4, Urgency.FINAL), now=0.2)
     assert sent(coalescer, 9.0) == []
-    coalescer.forget_final("u")
+    states.forget_end("u")
     coalescer.offer(write(4, Urgency.FINAL), now=9.0)
     assert sent(coalescer, 9.0) == [4]
 
 
 def test_what_is_on_its_way_already_is_not_sent_again() -> None:
-    coalescer = Coalescer()
+    coalescer = fresh()
     coalescer.offer(write(1), now=0.0)
     assert sent(coalescer, 1.0) == [1]
     coalescer.offer(write(1), now=1.0)
@@ -153,7 +161,7 @@ def test_what_is_on_its_way_already_is_not_sent_again() -> None:
 
 
 def test_a_status_that_the_server_keeps_in_other_words_is_not_written_for_ever() -> None:
-    coalescer = Coalescer()
+    coalescer = fresh()
     coalescer.offer(write(1, version=10), now=0.0)
     assert sent(coalescer, 1.0) == [1]
     coalescer.written(write(1, version=10), now=1.0, version=11)
@@ -165,15 +173,27 @@ def test_a_status_that_the_server_keeps_in_other_words_is_not_written_for_ever()
 
 
 def test_a_run_that_is_gone_is_dropped_with_what_waits() -> None:
-    coalescer = Coalescer()
+    coalescer = fresh()
     coalescer.offer(write(1), now=0.0)
     coalescer.drop("u")
     assert sent(coalescer, 1.0) == []
     assert coalescer.unsent() == 0
 
 
+def test_a_run_that_is_forgotten_leaves_nothing_to_send_whatever_its_last_write_comes_to() -> None:
+    states = met("u")
+    coalescer = Coalescer(states)
+    coalescer.offer(write(1), now=0.0)
+    assert sent(coalescer, 0.1) == [1]
+    coalescer.offer(write(2), now=0.2)
+    states.forget("u")
+    coalescer.failed(write(1), now=0.3, jitter=1.0)
+    coalescer.offer(write(3), now=0.4)
+    assert (sent(coalescer, 99.0), coalescer.unsent(), states.uids()) == ([], 0, [])
+
+
 def test_runs_do_not_hold_each_other_up_and_the_number_at_once_is_bounded() -> None:
-    coalescer = Coalescer()
+    coalescer = fresh()
     for number in range(10):
         coalescer.offer(write(1, uid=f"u{number}"), now=0.0)
     assert len(coalescer.take_due(now=1.0, most=4)) == 4
@@ -181,7 +201,7 @@ def test_runs_do_not_hold_each_other_up_and_the_number_at_once_is_bounded() -> N
 
 
 def test_an_end_overtakes_a_backlog() -> None:
-    coalescer = Coalescer()
+    coalescer = fresh()
     for number in range(10):
         coalescer.offer(write(1, uid=f"u{number}"), now=0.0)
     coalescer.offer(write(3, Urgency.FINAL, uid="ended"), now=1.0)
@@ -189,7 +209,7 @@ def test_an_end_overtakes_a_backlog() -> None:
 
 
 def test_before_the_end_everything_is_due() -> None:
-    coalescer = Coalescer()
+    coalescer = fresh()
     coalescer.offer(write(1), now=0.0)
     assert sent(coalescer, 0.1) == [1]
     coalescer.written(write(1), now=0.1)
@@ -208,7 +228,7 @@ steps = st.lists(
 def test_whatever_happens_revs_rise_one_is_on_its_way_and_the_last_word_gets_out(
     steps: list[tuple[str, int]],
 ) -> None:
-    coalescer, now, rev, flying, done, offered_final = Coalescer(), 0.0, 0, None, [], False
+    coalescer, now, rev, flying, done, offered_final = fresh(), 0.0, 0, None, [], False
     urgencies = {"offer": Urgency.PHASE, "final": Urgency.FINAL, "minor": Urgency.MINOR}
     for what, number in steps:
         now += number * 0.3

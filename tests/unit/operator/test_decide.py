@@ -22,9 +22,10 @@ from kelery_operator.taskrun.actions import (
     Urgency,
     WriteStatus,
 )
-from kelery_operator.taskrun.decide import Presence, Situation, decide
+from kelery_operator.taskrun.decide import Observation, decide
+from kelery_operator.taskrun.run_state import Presence
 from tests.support import sample_records as records
-from tests.unit.operator.situations import NOW, gone, present, seen, showing
+from tests.unit.operator.observations import NOW, gone, present, seen, showing
 
 DAY = 86400.0
 HOUR = 3600.0
@@ -49,7 +50,7 @@ def user_cancel(mode: CancelMode) -> Cancel:
 DELETED = Cancel(mode=CancelMode.GRACEFUL, reason=Reason.DELETED)
 EXPIRES, ACKNOWLEDGED = ExpireLater(due=ENDED_AT + DAY), Acknowledge(retain_seconds=DAY + HOUR)
 
-TABLE: list[tuple[str, Situation, tuple[Action, ...]]] = [
+TABLE: list[tuple[str, Observation, tuple[Action, ...]]] = [
     ("a new run is submitted", present(seen(), None), (Submit(),)),
     (
         "one that was shown waiting and has no record is submitted anew",
@@ -137,7 +138,7 @@ TABLE: list[tuple[str, Situation, tuple[Action, ...]]] = [
 
 
 @pytest.mark.parametrize(("situation", "expected"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
-def test_situation(situation: Situation, expected: tuple[Action, ...]) -> None:
+def test_situation(situation: Observation, expected: tuple[Action, ...]) -> None:
     assert decide(situation, now=NOW) == expected
 
 
@@ -215,9 +216,9 @@ def test_while_the_ledger_is_away_a_new_run_says_so_once() -> None:
 
 
 def test_nothing_is_done_about_a_run_that_nobody_has_met() -> None:
-    unknown = Situation(
+    unknown = Observation(
         presence=Presence.UNKNOWN,
-        seen=None,
+        snapshot=None,
         record=records.running(),
         ledger_answers=True,
         final_written=False,
@@ -263,9 +264,9 @@ views = st.builds(
     labels=st.sampled_from([{}, HELM]),
 )
 situations = st.builds(
-    Situation,
+    Observation,
     presence=st.sampled_from(Presence),
-    seen=st.none() | views,
+    snapshot=st.none() | views,
     record=possible_records,
     ledger_answers=st.booleans(),
     final_written=st.booleans(),
@@ -274,19 +275,19 @@ situations = st.builds(
 
 
 @given(situations)
-def test_in_every_situation_there_is_an_answer_and_it_is_always_the_same(situation: Situation) -> None:
+def test_in_every_situation_there_is_an_answer_and_it_is_always_the_same(situation: Observation) -> None:
     assert decide(situation, now=NOW) == decide(situation, now=NOW)
 
 
 @given(situations)
-def test_no_final_run_that_is_there_is_cancelled_and_no_known_one_submitted(situation: Situation) -> None:
+def test_no_final_run_that_is_there_is_cancelled_and_no_known_one_submitted(situation: Observation) -> None:
     actions = kinds(decide(situation, now=NOW))
     if situation.record is not None and situation.record.phase.is_final:
         # One whose TaskRun is gone has it said that it was deleted, so that it is listed no more.
         assert "Cancel" not in actions or situation.presence is Presence.GONE
     if situation.record is not None or not situation.ledger_answers:
         assert "Submit" not in actions
-    if situation.seen is not None and status.had_started(situation.seen.status):
+    if situation.snapshot is not None and status.had_started(situation.snapshot.status):
         assert "Submit" not in actions
     if situation.presence is Presence.UNKNOWN or not situation.ledger_answers:
         assert not {"Cancel", "Acknowledge", "ExpireLater", "Forget"} & set(actions)
@@ -296,12 +297,12 @@ def test_no_final_run_that_is_there_is_cancelled_and_no_known_one_submitted(situ
 
 
 @given(situations)
-def test_what_is_written_is_at_rest_when_it_is_seen(situation: Situation) -> None:
+def test_what_is_written_is_at_rest_when_it_is_seen(situation: Observation) -> None:
     """Otherwise two looks at one run would go on writing for ever."""
-    view = situation.seen
-    if view is None or view.run is None:
+    view = situation.snapshot
+    if view is None or view.problem is not None:
         return
     for action in decide(situation, now=NOW):
         if isinstance(action, WriteStatus):
-            after = replace(situation, seen=replace(view, status=action.status))
+            after = replace(situation, snapshot=replace(view, status=action.status))
             assert not [a for a in decide(after, now=NOW) if isinstance(a, WriteStatus)]

@@ -10,11 +10,11 @@ import pytest
 from kelery.ledger.types import WrittenEvent
 from kelery.run.phases import Phase
 from kelery_operator.runtime.workqueue import WorkQueue
-from kelery_operator.taskrun.cache import Cache
 from kelery_operator.taskrun.ledger_events import LedgerEvents
 from kelery_operator.taskrun.queue_positions import QueuePositions
+from kelery_operator.taskrun.run_state import RunStates
 from tests.support.busy_stream import BusyStream
-from tests.unit.operator.situations import body
+from tests.unit.operator.observations import body, put
 
 START = 1000.0
 
@@ -40,13 +40,13 @@ class Stream:
 async def due_of(*told: tuple[str, Phase, str], gone: str = "") -> list[tuple[str, float]]:
     """The runs in the order in which they are looked at, and when."""
     now = START
-    cache, queue = Cache(), WorkQueue(clock=lambda: now)
+    states, queue = RunStates(), WorkQueue[str](clock=lambda: now)
     for uid in ("a", "b"):
-        cache.put(body(uid=uid))
-    cache.mark_gone(gone)
+        put(states, body(uid=uid))
+    states.mark_gone(gone)
     ledger = cast("Any", Stream(*told))
-    positions = QueuePositions(ledger, queue=queue)
-    follower = LedgerEvents(ledger, cluster="here", cache=cache, queue=queue, positions=positions)
+    positions = QueuePositions(ledger, states=states, queue=queue)
+    follower = LedgerEvents(ledger, cluster="here", states=states, queue=queue, positions=positions)
     await follower.begin()
     following = asyncio.create_task(follower.run())
     found = []
@@ -99,10 +99,11 @@ def test_a_run_that_is_not_met_yet_is_not_looked_at() -> None:
 @pytest.mark.parametrize(("cluster", "is_spared"), [("", True), ("elsewhere", True), ("here", False)])
 def test_changes_of_others_runs_are_read_together(cluster: str, is_spared: bool) -> None:
     async def reads() -> int:
-        ledger, queue = BusyStream(cluster=cluster, phase=Phase.RUNNING), WorkQueue()
-        positions = QueuePositions(cast("Any", ledger), queue=queue)
+        ledger, queue = BusyStream(cluster=cluster, phase=Phase.RUNNING), WorkQueue[str]()
+        states = RunStates()
+        positions = QueuePositions(cast("Any", ledger), states=states, queue=queue)
         follower = LedgerEvents(
-            cast("Any", ledger), cluster="here", cache=Cache(), queue=queue, positions=positions
+            cast("Any", ledger), cluster="here", states=states, queue=queue, positions=positions
         )
         following = asyncio.create_task(follower.run())
         await asyncio.sleep(0.2)

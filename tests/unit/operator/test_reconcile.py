@@ -12,50 +12,56 @@ from kelery.ledger.types import Submitted
 from kelery.run.phases import Phase
 from kelery.settings import LedgerSettings
 from kelery_operator.runtime.metrics import Metrics
+from kelery_operator.runtime.scope import Scope
 from kelery_operator.runtime.watchdog import Watchdog
 from kelery_operator.runtime.workqueue import WorkQueue
 from kelery_operator.settings import OperatorSettings
-from kelery_operator.taskrun.cache import Cache
-from kelery_operator.taskrun.decide import Presence
 from kelery_operator.taskrun.existence_checks import ExistenceChecks
-from kelery_operator.taskrun.queue_positions import QueuePositions
+from kelery_operator.taskrun.ledger_calls import LedgerCalls
+from kelery_operator.taskrun.outage import Outage
+from kelery_operator.taskrun.planning import Planner
 from kelery_operator.taskrun.reconcile import Reconciler
+from kelery_operator.taskrun.run_state import Presence, RunStates
+from kelery_operator.taskrun.status.answers import WriteAnswers
 from kelery_operator.taskrun.status.writer import StatusWriter
-from tests.unit.operator.situations import body
+from tests.unit.operator.observations import body, put
 from tests.unit.operator.test_writer import Transport
 
 
 class World:
     """An operator's inside over a ledger that knows every run it is told of, and has no record to show."""
 
-    def __init__(self, meanwhile: Callable[[Cache, WorkQueue], None]) -> None:
+    def __init__(self, meanwhile: Callable[[RunStates, WorkQueue[str]], None]) -> None:
         self._meanwhile = meanwhile
-        self.cache, self.transport = Cache(), Transport()
-        self.queue = WorkQueue(place=self.cache.place)
+        self.states, self.transport = RunStates(), Transport()
+        self.queue = WorkQueue(place=self.states.place)
         #: The functions that were called, and of which run.
         self.called: list[tuple[str, str]] = []
-        ledger, metrics = cast("Any", self), Metrics()
-        writer = StatusWriter(self.transport, metrics=metrics)
-        self.reconciler = Reconciler(
-            ledger=ledger,
-            cluster="here",
+        states, queue, metrics = self.states, self.queue, Metrics()
+        checks = ExistenceChecks(cast("Any", None), states=states, queue=queue, metrics=metrics)
+        answers = WriteAnswers(states=states, queue=queue, checks=checks)
+        writer = StatusWriter(self.transport, states=states, listener=answers, metrics=metrics)
+        outage = Outage(metrics=metrics, on_recovery=lambda: None)
+        planner = Planner(
+            scope=Scope(cluster="here"),
             settings=OperatorSettings(ledger=LedgerSettings(redis_url="redis://nowhere")),
-            cache=self.cache,
-            queue=self.queue,
+            states=states,
+            queue=queue,
             writer=writer,
-            looks=ExistenceChecks(cast("Any", None), cache=self.cache, queue=self.queue, metrics=metrics),
-            positions=QueuePositions(ledger, queue=self.queue),
             metrics=metrics,
-            heartbeat=Watchdog(),
-            on_recovery=lambda: None,
         )
-        writer.listener = self.reconciler
+        calls = LedgerCalls(
+            cast("Any", self), planner=planner, states=states, queue=queue, writer=writer, outage=outage
+        )
+        self.reconciler = Reconciler(
+            queue=queue, planner=planner, calls=calls, outage=outage, metrics=metrics, watchdog=Watchdog()
+        )
 
     async def run(self, call: Any) -> Any:
         uids = [str(word) for word in call.words("p")[6:]]
         self.called += [("view", uid) for uid in uids]
         await asyncio.sleep(0)
-        self._meanwhile(self.cache, self.queue)
+        self._meanwhile(self.states, self.queue)
         return [None for _ in uids]
 
     async def run_all(self, calls: list[Any]) -> list[Any]:
@@ -64,13 +70,13 @@ class World:
         return [Submitted(new=False, phase=Phase.RUNNING, reason="Started", rev=3) for _ in words]
 
 
-def looked_at(meanwhile: Callable[[Cache, WorkQueue], None]) -> World:
+def looked_at(meanwhile: Callable[[RunStates, WorkQueue[str]], None]) -> World:
     """After a round over "new", of which nothing is known, and "old", which has a status."""
 
     async def scene() -> World:
         world = World(meanwhile)
-        world.cache.put(body(uid="new", name="new"))
-        world.cache.put(body(uid="old", name="old", shown={"phase": "Waiting"}))
+        put(world.states, body(uid="new", name="new"))
+        put(world.states, body(uid="old", name="old", shown={"phase": "Waiting"}))
         for uid in ("new", "old"):
             world.queue.add(uid)
         working = asyncio.create_task(world.reconciler.run())
@@ -84,9 +90,9 @@ def looked_at(meanwhile: Callable[[Cache, WorkQueue], None]) -> World:
 def test_a_status_that_comes_while_the_ledger_is_asked_about_others_loses_nothing() -> None:
     started = {"phase": "Running", "reason": "Started", "attempt": 1, "startTime": "2026-11-22T11:59:01Z"}
 
-    def starts(cache: Cache, _: WorkQueue) -> None:
-        if cache.presence("new") is Presence.PRESENT and not getattr(cache.get("new"), "status", None):
-            cache.put(body(uid="new", name="new", version="200", shown=started))
+    def starts(states: RunStates, _: WorkQueue[str]) -> None:
+        if states.presence("new") is Presence.PRESENT and not getattr(states.snapshot("new"), "status", None):
+            put(states, body(uid="new", name="new", version="200", shown=started))
 
     world = looked_at(starts)
     assert ("submit", "new") in world.called
@@ -95,9 +101,9 @@ def test_a_status_that_comes_while_the_ledger_is_asked_about_others_loses_nothin
 
 
 def test_a_deletion_that_comes_while_the_ledger_is_asked_about_others_is_heeded() -> None:
-    def goes(cache: Cache, queue: WorkQueue) -> None:
-        if cache.presence("new") is Presence.PRESENT:
-            cache.mark_gone("new")
+    def goes(states: RunStates, queue: WorkQueue[str]) -> None:
+        if states.presence("new") is Presence.PRESENT:
+            states.mark_gone("new")
             queue.add("new")
 
     world = looked_at(goes)

@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from kelery_operator.runtime.metrics import Metrics
+from kelery_operator.runtime.scope import Scope
 from kelery_operator.runtime.workqueue import WorkQueue
-from kelery_operator.taskrun.cache import Cache
 from kelery_operator.taskrun.existence_checks import ExistenceChecks
-from kelery_operator.taskrun.resync import Resync
-from tests.unit.operator.situations import body
+from kelery_operator.taskrun.resync import Comparison, Resync
+from kelery_operator.taskrun.run_state import RunStates
+from tests.unit.operator.observations import body
 
 
 class Pages:
@@ -41,19 +42,17 @@ class EmptyLedger:
 def test_runs_are_dealt_with_in_the_order_of_their_creation_across_the_pages_of_a_list() -> None:
     async def play() -> None:
         bodies = [body(uid=f"uid-{n}", name=f"run-{9 - n}", version=str(100 + n)) for n in range(5)]
-        cache, metrics, api = Cache(), Metrics(), Pages(bodies)
-        queue = WorkQueue(place=cache.place)
-        resync = Resync(
+        states, metrics, api = RunStates(), Metrics(), Pages(bodies)
+        queue = WorkQueue(place=states.place)
+        comparison = Comparison(
             api=api,  # type: ignore[arg-type]  # what it uses of it
             ledger=EmptyLedger(),  # type: ignore[arg-type]  # what it uses of it
-            cluster="cluster",
-            namespaces=(),
-            every_seconds=60,
-            cache=cache,
+            scope=Scope(cluster="cluster"),
+            states=states,
             queue=queue,
-            looks=ExistenceChecks(api, cache=cache, queue=queue, metrics=metrics),
-            metrics=metrics,
+            checks=ExistenceChecks(api, states=states, queue=queue, metrics=metrics),
         )
+        resync = Resync(comparison, every_seconds=60, metrics=metrics)
         _, taken = await asyncio.gather(resync.first(), queue.take())
         assert taken == [f"uid-{n}" for n in range(5)]
 

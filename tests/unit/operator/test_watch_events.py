@@ -1,4 +1,4 @@
-"""What a watch event does to the cache, the queue and the looks."""
+"""What a watch event does to the run states, the queue and the existence checks."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from kelery.kube.session import Answer
-from kelery.taskrun.manifest import Identity
+from kelery.taskrun.resource import Identity
 from kelery_operator.runtime.metrics import Metrics
 from kelery_operator.runtime.workqueue import WorkQueue
 from kelery_operator.taskrun.actions import Urgency, WriteStatus
-from kelery_operator.taskrun.cache import Cache
-from kelery_operator.taskrun.decide import Presence
 from kelery_operator.taskrun.existence_checks import ExistenceChecks
+from kelery_operator.taskrun.run_state import Presence, RunStates
 from kelery_operator.taskrun.status.writer import StatusWriter
 from kelery_operator.taskrun.watch_events import WatchEvents
-from tests.unit.operator.situations import body
+from tests.unit.operator.observations import body
+from tests.unit.operator.test_writer import Heard
 
 WHO = Identity(uid="uid-1", namespace="default", name="run")
 
@@ -37,21 +37,21 @@ class ApiServer:
 
 
 class Scene:
-    """An intake with its neighbours, and a clock."""
+    """Watch events with their neighbours, and a clock."""
 
     def __init__(self) -> None:
         self.now = 1000.0
         #: How much of it passes before each of the next looks at the clock.
         self.passing: Iterator[float] = iter(())
         self.api, metrics = ApiServer(), Metrics()
-        self.cache = Cache()
-        self.queue = WorkQueue(place=self.cache.place, clock=self.clock)
-        self.looks = ExistenceChecks(self.api, cache=self.cache, queue=self.queue, metrics=metrics)
-        self.writer = StatusWriter(self.api, metrics=metrics)
-        self.intake = WatchEvents(
-            cache=self.cache,
+        self.states = RunStates()
+        self.queue = WorkQueue(place=self.states.place, clock=self.clock)
+        self.checks = ExistenceChecks(self.api, states=self.states, queue=self.queue, metrics=metrics)
+        self.writer = StatusWriter(self.api, states=self.states, listener=Heard(), metrics=metrics)
+        self.events = WatchEvents(
+            states=self.states,
             queue=self.queue,
-            looks=self.looks,
+            checks=self.checks,
             writer=self.writer,
             metrics=metrics,
             clock=self.clock,
@@ -67,9 +67,9 @@ class Scene:
         except TimeoutError:
             return []
 
-    async def look(self) -> None:
-        """Let one looker work for a moment."""
-        task = asyncio.create_task(self.looks.run())
+    async def check(self) -> None:
+        """Let one checker work for a moment."""
+        task = asyncio.create_task(self.checks.run())
         await asyncio.sleep(0.01)
         task.cancel()
 
@@ -81,13 +81,13 @@ class Scene:
 def test_a_new_object_is_taken_in_and_an_older_or_the_same_state_is_not() -> None:
     async def play() -> None:
         scene = Scene()
-        scene.intake.event("ADDED", body(version="100"))
+        scene.events.event("ADDED", body(version="100"))
         assert await scene.queued() == ["uid-1"]
         scene.queue.done("uid-1")
         for stale in ("100", "99"):
-            scene.intake.event("MODIFIED", body(version=stale))
+            scene.events.event("MODIFIED", body(version=stale))
         assert await scene.queued() == []
-        scene.intake.event("MODIFIED", body(version="101"))
+        scene.events.event("MODIFIED", body(version="101"))
         assert await scene.queued() == ["uid-1"]
 
     asyncio.run(play())
@@ -96,13 +96,13 @@ def test_a_new_object_is_taken_in_and_an_older_or_the_same_state_is_not() -> Non
 def test_a_list_is_dealt_with_together_with_what_follows_on_its_heels() -> None:
     async def play() -> None:
         scene = Scene()
-        scene.intake.event(None, body(uid="z", version="7"))
+        scene.events.event(None, body(uid="z", version="7"))
         scene.now += 0.1
-        scene.intake.event("ADDED", body(uid="a", version="8"))
+        scene.events.event("ADDED", body(uid="a", version="8"))
         assert await scene.queued() == []
         scene.now += 0.2
         assert sorted(await scene.queued()) == ["a", "z"]
-        scene.intake.event("ADDED", body(uid="later", version="9"))
+        scene.events.event("ADDED", body(uid="later", version="9"))
         assert await scene.queued() == ["later"]
 
     asyncio.run(play())
@@ -112,8 +112,8 @@ def test_a_list_keeps_its_order_however_long_it_takes_to_take_one_of_its_runs_in
     async def play() -> None:
         scene = Scene()
         scene.passing = iter([0.0, 0.02])
-        scene.intake.event(None, body(uid="z", version="7"))
-        scene.intake.event("ADDED", body(uid="a", version="8"))
+        scene.events.event(None, body(uid="z", version="7"))
+        scene.events.event("ADDED", body(uid="a", version="8"))
         scene.now = 1000.26
         assert await scene.queued() == ["z", "a"]
 
@@ -131,13 +131,13 @@ def test_a_list_keeps_its_order_however_long_it_takes_to_take_one_of_its_runs_in
 def test_what_left_the_watch_is_looked_at_before_it_is_gone(found: Any, presence: Presence) -> None:
     async def play() -> None:
         scene = Scene()
-        scene.intake.event("ADDED", body())
+        scene.events.event("ADDED", body())
         scene.queue.done(*(await scene.queued()))
         scene.api.found = found
-        scene.intake.event("DELETED", body(version="150"))
-        assert scene.cache.presence("uid-1") is Presence.PRESENT
-        await scene.look()
-        assert scene.cache.presence("uid-1") is presence
+        scene.events.event("DELETED", body(version="150"))
+        assert scene.states.presence("uid-1") is Presence.PRESENT
+        await scene.check()
+        assert scene.states.presence("uid-1") is presence
         assert await scene.queued() == ["uid-1"]
 
     asyncio.run(play())
@@ -146,14 +146,14 @@ def test_what_left_the_watch_is_looked_at_before_it_is_gone(found: Any, presence
 def test_the_end_that_we_wrote_needs_no_look_and_late_words_about_it_are_not_heard() -> None:
     async def play() -> None:
         scene = Scene()
-        scene.intake.event("ADDED", body())
+        scene.events.event("ADDED", body())
         scene.queue.done(*(await scene.queued()))
         await scene.write_final()
-        scene.intake.event("MODIFIED", body(version="150"))
+        scene.events.event("MODIFIED", body(version="150"))
         assert await scene.queued() == []
-        scene.intake.event("DELETED", body(version="200"))
-        await scene.look()
-        assert scene.cache.presence("uid-1") is Presence.PRESENT
+        scene.events.event("DELETED", body(version="200"))
+        await scene.check()
+        assert scene.states.presence("uid-1") is Presence.PRESENT
 
     asyncio.run(play())
 
@@ -161,18 +161,18 @@ def test_the_end_that_we_wrote_needs_no_look_and_late_words_about_it_are_not_hea
 def test_the_echo_of_our_own_write_needs_no_look_but_what_differs_from_it_does() -> None:
     async def play() -> None:
         scene = Scene()
-        scene.intake.event("ADDED", body())
+        scene.events.event("ADDED", body())
         scene.queue.done(*(await scene.queued()))
         shown = {"phase": "Running"}
         scene.writer.offer(WHO, WriteStatus(status=shown, rev=2, urgency=Urgency.PHASE))
         assert await scene.writer.drain(seconds=1)
-        scene.intake.event("MODIFIED", body(version="200", shown=shown))
+        scene.events.event("MODIFIED", body(version="200", shown=shown))
         assert await scene.queued() == []
         # The user's change of the spec came in between.
-        scene.intake.event("MODIFIED", body(version="201", shown=shown, generation=2))
+        scene.events.event("MODIFIED", body(version="201", shown=shown, generation=2))
         assert await scene.queued() == ["uid-1"]
         scene.queue.done("uid-1")
-        scene.intake.event("MODIFIED", body(version="202", shown={"phase": "Odd"}, generation=2))
+        scene.events.event("MODIFIED", body(version="202", shown={"phase": "Odd"}, generation=2))
         assert await scene.queued() == ["uid-1"]
 
     asyncio.run(play())
@@ -181,14 +181,14 @@ def test_the_echo_of_our_own_write_needs_no_look_but_what_differs_from_it_does()
 def test_a_ttl_that_was_changed_as_the_run_ended_is_seen() -> None:
     async def play() -> None:
         scene = Scene()
-        scene.intake.event("ADDED", body())
+        scene.events.event("ADDED", body())
         scene.queue.done(*(await scene.queued()))
         await scene.write_final()
         spec = {"task": "demo.add", "ttlSecondsAfterFinished": 7}
-        scene.intake.event("DELETED", body(version="201", spec=spec, generation=2))
-        seen = scene.cache.get("uid-1")
-        assert seen is not None
-        assert seen.ttl_seconds == 7
+        scene.events.event("DELETED", body(version="201", spec=spec, generation=2))
+        snapshot = scene.states.snapshot("uid-1")
+        assert snapshot is not None
+        assert snapshot.spec.ttl_seconds_after_finished == 7
         assert await scene.queued() == ["uid-1"]
 
     asyncio.run(play())
@@ -197,10 +197,12 @@ def test_a_ttl_that_was_changed_as_the_run_ended_is_seen() -> None:
 def test_an_end_that_somebody_undoes_is_written_again() -> None:
     async def play() -> None:
         scene = Scene()
+        scene.events.event("ADDED", body())
+        scene.queue.done(*(await scene.queued()))
         await scene.write_final()
-        assert scene.writer.final_version("uid-1") == 200
-        scene.intake.event("ADDED", body(version="201"))
-        assert scene.writer.final_version("uid-1") is None
+        assert scene.states.end_version("uid-1") == 200
+        scene.events.event("ADDED", body(version="201"))
+        assert scene.states.end_version("uid-1") is None
         assert await scene.queued() == ["uid-1"]
 
     asyncio.run(play())
@@ -209,9 +211,9 @@ def test_an_end_that_somebody_undoes_is_written_again() -> None:
 def test_what_is_gone_does_not_come_back_by_a_late_event() -> None:
     async def play() -> None:
         scene = Scene()
-        scene.cache.mark_gone("uid-1")
-        scene.intake.event("MODIFIED", body(version="999"))
-        assert scene.cache.presence("uid-1") is Presence.GONE
+        scene.states.mark_gone("uid-1")
+        scene.events.event("MODIFIED", body(version="999"))
+        assert scene.states.presence("uid-1") is Presence.GONE
 
     asyncio.run(play())
 
@@ -222,4 +224,4 @@ def test_what_is_gone_does_not_come_back_by_a_late_event() -> None:
 def test_junk_is_no_reason_to_stop(junk: dict[str, Any]) -> None:
     scene = Scene()
     for kind in (None, "ADDED", "MODIFIED", "DELETED"):
-        scene.intake.event(kind, junk)
+        scene.events.event(kind, junk)

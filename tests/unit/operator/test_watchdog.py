@@ -8,16 +8,16 @@ from kelery_operator.runtime.watchdog import Watchdog
 
 def test_waiting_for_work_is_alive_for_ever_and_a_stall_is_not() -> None:
     now = 0.0
-    heartbeat = Watchdog(clock=lambda: now)
+    watchdog = Watchdog(clock=lambda: now)
     now = 1e6
-    assert why_not_alive(heartbeat) == ""
-    heartbeat.busy()
+    assert why_not_alive(watchdog) == ""
+    watchdog.busy()
     now += 59
-    assert why_not_alive(heartbeat) == ""
+    assert why_not_alive(watchdog) == ""
     now += 2
-    assert "61 s" in why_not_alive(heartbeat)
-    heartbeat.busy()
-    assert why_not_alive(heartbeat) == ""
-    heartbeat.idle()
+    assert "61 s" in why_not_alive(watchdog)
+    watchdog.busy()
+    assert why_not_alive(watchdog) == ""
+    watchdog.idle()
     now += 1000
-    assert heartbeat.stalled_for() == 0
+    assert watchdog.stalled_for() == 0

@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kelery.kube.session import Answer, KubeError
-from kelery.taskrun.manifest import Identity
+from kelery.taskrun.resource import Identity
 from kelery_operator.runtime.metrics import Metrics
 from kelery_operator.taskrun.actions import Urgency, WriteStatus
-from kelery_operator.taskrun.status.coalescer import Write
+from kelery_operator.taskrun.run_state import RunStates
+from kelery_operator.taskrun.snapshot import Snapshot
+from kelery_operator.taskrun.status.write import Write
 from kelery_operator.taskrun.status.writer import StatusWriter
+from tests.unit.operator.observations import met
 
 WHO = Identity(uid="u", namespace="ns", name="run")
 GOOD = Answer(status=200, body={"metadata": {"resourceVersion": "7"}})
@@ -45,7 +48,7 @@ class Heard:
         self.changed: list[Identity] = []
         self.something = asyncio.Event()
 
-    def status_written(self, write: Write, body: Mapping[str, Any]) -> None:
+    def status_written(self, write: Write, snapshot: Snapshot) -> None:
         self.written.append(write)
         self.something.set()
 
@@ -58,14 +61,31 @@ def final(**status: Any) -> WriteStatus:
     return WriteStatus(status={"phase": "Succeeded", **status}, rev=3, urgency=Urgency.FINAL)
 
 
+def writer_for(
+    transport: Transport, *, states: RunStates | None = None, heard: Heard | None = None
+) -> StatusWriter:
+    """A writer for the run `WHO`, or for others that were met."""
+    return StatusWriter(
+        transport,
+        states=states or met("u"),
+        listener=heard or Heard(),
+        metrics=Metrics(),
+        connections=4,
+    )
+
+
 def play(
-    transport: Transport, act: Callable[[StatusWriter], None], *, until: Callable[[Heard], bool]
+    transport: Transport,
+    act: Callable[[StatusWriter], None],
+    *,
+    until: Callable[[Heard], bool],
+    states: RunStates | None = None,
 ) -> tuple[Heard, StatusWriter]:
     """Run a writer until what is expected has happened."""
 
     async def scene() -> tuple[Heard, StatusWriter]:
-        writer, heard = StatusWriter(transport, metrics=Metrics(), connections=4), Heard()
-        writer.listener = heard
+        heard = Heard()
+        writer = writer_for(transport, states=states, heard=heard)
         task = asyncio.create_task(writer.run())
         act(writer)
         async with asyncio.timeout(5):
@@ -79,9 +99,12 @@ def play(
 
 
 def test_a_good_answer_is_told_with_the_version() -> None:
-    heard, writer = play(Transport(), lambda w: w.offer(WHO, final()), until=lambda h: bool(h.written))
+    states = met("u")
+    heard, _ = play(
+        Transport(), lambda w: w.offer(WHO, final()), until=lambda h: bool(h.written), states=states
+    )
     assert heard.written[0].rev == 3
-    assert writer.final_version("u") == 7
+    assert states.end_version("u") == 7
 
 
 def test_no_answer_and_throttling_are_tried_again() -> None:
@@ -129,14 +152,15 @@ def test_many_runs_share_few_connections() -> None:
         for number in range(40):
             writer.offer(Identity(uid=str(number), namespace="ns", name="x"), final())
 
-    play(transport, act, until=lambda h: len(h.written) == 40)
+    states = met(*(str(number) for number in range(40)))
+    play(transport, act, until=lambda h: len(h.written) == 40, states=states)
     assert transport.most_at_once == 4
 
 
 def test_draining_sends_what_waits_for_its_turn() -> None:
     async def scene() -> tuple[bool, int]:
         transport = Transport()
-        writer = StatusWriter(transport, metrics=Metrics())
+        writer = writer_for(transport)
         passing = WriteStatus(status={"phase": "Admitted"}, rev=1, urgency=Urgency.PASSING)
         writer.offer(WHO, passing)
         good = await writer.drain(seconds=2)
@@ -148,7 +172,7 @@ def test_draining_sends_what_waits_for_its_turn() -> None:
 def test_draining_is_patient_with_a_server_that_refuses_and_gives_up_in_the_end() -> None:
     async def scene() -> tuple[bool, int]:
         transport = Transport(*[KubeError("away", status=0)] * 1000)
-        writer = StatusWriter(transport, metrics=Metrics())
+        writer = writer_for(transport)
         writer.offer(WHO, final())
         good = await writer.drain(seconds=0.3)
         return good, len(transport.sent)

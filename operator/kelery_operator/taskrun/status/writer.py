@@ -1,4 +1,4 @@
-"""Sends what the coalescer lets out: bounded, patient with an API server that is busy, and heard by its
+"""Sends what the coalescer lets out: bounded, patient with an API server that is busy, and reported to its
 listener.
 
 A refusal is never repeated as it was: an object that is gone is reported, a status that the API server does
@@ -16,11 +16,13 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from kelery.kube.session import Answer, KubeError
-from kelery.taskrun.manifest import Identity
+from kelery.taskrun.resource import Identity
 from kelery_operator.runtime.metrics import Metrics
 from kelery_operator.taskrun.actions import WriteStatus
-from kelery_operator.taskrun.snapshot import version_of
-from kelery_operator.taskrun.status.coalescer import Coalescer, Write
+from kelery_operator.taskrun.run_state import RunStates
+from kelery_operator.taskrun.snapshot import Snapshot
+from kelery_operator.taskrun.status.coalescer import Coalescer
+from kelery_operator.taskrun.status.write import Write
 
 logger = logging.getLogger("kelery.operator")
 
@@ -37,9 +39,9 @@ class StatusTransport(Protocol):
 
 
 class Listener(Protocol):
-    """Who hears what became of a write."""
+    """What became of a write is reported to it."""
 
-    def status_written(self, write: Write, body: Mapping[str, Any]) -> None: ...
+    def status_written(self, write: Write, snapshot: Snapshot) -> None: ...
 
     def object_changed(self, who: Identity) -> None: ...
 
@@ -51,34 +53,33 @@ class StatusWriter:
         self,
         transport: StatusTransport,
         *,
+        states: RunStates,
+        listener: Listener,
         metrics: Metrics,
         connections: int = 32,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._transport = transport
+        self._states = states
+        self._listener = listener
         self._metrics = metrics
         self._connections = connections
         self._clock = clock
-        self._coalescer = Coalescer()
+        self._coalescer = Coalescer(states)
         self._wake = asyncio.Event()
         self._sending: set[asyncio.Task[None]] = set()
         self._not_before = 0.0
-        self.listener: Listener | None = None
 
     def offer(
         self, who: Identity, action: WriteStatus, *, version: int = 0, since: float | None = None
     ) -> None:
-        """Take the newest status of a run, decided upon that version of its object and heard of `since`."""
+        """Take the newest status of a run, decided upon that version; `since`: when there was news."""
         write = Write(who=who, status=action.status, rev=action.rev, urgency=action.urgency, version=version)
         self._coalescer.offer(write, now=self._clock(), since=since)
         if write.is_final:
             self._send_due()
         if self._coalescer.next_due() is not None:
             self._wake.set()
-
-    def final_version(self, uid: str) -> int | None:
-        """The object's version with the final status that we wrote; None if we have not."""
-        return self._coalescer.final_version(uid)
 
     def is_shown(self, uid: str, *, status: Mapping[str, Any]) -> bool:
         """Whether this is the status that we wrote last, or are writing."""
@@ -87,10 +88,6 @@ class StatusWriter:
     def final_on_its_way(self, uid: str) -> bool:
         """Whether a final status of it was sent and not yet answered."""
         return self._coalescer.final_on_its_way(uid)
-
-    def forget_final(self, uid: str) -> None:
-        """Write again if asked to: the watch has confirmed the end, or somebody has undone it."""
-        self._coalescer.forget_final(uid)
 
     def drop(self, uid: str) -> None:
         """Nothing more is to be written for it."""
@@ -170,29 +167,23 @@ class StatusWriter:
         who, now = write.who, self._clock()
         self._metrics.writes.labels(str(answer.status)).inc()
         if answer.status == 200:
-            metadata = answer.body.get("metadata")
-            version = version_of(metadata) if isinstance(metadata, Mapping) else 0
-            self._coalescer.written(write, now=now, version=version)
-            if self.listener:
-                self.listener.status_written(write, answer.body)
+            snapshot = self._states.read(answer.body)
+            self._coalescer.written(write, now=now, version=snapshot.version)
+            self._listener.status_written(write, snapshot)
         elif answer.status == 404:
             self._coalescer.drop(who.uid)
-            self._tell_changed(who)
+            self._listener.object_changed(who)
         elif answer.status == 409:
             self._coalescer.failed(write, now=now, jitter=random.random())
         elif answer.status == 422 and not _names_a_field(answer):
             # The test of the uid failed, as far as the server tells: another object has the name now.
             self._coalescer.failed(write, now=now, jitter=random.random())
-            self._tell_changed(who)
+            self._listener.object_changed(who)
         else:
             self._cut_down(write, answer=answer)
 
-    def _tell_changed(self, who: Identity) -> None:
-        if self.listener:
-            self.listener.object_changed(who)
-
     def _cut_down(self, write: Write, *, answer: Answer) -> None:
-        """The API server does not take this status: at least its outcome must be told."""
+        """The API server does not take this status: at least its outcome must be shown."""
         now = self._clock()
         logger.error(
             "the API server refuses a status",

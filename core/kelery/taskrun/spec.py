@@ -1,4 +1,4 @@
-"""TaskRun manifests <-> model. With `status` this is the only place that knows the API's camelCase names.
+"""The spec of a TaskRun <-> `RunSpec`. No other module knows the camelCase names of its fields.
 
 Bounds and defaults are those of the CRD; a contract test walks its schema and compares. What the API server
 refuses is refused here too, since the gateway has no API server before it, and an operator may meet a CRD of
@@ -10,24 +10,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timezone
-from functools import lru_cache
 from typing import Any
 
 from kelery import json_codec
 from kelery.errors import InvalidInput, SpecTooLarge
-from kelery.ledger.types import Submission
-from kelery.run import run_message
-from kelery.run.model import CancelMode, Concurrency, Policy, Retry, RunSpec, TaskRun
+from kelery.run.model import CancelMode, Concurrency, Policy, Retry, RunSpec
 from kelery.run.phases import RETRYABLE_REASONS, Reason
-from kelery.settings import LedgerSettings
-from kelery.taskrun.validation import FieldReader, is_name
-
-GROUP = "kelery.dev"
-VERSION = "v1alpha1"
-PLURAL = "taskruns"
-KIND = "TaskRun"
+from kelery.taskrun.validation import FieldReader, as_mapping, is_name
 
 _SPEC_FIELDS = (
     "task",
@@ -57,54 +46,6 @@ _MOST_ARGUMENTS = 1000
 _THIRTY_DAYS = 30 * 24 * 3600
 _ONE_DAY = 24 * 3600
 _MOST_INT32 = 2**31 - 1
-#: The task's name in the record of a run whose spec has none that could be shown.
-_NO_TASK = "invalid"
-
-#: Who sets these creates the object again when it is gone.
-_TRACKING_LABELS = (
-    ("app.kubernetes.io/managed-by", "Helm"),
-    ("argocd.argoproj.io/instance", None),
-    ("kustomize.toolkit.fluxcd.io/name", None),
-    ("helm.toolkit.fluxcd.io/name", None),
-)
-_TRACKING_ANNOTATIONS = ("meta.helm.sh/release-name", "argocd.argoproj.io/tracking-id")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """Which object a manifest is of; "" for a part that it does not say."""
-
-    uid: str
-    namespace: str
-    name: str
-
-
-def identity(body: Mapping[str, Any]) -> Identity:
-    """Never fails, whatever else in the object somebody broke by hand."""
-    metadata = _mapping(_mapping(body).get("metadata"))
-    return Identity(
-        uid=_text(metadata.get("uid")),
-        namespace=_text(metadata.get("namespace")),
-        name=_text(metadata.get("name")),
-    )
-
-
-def parse_task_run(body: Mapping[str, Any]) -> TaskRun:
-    """A TaskRun as the API server shows it; InvalidInput (SpecTooLarge) for a spec that cannot be run."""
-    who, whole = identity(body), _mapping(body)
-    metadata = _mapping(whole.get("metadata"))
-    generation = metadata.get("generation")
-    return TaskRun(
-        uid=who.uid,
-        namespace=who.namespace,
-        name=who.name,
-        resource_version=_text(metadata.get("resourceVersion")),
-        generation=generation if isinstance(generation, int) else 1,
-        created=_created(metadata.get("creationTimestamp")),
-        spec=parse_spec(whole.get("spec") or {}),
-        status=dict(_mapping(whole.get("status"))),
-        tracked=is_tracked(metadata),
-    )
 
 
 def parse_spec(spec: Mapping[str, Any]) -> RunSpec:
@@ -129,6 +70,19 @@ def parse_spec(spec: Mapping[str, Any]) -> RunSpec:
     )
     fields.refuse_if_any()
     return parsed
+
+
+def parse_readable_part(spec: Any) -> RunSpec:
+    """What can be told of a spec that cannot be run: task ("" if none could be shown), cancel, and ttl."""
+    fields = as_mapping(spec)
+    task, cancel, ttl = fields.get("task"), fields.get("cancel"), fields.get("ttlSecondsAfterFinished")
+    return RunSpec(
+        task=str(task) if is_name(task, longest=_LONGEST_TASK) else "",
+        cancel=next((mode for mode in CancelMode if mode.value == cancel), None),
+        ttl_seconds_after_finished=(
+            ttl if isinstance(ttl, int) and not isinstance(ttl, bool) and ttl >= 0 else None
+        ),
+    )
 
 
 def is_key(text: str) -> bool:
@@ -158,74 +112,19 @@ def fingerprint(spec: RunSpec) -> str:
 
     Defaults are left out, so that a version that adds a field with a default still knows an older one's runs.
     """
-    said = _sparse(render_spec(spec), _DEFAULTS)
+    asked = _sparse(render_spec(spec), _DEFAULTS)
     for field in _MUTABLE_FIELDS:
-        said.pop(field, None)
+        asked.pop(field, None)
     if spec.concurrency:
-        said["concurrency"] = _sparse(said["concurrency"], _DEFAULT_CONCURRENCY)
+        asked["concurrency"] = _sparse(asked["concurrency"], _DEFAULT_CONCURRENCY)
     if spec.retry:
-        said["retry"] = _sparse(said["retry"], _DEFAULT_RETRY)
-    return hashlib.sha256(json_codec.canonical(said).encode()).hexdigest()
-
-
-def submission(
-    task_run: TaskRun,
-    *,
-    cluster: str,
-    settings: LedgerSettings,
-    born_final: Reason | None = None,
-    error_json: str = "",
-    spec_hash: str | None = None,
-) -> Submission:
-    """What a TaskRun is to the ledger; by default its spec's `fingerprint` stands for its spec."""
-    spec = task_run.spec
-    queue = spec.queue or settings.default_queue
-    return Submission(
-        uid=task_run.uid,
-        cluster=cluster,
-        namespace=task_run.namespace,
-        name=task_run.name,
-        origin=KIND,
-        spec=spec,
-        spec_json=json_codec.compact(render_spec(spec)),
-        spec_hash=fingerprint(spec) if spec_hash is None else spec_hash,
-        queue=queue,
-        queue_key=settings.queue_key(queue),
-        run_message=run_message.make(
-            uid=task_run.uid, task=spec.task, args=spec.args, kwargs=spec.kwargs, queue=queue
-        ),
-        born_final=born_final,
-        error_json=error_json,
-    )
-
-
-def submission_of_invalid(
-    who: Identity,
-    body: Mapping[str, Any],
-    *,
-    cluster: str,
-    settings: LedgerSettings,
-    reason: Reason,
-    message: str,
-) -> Submission:
-    """A run whose spec cannot be read: recorded with its end, and of the spec nothing but the task's name."""
-    task = _mapping(_mapping(body).get("spec")).get("task")
-    nothing = TaskRun(
-        uid=who.uid,
-        namespace=who.namespace,
-        name=who.name,
-        resource_version="",
-        generation=1,
-        created=_created(None),
-        spec=RunSpec(task=str(task) if is_name(task, longest=_LONGEST_TASK) else _NO_TASK),
-    )
-    error = json_codec.compact({"type": reason.value, "message": message, "traceback": ""})
-    return submission(nothing, cluster=cluster, settings=settings, born_final=reason, error_json=error)
+        asked["retry"] = _sparse(asked["retry"], _DEFAULT_RETRY)
+    return hashlib.sha256(json_codec.canonical(asked).encode()).hexdigest()
 
 
 def _refuse_too_large(spec: Any) -> None:
     for field in ("args", "kwargs"):
-        if json_codec.is_deeper_than(_mapping(spec).get(field), json_codec.MAX_ARGUMENT_DEPTH):
+        if json_codec.is_deeper_than(as_mapping(spec).get(field), json_codec.MAX_ARGUMENT_DEPTH):
             most = json_codec.MAX_ARGUMENT_DEPTH
             raise SpecTooLarge(
                 f"spec.{field}", f"is nested deeper than {most} levels; pass a reference instead"
@@ -299,28 +198,6 @@ def _render_retry(retry: Retry | None) -> dict[str, Any] | None:
     }
 
 
-def is_tracked(metadata: Mapping[str, Any]) -> bool:
-    """Whether something sets this object and would create it again when it is gone."""
-    labels, annotations = _mapping(metadata.get("labels")), _mapping(metadata.get("annotations"))
-    by_label = any(
-        label in labels and (value is None or labels[label] == value) for label, value in _TRACKING_LABELS
-    )
-    return by_label or any(annotation in annotations for annotation in _TRACKING_ANNOTATIONS)
-
-
-def _created(text: Any) -> datetime:
-    return _moment(_text(text))
-
-
-@lru_cache(maxsize=64)
-def _moment(text: str) -> datetime:
-    # Remembered, since many objects are created within one second.
-    try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
-    except ValueError:
-        return datetime.fromtimestamp(0, tz=timezone.utc)
-
-
 def _present(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -331,14 +208,6 @@ def _sparse(fields: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str,
 
 def _or(value: int | None, default: int) -> int:
     return default if value is None else value
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
 
 
 _DEFAULTS = render_spec(RunSpec(task=""))

@@ -1,4 +1,4 @@
-"""Manifests and the model say the same; what cannot be run is refused by the path of its field."""
+"""Specs and their model say the same; what cannot be run is refused by the path of its field."""
 
 import contextlib
 from dataclasses import replace
@@ -10,11 +10,8 @@ from hypothesis import strategies as st
 
 from kelery.errors import InvalidInput, SpecTooLarge
 from kelery.run.model import CancelMode, Concurrency, Policy, Retry, RunSpec
-from kelery.run.phases import RETRYABLE_REASONS, Reason
-from kelery.settings import LedgerSettings
-from kelery.taskrun import manifest
-
-SETTINGS = LedgerSettings(redis_url="redis://localhost", default_queue="usual", broker_key_prefix="app:")
+from kelery.run.phases import RETRYABLE_REASONS
+from kelery.taskrun.spec import fingerprint, parse_readable_part, parse_spec, render_spec
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -58,20 +55,20 @@ SPECS = st.builds(
 
 @given(SPECS)
 def test_what_is_rendered_is_read_as_the_same(spec: RunSpec) -> None:
-    assert manifest.parse_spec(manifest.render_spec(spec)) == spec
+    assert parse_spec(render_spec(spec)) == spec
 
 
 def test_a_spec_with_nothing_but_a_task_has_the_documented_defaults() -> None:
-    spec = manifest.parse_spec({"task": "demo.add"})
+    spec = parse_spec({"task": "demo.add"})
     assert spec == RunSpec(task="demo.add")
-    assert manifest.render_spec(spec) == {
+    assert render_spec(spec) == {
         "task": "demo.add",
         "args": [],
         "kwargs": {},
         "priority": 0,
         "cancelGracePeriodSeconds": 30,
     }
-    keyed = manifest.parse_spec({"task": "t", "concurrency": {"key": "k"}, "retry": {"maxAttempts": 2}})
+    keyed = parse_spec({"task": "t", "concurrency": {"key": "k"}, "retry": {"maxAttempts": 2}})
     assert keyed.concurrency == Concurrency(key="k", limit=1, policy=Policy.QUEUE, max_queue_seconds=None)
     assert keyed.retry == Retry(
         max_attempts=2, backoff_seconds=5, max_backoff_seconds=300, reasons=RETRYABLE_REASONS
@@ -79,9 +76,7 @@ def test_a_spec_with_nothing_but_a_task_has_the_documented_defaults() -> None:
 
 
 def test_null_means_absent_but_in_arguments() -> None:
-    spec = manifest.parse_spec(
-        {"task": "t", "queue": None, "retry": None, "args": [None], "kwargs": {"a": None}}
-    )
+    spec = parse_spec({"task": "t", "queue": None, "retry": None, "args": [None], "kwargs": {"a": None}})
     assert spec == RunSpec(task="t", args=(None,), kwargs={"a": None})
 
 
@@ -137,7 +132,7 @@ def test_null_means_absent_but_in_arguments() -> None:
 )
 def test_a_bad_field_is_refused_by_its_path(spec: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidInput) as refused:
-        manifest.parse_spec(spec)
+        parse_spec(spec)
     assert refused.value.field == field
     assert str(refused.value).startswith(refused.value.field + ": ")
     assert len(str(refused.value)) < 300
@@ -145,51 +140,47 @@ def test_a_bad_field_is_refused_by_its_path(spec: dict[str, Any], field: str) ->
 
 @given(JSON)
 def test_no_json_whatever_makes_it_fail_otherwise(junk: Any) -> None:
-    for body in (
-        junk,
-        {"spec": junk},
-        {"spec": {"task": junk}},
-        {"spec": {"task": "t", "concurrency": junk}},
-    ):
+    for spec in (junk, {"task": junk}, {"task": "t", "concurrency": junk}):
         with contextlib.suppress(InvalidInput):
-            assert manifest.parse_task_run(body).spec.task
+            assert parse_spec(spec).task
+        parse_readable_part(spec)
 
 
 def test_a_value_that_json_cannot_say_is_refused() -> None:
     with pytest.raises(InvalidInput, match="spec: is not JSON"):
-        manifest.parse_spec({"task": "t", "args": [float("nan")]})
+        parse_spec({"task": "t", "args": [float("nan")]})
 
 
 def test_arguments_may_be_nested_to_the_limit_and_no_deeper() -> None:
-    assert manifest.parse_spec({"task": "t", "args": _nested(32)}).args == tuple(_nested(32))
-    assert manifest.parse_spec({"task": "t", "kwargs": {"deep": _nested(31)}})
+    assert parse_spec({"task": "t", "args": _nested(32)}).args == tuple(_nested(32))
+    assert parse_spec({"task": "t", "kwargs": {"deep": _nested(31)}})
     for spec, field in (
         ({"args": _nested(33)}, "spec.args"),
         ({"args": _nested(100_000)}, "spec.args"),
         ({"kwargs": {"deep": _nested(32)}}, "spec.kwargs"),
     ):
         with pytest.raises(SpecTooLarge) as refused:
-            manifest.parse_spec({"task": "t", **spec})
+            parse_spec({"task": "t", **spec})
         assert refused.value.field == field
 
 
 def test_anything_else_nested_without_end_is_refused_too() -> None:
     with pytest.raises(InvalidInput):
-        manifest.parse_spec({"task": "t", "unknown": _nested(100_000)})
+        parse_spec({"task": "t", "unknown": _nested(100_000)})
 
 
 def test_a_spec_may_be_128_kib_of_json_in_utf_8_and_no_larger() -> None:
     around = len('{"task":"t","args":[""]}')
     fits = "é" * ((128 * 1024 - around) // 2)
-    assert manifest.parse_spec({"task": "t", "args": [fits]}).args == (fits,)
+    assert parse_spec({"task": "t", "args": [fits]}).args == (fits,)
     with pytest.raises(SpecTooLarge, match="131072"):
-        manifest.parse_spec({"task": "t", "args": [fits + "é"]})
+        parse_spec({"task": "t", "args": [fits + "é"]})
 
 
 @given(SPECS)
 def test_the_fingerprint_is_blind_to_what_may_change(spec: RunSpec) -> None:
     changed = replace(spec, cancel=CancelMode.FORCE, ttl_seconds_after_finished=7)
-    assert manifest.fingerprint(changed) == manifest.fingerprint(spec)
+    assert fingerprint(changed) == fingerprint(spec)
 
 
 @pytest.mark.parametrize(
@@ -209,101 +200,36 @@ def test_the_fingerprint_is_blind_to_what_may_change(spec: RunSpec) -> None:
     ],
 )
 def test_the_fingerprint_sees_every_other_change(change: dict[str, Any]) -> None:
-    assert manifest.fingerprint(replace(RunSpec(task="t"), **change)) != manifest.fingerprint(
-        RunSpec(task="t")
-    )
+    assert fingerprint(replace(RunSpec(task="t"), **change)) != fingerprint(RunSpec(task="t"))
 
 
 def test_the_fingerprint_does_not_depend_on_the_order_of_keys_nor_on_defaults_written_out() -> None:
-    short = manifest.parse_spec({"task": "t", "kwargs": {"a": {"x": 1, "y": 2}, "b": 2}})
-    long = manifest.parse_spec(
-        {"kwargs": {"b": 2, "a": {"y": 2, "x": 1}}, "priority": 0, "args": [], "task": "t"}
-    )
-    assert manifest.fingerprint(short) == manifest.fingerprint(long)
+    short = parse_spec({"task": "t", "kwargs": {"a": {"x": 1, "y": 2}, "b": 2}})
+    long = parse_spec({"kwargs": {"b": 2, "a": {"y": 2, "x": 1}}, "priority": 0, "args": [], "task": "t"})
+    assert fingerprint(short) == fingerprint(long)
 
 
 def test_the_fingerprint_is_the_one_that_runs_of_earlier_versions_have() -> None:
     spec = RunSpec(task="demo.add", args=(1, 2), concurrency=Concurrency(key="k", limit=2), retry=Retry())
-    assert manifest.fingerprint(spec) == "7f9e2ef7d8bfacc0594279912f19d65513933d48efa61168aabbb5cfa1619f22"
-
-
-def test_a_task_run_is_read_with_what_decides() -> None:
-    run = manifest.parse_task_run(_body(spec={"task": "t"}, status={"phase": "Running"}))
-    assert (run.uid, run.namespace, run.name, run.resource_version) == ("u-1", "team", "report", "77")
-    assert (run.generation, run.created.isoformat()) == (3, "2026-11-22T10:00:00+00:00")
-    assert (run.spec.task, run.status, run.tracked) == ("t", {"phase": "Running"}, False)
+    assert fingerprint(spec) == "7f9e2ef7d8bfacc0594279912f19d65513933d48efa61168aabbb5cfa1619f22"
 
 
 @pytest.mark.parametrize(
-    "metadata",
+    ("spec", "part"),
     [
-        {"labels": {"app.kubernetes.io/managed-by": "Helm"}},
-        {"annotations": {"meta.helm.sh/release-name": "r"}},
-        {"annotations": {"argocd.argoproj.io/tracking-id": "app:kelery.dev/TaskRun:team/report"}},
-        {"labels": {"argocd.argoproj.io/instance": "app"}},
-        {"labels": {"kustomize.toolkit.fluxcd.io/name": "apps"}},
-        {"labels": {"helm.toolkit.fluxcd.io/name": "apps"}},
+        ({"task": "demo.add", "args": "none"}, RunSpec(task="demo.add")),
+        ({"task": "no such\nname"}, RunSpec(task="")),
+        ({"task": ["demo.add"]}, RunSpec(task="")),
+        (None, RunSpec(task="")),
+        ([], RunSpec(task="")),
+        ({"cancel": "Force"}, RunSpec(task="", cancel=CancelMode.FORCE)),
+        ({"cancel": "Now", "ttlSecondsAfterFinished": 7}, RunSpec(task="", ttl_seconds_after_finished=7)),
+        ({"cancel": [], "ttlSecondsAfterFinished": -1}, RunSpec(task="")),
+        ({"ttlSecondsAfterFinished": True}, RunSpec(task="")),
     ],
 )
-def test_what_another_tool_would_create_again_is_tracked(metadata: dict[str, Any]) -> None:
-    body = _body(spec={"task": "t"})
-    body["metadata"].update(metadata)
-    assert manifest.parse_task_run(body).tracked
-
-
-def test_labels_that_only_look_alike_do_not_track() -> None:
-    body = _body(spec={"task": "t"})
-    body["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "me", "app.kubernetes.io/name": "Helm"}
-    assert not manifest.parse_task_run(body).tracked
-
-
-@given(JSON, JSON, JSON)
-def test_identity_is_found_whatever_else_is_broken(junk: Any, labels: Any, status: Any) -> None:
-    metadata = {"uid": "u-1", "namespace": "team", "name": "report", "labels": labels, "generation": junk}
-    body = {"metadata": metadata, "spec": junk, "status": status}
-    assert manifest.identity(body) == manifest.Identity(uid="u-1", namespace="team", name="report")
-    assert manifest.identity({"metadata": junk}).name == ""
-    assert manifest.parse_task_run({**body, "spec": {"task": "t"}}).uid == "u-1"
-
-
-def test_a_submission_says_what_the_ledger_needs() -> None:
-    run = manifest.parse_task_run(_body(spec={"task": "t", "args": ["ü"], "ttlSecondsAfterFinished": 5}))
-    made = manifest.submission(run, cluster="c", settings=SETTINGS)
-    assert (made.uid, made.cluster, made.namespace, made.name) == ("u-1", "c", "team", "report")
-    assert (made.origin, made.queue, made.queue_key) == ("TaskRun", "usual", "app:usual")
-    assert (made.born_final, made.error_json, made.retain_seconds) == (None, "", None)
-    assert made.spec_hash == manifest.fingerprint(run.spec)
-    named = manifest.parse_task_run(_body(spec={"task": "t", "queue": "own"}))
-    assert manifest.submission(named, cluster="c", settings=SETTINGS).queue_key == "app:own"
-    born = manifest.submission(run, cluster="c", settings=SETTINGS, born_final=Reason.CANCELLED_AT_CREATE)
-    assert born.born_final is Reason.CANCELLED_AT_CREATE
-
-
-@pytest.mark.parametrize(
-    ("spec", "task"),
-    [
-        ({"task": "demo.add", "args": "none"}, "demo.add"),
-        ({"task": "no such\nname"}, "invalid"),
-        ({"task": ["demo.add"]}, "invalid"),
-        ({}, "invalid"),
-        (None, "invalid"),
-        ([], "invalid"),
-    ],
-)
-def test_an_impossible_spec_is_recorded_with_its_end_and_nothing_else(spec: Any, task: str) -> None:
-    body = _body(spec=spec)
-    made = manifest.submission_of_invalid(
-        manifest.identity(body),
-        body,
-        cluster="c",
-        settings=SETTINGS,
-        reason=Reason.SPEC_TOO_LARGE,
-        message='spec.args: is "nested"',
-    )
-    assert made.born_final is Reason.SPEC_TOO_LARGE
-    assert made.spec == RunSpec(task=task)
-    assert (made.uid, made.namespace, made.name) == ("u-1", "team", "report")
-    assert made.error_json == '{"type":"SpecTooLarge","message":"spec.args: is \\"nested\\"","traceback":""}'
+def test_of_a_spec_that_cannot_be_run_what_can_be_told_is_read(spec: Any, part: RunSpec) -> None:
+    assert parse_readable_part(spec) == part
 
 
 def _nested(depth: int) -> list[Any]:
@@ -311,15 +237,3 @@ def _nested(depth: int) -> list[Any]:
     for _ in range(depth - 1):
         value = [value]
     return value
-
-
-def _body(*, spec: Any, status: Any = None) -> dict[str, Any]:
-    metadata = {
-        "uid": "u-1",
-        "namespace": "team",
-        "name": "report",
-        "resourceVersion": "77",
-        "generation": 3,
-        "creationTimestamp": "2026-11-22T10:00:00Z",
-    }
-    return {"metadata": metadata, "spec": spec, "status": status or {}}

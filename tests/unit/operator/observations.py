@@ -1,14 +1,16 @@
-"""Situations to decide about, built from manifests as the API server shows them."""
+"""What may be known of a run at one moment, built from manifests as the API server shows them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from kelery.run.model import Record
 from kelery.taskrun import status
-from kelery_operator.taskrun.decide import Presence, Situation
-from kelery_operator.taskrun.snapshot import Snapshot, look_at
+from kelery_operator.taskrun.decide import Observation
+from kelery_operator.taskrun.run_state import Presence, RunStates
+from kelery_operator.taskrun.snapshot import Snapshot, snapshot_of
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 
@@ -39,9 +41,22 @@ def body(
     }
 
 
+def put(states: RunStates, shown: Mapping[str, Any]) -> bool:
+    """Take an object in as the API server shows it; False if it says nothing new."""
+    return states.put(states.read(shown))
+
+
+def met(*uids: str) -> RunStates:
+    """Some runs whose TaskRuns are there."""
+    states = RunStates()
+    for uid in uids:
+        put(states, body(uid=uid))
+    return states
+
+
 def seen(**said: Any) -> Snapshot:
     """The same, as the operator has read it."""
-    return look_at(body(**said))
+    return snapshot_of(body(**said))
 
 
 def showing(record: Record, **said: Any) -> Snapshot:
@@ -51,11 +66,11 @@ def showing(record: Record, **said: Any) -> Snapshot:
 
 def present(
     view: Snapshot, record: Record | None, *, answers: bool = True, final_written: bool = False
-) -> Situation:
+) -> Observation:
     """A TaskRun that is there."""
-    return Situation(
+    return Observation(
         presence=Presence.PRESENT,
-        seen=view,
+        snapshot=view,
         record=record,
         ledger_answers=answers,
         final_written=final_written,
@@ -63,11 +78,11 @@ def present(
     )
 
 
-def gone(record: Record | None, *, answers: bool = True) -> Situation:
+def gone(record: Record | None, *, answers: bool = True) -> Observation:
     """A TaskRun that is not there any more."""
-    return Situation(
+    return Observation(
         presence=Presence.GONE,
-        seen=None,
+        snapshot=None,
         record=record,
         ledger_answers=answers,
         final_written=False,

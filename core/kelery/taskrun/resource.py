@@ -1,0 +1,82 @@
+"""The resource TaskRun, and what its objects say about themselves apart from spec and status.
+
+Nothing here fails on an object, whatever somebody wrote into it by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from kelery.taskrun.validation import as_mapping, as_text
+from kelery.timestamps import EPOCH
+
+GROUP = "kelery.dev"
+VERSION = "v1alpha1"
+PLURAL = "taskruns"
+KIND = "TaskRun"
+
+#: Tools that set these create the object again when it is gone.
+_TRACKING_LABELS = (
+    ("app.kubernetes.io/managed-by", "Helm"),
+    ("argocd.argoproj.io/instance", None),
+    ("kustomize.toolkit.fluxcd.io/name", None),
+    ("helm.toolkit.fluxcd.io/name", None),
+)
+_TRACKING_ANNOTATIONS = ("meta.helm.sh/release-name", "argocd.argoproj.io/tracking-id")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Which object this is; "" for a part that it does not say."""
+
+    uid: str
+    namespace: str
+    name: str
+
+
+def identity(metadata: Mapping[str, Any]) -> Identity:
+    """Whose metadata this is."""
+    return Identity(
+        uid=as_text(metadata.get("uid")),
+        namespace=as_text(metadata.get("namespace")),
+        name=as_text(metadata.get("name")),
+    )
+
+
+def created_at(metadata: Mapping[str, Any]) -> datetime:
+    """When the object was created, in whole seconds; the epoch if that cannot be read."""
+    return _moment(as_text(metadata.get("creationTimestamp")))
+
+
+def version_of(metadata: Mapping[str, Any]) -> int:
+    """The resourceVersion as a number that grows; 0 if it is none."""
+    version = metadata.get("resourceVersion")
+    return int(version) if isinstance(version, str) and version.isascii() and version.isdigit() else 0
+
+
+def generation_of(metadata: Mapping[str, Any]) -> int:
+    """How often the spec changed, from 1; it tells a cancel set at creation from a later one."""
+    generation = metadata.get("generation")
+    return generation if isinstance(generation, int) else 1
+
+
+def is_tracked(metadata: Mapping[str, Any]) -> bool:
+    """Whether a tool such as Helm, Argo CD or Flux would create this object again when it is gone."""
+    labels, annotations = as_mapping(metadata.get("labels")), as_mapping(metadata.get("annotations"))
+    by_label = any(
+        label in labels and (value is None or labels[label] == value) for label, value in _TRACKING_LABELS
+    )
+    return by_label or any(annotation in annotations for annotation in _TRACKING_ANNOTATIONS)
+
+
+@lru_cache(maxsize=64)
+def _moment(timestamp: str) -> datetime:
+    # Remembered, since many objects are created within one second.
+    try:
+        return datetime.strptime(timestamp, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=EPOCH.tzinfo)
+    except ValueError:
+        return EPOCH

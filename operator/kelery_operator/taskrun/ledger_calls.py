@@ -1,0 +1,101 @@
+"""The reconciler's calls to the ledger: reads the records of runs, and carries out what was planned.
+
+All calls of a chunk go in one pipeline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kelery import json_codec
+from kelery.errors import LedgerError, LedgerTooOld, LedgerUnavailable
+from kelery.ledger import commands
+from kelery.ledger.async_client import Ledger
+from kelery.ledger.types import Submitted
+from kelery.run.model import Record
+from kelery_operator.runtime.workqueue import WorkQueue
+from kelery_operator.taskrun.actions import Acknowledge, Cancel, ExpireLater, Submit
+from kelery_operator.taskrun.outage import Outage
+from kelery_operator.taskrun.planning import LedgerStep, Planner
+from kelery_operator.taskrun.run_state import RunStates
+from kelery_operator.taskrun.status.writer import StatusWriter
+
+#: After a submission: stream and watch may have kept something from us.
+_CHECK_SECONDS = 1.0
+
+
+class LedgerCalls:
+    """A call that fails puts its run back; an outage is noted."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        planner: Planner,
+        states: RunStates,
+        queue: WorkQueue[str],
+        writer: StatusWriter,
+        outage: Outage,
+    ) -> None:
+        self._ledger = ledger
+        self._planner = planner
+        self._states = states
+        self._queue = queue
+        self._writer = writer
+        self._outage = outage
+
+    async def records(self, uids: Sequence[str]) -> dict[str, Record | Exception | None]:
+        """The runs' records, or why one cannot be read; LedgerUnavailable if the ledger is away."""
+        try:
+            found = await self._ledger.run(commands.view(uids, inline_bytes=json_codec.INLINE_BYTES))
+            records: dict[str, Record | Exception | None] = dict(zip(uids, found, strict=True))
+        except (LedgerUnavailable, LedgerTooOld):
+            raise
+        except Exception:
+            # One record that cannot be read must not hide the others.
+            records = {uid: await self._record(uid) for uid in uids}
+        self._outage.ends()
+        return records
+
+    async def carry_out(self, steps: Sequence[LedgerStep]) -> None:
+        """Call the ledger for all steps; what was done is followed up."""
+        replies = await self._ledger.run_all([step.call for step in steps])
+        if not all(isinstance(reply, LedgerUnavailable) for reply in replies):
+            self._outage.ends()
+        failed: set[str] = set()
+        for step, reply in zip(steps, replies, strict=True):
+            if isinstance(reply, LedgerError):
+                failed.add(step.uid)
+                self._planner.put_back(step.uid, error=reply)
+                if isinstance(reply, LedgerUnavailable) and isinstance(step.action, Submit):
+                    # A server that refuses to write (memory, replica) is as good as away.
+                    self._planner.plan_without_ledger(step.uid)
+        acknowledged = {step.uid for step in steps if isinstance(step.action, Acknowledge)}
+        for step, reply in zip(steps, replies, strict=True):
+            if step.uid not in failed:
+                self._follow_up(step, reply=reply, is_acknowledged=step.uid in acknowledged)
+
+    async def _record(self, uid: str) -> Record | Exception | None:
+        try:
+            return (await self._ledger.run(commands.view([uid], inline_bytes=json_codec.INLINE_BYTES)))[0]
+        except LedgerUnavailable:
+            raise
+        except Exception as error:
+            return error
+
+    def _follow_up(self, step: LedgerStep, *, reply: object, is_acknowledged: bool) -> None:
+        self._queue.forget(step.uid)
+        match step.action:
+            case Acknowledge():
+                self._states.forget(step.uid)
+            case Submit():
+                # A ledger that was emptied counts its revisions from the start.
+                self._writer.drop(step.uid)
+                # Of what is new the ledger's stream tells, and sooner.
+                is_new = isinstance(reply, Submitted) and reply.new
+                self._queue.add_after(step.uid, delay=_CHECK_SECONDS if is_new else 0)
+            case Cancel():
+                self._queue.add(step.uid)
+            case ExpireLater() if not is_acknowledged:
+                # A finished run without a record has nothing to acknowledge: noting its expiry was all.
+                self._states.forget(step.uid)

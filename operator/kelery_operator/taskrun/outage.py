@@ -1,0 +1,43 @@
+"""Whether the ledger answers, and for how long it has not."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from kelery.errors import LedgerUnavailable
+from kelery_operator.runtime.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+
+class Outage:
+    """Kept by those who call the ledger for the reconciler; `on_recovery` is called when it is back."""
+
+    def __init__(self, *, metrics: Metrics, on_recovery: Callable[[], None]) -> None:
+        self._metrics = metrics
+        self._on_recovery = on_recovery
+        self._since: float | None = None
+
+    @property
+    def ledger_answers(self) -> bool:
+        """Whether the ledger answered the last time that it was asked."""
+        return self._since is None
+
+    def lasts(self, error: LedgerUnavailable) -> float:
+        """The ledger did not answer: for how many seconds by now."""
+        now = time.monotonic()
+        self._metrics.ledger_up.set(0)
+        if self._since is None:
+            self._since = now
+            logger.warning("the ledger is away; waiting for it: %s", error)
+        return now - self._since
+
+    def ends(self) -> None:
+        """The ledger answered."""
+        self._metrics.ledger_up.set(1)
+        if self._since is not None:
+            logger.warning("the ledger is back", extra={"seconds": round(time.monotonic() - self._since)})
+            self._since = None
+            self._on_recovery()
