@@ -15,7 +15,7 @@ from typing import Any
 
 from kelery.run.model import Record
 from kelery_operator.taskrun.snapshot import Snapshot, snapshot_of
-from kelery_operator.taskrun.status.write import WriteSlot
+from kelery_operator.taskrun.status_write import WriteSlot
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _ENDS_REMEMBERED = 50_000

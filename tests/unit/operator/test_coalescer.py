@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from kelery.taskrun.resource import Identity
 from kelery_operator.taskrun.actions import Urgency
 from kelery_operator.taskrun.status.coalescer import Coalescer
-from kelery_operator.taskrun.status.write import Write
+from kelery_operator.taskrun.status_write import Write
 from tests.unit.operator.observations import met
 
 

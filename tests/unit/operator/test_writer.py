@@ -12,8 +12,8 @@ from kelery_operator.runtime.metrics import Metrics
 from kelery_operator.taskrun.actions import Urgency, WriteStatus
 from kelery_operator.taskrun.run_state import RunStates
 from kelery_operator.taskrun.snapshot import Snapshot
-from kelery_operator.taskrun.status.write import Write
 from kelery_operator.taskrun.status.writer import StatusWriter
+from kelery_operator.taskrun.status_write import Write
 from tests.unit.operator.observations import met
 
 WHO = Identity(uid="u", namespace="ns", name="run")

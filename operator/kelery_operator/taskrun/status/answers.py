@@ -9,7 +9,7 @@ from kelery_operator.runtime.workqueue import WorkQueue
 from kelery_operator.taskrun.existence_checks import ExistenceChecks
 from kelery_operator.taskrun.run_state import RunStates
 from kelery_operator.taskrun.snapshot import Snapshot
-from kelery_operator.taskrun.status.write import Write
+from kelery_operator.taskrun.status_write import Write
 
 #: Nobody waits for an acknowledgement, so those of a while go in one round.
 _ACKNOWLEDGE_EVERY_SECONDS = 0.25

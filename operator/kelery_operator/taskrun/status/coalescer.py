@@ -13,7 +13,7 @@ from typing import Any
 
 from kelery_operator.taskrun.actions import Urgency
 from kelery_operator.taskrun.run_state import RunStates
-from kelery_operator.taskrun.status.write import Write, WriteSlot
+from kelery_operator.taskrun.status_write import Write, WriteSlot
 
 #: How long a status waits for a newer one that makes it superfluous.
 DELAYS = {Urgency.FINAL: 0.0, Urgency.PHASE: 0.05, Urgency.PASSING: 0.25, Urgency.MINOR: 0.05}

@@ -22,7 +22,7 @@ from kelery_operator.taskrun.actions import WriteStatus
 from kelery_operator.taskrun.run_state import RunStates
 from kelery_operator.taskrun.snapshot import Snapshot
 from kelery_operator.taskrun.status.coalescer import Coalescer
-from kelery_operator.taskrun.status.write import Write
+from kelery_operator.taskrun.status_write import Write
 
 logger = logging.getLogger("kelery.operator")
 
