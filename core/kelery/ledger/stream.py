@@ -16,7 +16,7 @@ from kelery.ledger import commands
 from kelery.ledger.async_client import Ledger
 from kelery.ledger.types import WrittenEvent
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("kelery.ledger")
 
 #: How long one read waits at the server; the time limit of the ledger's connection must be longer.
 _BLOCK_SECONDS = 1.0

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from kelery.errors import LedgerUnavailable
 from kelery_operator.runtime.metrics import Metrics
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("kelery.operator")
 
 
 class Outage:

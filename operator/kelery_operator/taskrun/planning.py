@@ -37,7 +37,7 @@ from kelery_operator.taskrun.run_state import RunState, RunStates
 from kelery_operator.taskrun.snapshot import Snapshot
 from kelery_operator.taskrun.status.writer import StatusWriter
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("kelery.operator")
 
 
 @dataclass(frozen=True, slots=True)
