@@ -10,11 +10,11 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 from kelery.errors import SettingsError
-from kelery.kube.kubeconfig import Credentials
+from kelery.kube.login import Login
 from kelery.kube.session import KubeError
 from kelery.ledger import async_client
 from kelery.ledger.ticker import LedgerTicker
@@ -52,12 +52,12 @@ class PartEnded(Exception):
 class Operator:
     """Everything that one operator process is made of."""
 
-    def __init__(self, settings: OperatorSettings, *, load: Callable[[], Credentials]) -> None:
+    def __init__(self, settings: OperatorSettings, *, login: Login) -> None:
         self._settings = settings
-        self._load = load
+        self._login = login
         self._metrics = Metrics()
         self._heartbeat = Watchdog()
-        self._api = KubeApi(load)
+        self._api = KubeApi(login)
         self._client = async_client.connect(
             settings.ledger.redis_url, timeout_seconds=_REDIS_TIMEOUT_SECONDS, client_name="kelery-operator"
         )
@@ -147,7 +147,7 @@ class Operator:
         for number in range(CHECKERS):
             self._start(f"look-{number}", looks.run())
         watch = kopf_watch.watch(
-            intake, load=self._load, namespaces=settings.namespaces, started=self._watching
+            intake, login=self._login, namespaces=settings.namespaces, started=self._watching
         )
         self._start("watch", watch)
         logger.info("watching TaskRuns", extra={"cluster": cluster, "taskruns": len(cache)})

@@ -28,17 +28,19 @@ def operator() -> None:
     # Imported late: `kelery --help` must not pay for kopf.
     import uvloop
 
-    from kelery.kube.kubeconfig import load_credentials
+    from kelery.kube.login import Login, load_credentials
     from kelery_operator import logs
     from kelery_operator.app import Operator
     from kelery_operator.settings import operator_settings
 
     settings = operator_settings(os.environ)
     logs.set_up(settings.log_format)
-    load = functools.partial(load_credentials, os.environ)
+    login = Login(functools.partial(load_credentials, os.environ))
+    # Before the event loop, for it may run a plug-in; and what is wrong with it is said at once.
+    login.credentials()
 
     async def serve() -> None:
-        await Operator(settings, load=load).run()
+        await Operator(settings, login=login).run()
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -13,11 +13,13 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from kelery.errors import KeleryError
+from kelery.kube.answer import KubeError
+from kelery.kube.sync_session import SyncSession
 from kelery_bench.clients import taskruns
 from kelery_bench.cluster import jobs
 from kelery_bench.cluster.rights import check_kelery_is_there, check_rights
 from kelery_bench.cluster.target import Target
-from kelery_dev.control_plane.cluster_access import ClusterAccess
 from kelery_dev.errors import DevError
 
 LABEL = "kelery.dev/bench"
@@ -32,7 +34,7 @@ Told = Callable[[str], None]
 class Space:
     """A namespace, and the label of what is ours in it."""
 
-    access: ClusterAccess
+    access: SyncSession
     namespace: str
     run: str
     #: Whether it was made for this run.
@@ -78,7 +80,7 @@ class Space:
         while True:
             try:
                 answer = self.access.request("DELETE", path=path)
-            except DevError:
+            except KubeError:
                 # Thousands may take longer than a request may; what is deleted by then is deleted.
                 if time.monotonic() > deadline:
                     raise
@@ -113,13 +115,13 @@ def bench_space(target: Target, *, told: Told) -> Iterator[Space]:
         told("deleting what was made")
         try:
             space.leave()
-        except DevError as error:
+        except KeleryError as error:
             # What comes through here says what went wrong first.
             told(f"{error}; do it by hand: {_by_hand(space)}")
         raise
     try:
         space.leave()
-    except DevError as error:
+    except KeleryError as error:
         raise DevError(f"{error}; do it by hand: {_by_hand(space)}") from error
 
 

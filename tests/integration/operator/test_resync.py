@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import pytest
 
-from kelery.kube.kubeconfig import Credentials, from_kubeconfig
+from kelery.kube.kubeconfig import from_kubeconfig
+from kelery.kube.login import Login
 from kelery.ledger import async_client, commands, sync_client
 from kelery.settings import LedgerSettings
 from kelery.taskrun import manifest
@@ -27,9 +27,9 @@ CLUSTER = "this-cluster"
 
 
 @pytest.fixture
-def load(control_plane: ControlPlane) -> Callable[[], Credentials]:
+def login(control_plane: ControlPlane) -> Login:
     """The administrator's credentials."""
-    return partial(from_kubeconfig, [control_plane.kubeconfig])
+    return Login(partial(from_kubeconfig, [control_plane.kubeconfig]))
 
 
 def submit(ledger: sync_client.Ledger, body: Body) -> str:
@@ -51,11 +51,11 @@ class Found:
     queued: list[str]
 
 
-def compare(cache: Cache, *, namespace: str, load: Callable[[], Credentials], url: str, expect: int) -> Found:
+def compare(cache: Cache, *, namespace: str, login: Login, url: str, expect: int) -> Found:
     """One comparison, and the looks that follow from it until `expect` runs are to be dealt with."""
 
     async def play() -> Found:
-        api, client = KubeApi(load), async_client.connect(url, timeout_seconds=5, client_name="test")
+        api, client = KubeApi(login), async_client.connect(url, timeout_seconds=5, client_name="test")
         queue, metrics = WorkQueue(), Metrics()
         looks = ExistenceChecks(api, cache=cache, queue=queue, metrics=metrics)
         resync = Resync(
@@ -84,51 +84,51 @@ def compare(cache: Cache, *, namespace: str, load: Callable[[], Credentials], ur
 
 
 def test_a_run_that_vanished_behind_the_watchs_back_is_found(
-    cluster: Cluster, valkey_url: str, load: Callable[[], Credentials]
+    cluster: Cluster, valkey_url: str, login: Login
 ) -> None:
     body = cluster.create(name="vanished")
     cache = Cache()
     cache.put(body)
     cluster.delete("vanished")
     uid = body["metadata"]["uid"]
-    found = compare(cache, namespace=cluster.namespace, load=load, url=valkey_url, expect=1)
+    found = compare(cache, namespace=cluster.namespace, login=login, url=valkey_url, expect=1)
     assert found == Found(looks=1, queued=[uid])
     assert cache.presence(uid) is Presence.GONE
 
 
 def test_a_run_of_the_ledger_without_a_taskrun_is_found(
-    cluster: Cluster, valkey_url: str, ledger: sync_client.Ledger, load: Callable[[], Credentials]
+    cluster: Cluster, valkey_url: str, ledger: sync_client.Ledger, login: Login
 ) -> None:
     body = cluster.create(name="deleted")
     uid = submit(ledger, body)
     cluster.delete("deleted")
     cluster.create(name="deleted")
     cache = Cache()
-    found = compare(cache, namespace=cluster.namespace, load=load, url=valkey_url, expect=2)
+    found = compare(cache, namespace=cluster.namespace, login=login, url=valkey_url, expect=2)
     assert found.looks == 1
     assert cache.presence(uid) is Presence.GONE
 
 
 def test_a_run_of_another_namespace_is_another_operators(
-    cluster: Cluster, valkey_url: str, ledger: sync_client.Ledger, load: Callable[[], Credentials]
+    cluster: Cluster, valkey_url: str, ledger: sync_client.Ledger, login: Login
 ) -> None:
     foreign = cluster.create(name="foreign")
     uid = submit(ledger, {**foreign, "metadata": {**foreign["metadata"], "namespace": "elsewhere"}})
     cluster.delete("foreign")
     own = cluster.create(name="own")
     cache = Cache()
-    found = compare(cache, namespace=cluster.namespace, load=load, url=valkey_url, expect=1)
+    found = compare(cache, namespace=cluster.namespace, login=login, url=valkey_url, expect=1)
     assert found == Found(looks=0, queued=[own["metadata"]["uid"]])
     assert cache.presence(uid) is Presence.UNKNOWN
 
 
 def test_an_unfinished_run_that_nobody_announced_is_found(
-    cluster: Cluster, valkey_url: str, load: Callable[[], Credentials]
+    cluster: Cluster, valkey_url: str, login: Login
 ) -> None:
     body = cluster.create(name="unseen")
     finished = cluster.create(name="finished")
     assert cluster.break_status("finished", {"phase": "Succeeded"}).status == 200
     cache = Cache()
-    found = compare(cache, namespace=cluster.namespace, load=load, url=valkey_url, expect=1)
+    found = compare(cache, namespace=cluster.namespace, login=login, url=valkey_url, expect=1)
     assert found == Found(looks=0, queued=[body["metadata"]["uid"]])
     assert cache.presence(finished["metadata"]["uid"]) is Presence.UNKNOWN

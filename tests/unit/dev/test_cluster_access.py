@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kelery_dev.control_plane.cluster_access import cluster_access
+from kelery.kube.sync_session import SyncSession
 from kelery_dev.errors import DevError
 
 
@@ -22,14 +22,14 @@ def kubeconfig(folder: Path, *, user: dict[str, object], context: str = "c") -> 
 
 
 def test_a_token_becomes_a_header(tmp_path: Path) -> None:
-    access = cluster_access(kubeconfig(tmp_path, user={"token": "t"}))
+    access = SyncSession.from_kubeconfig(kubeconfig(tmp_path, user={"token": "t"}))
     assert access.headers == {"Authorization": "Bearer t"}
     assert access.server == "https://127.0.0.1:1"
 
 
 def test_a_token_file_is_found_beside_the_kubeconfig(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("from-file\n")
-    access = cluster_access(kubeconfig(tmp_path, user={"tokenFile": "token"}))
+    access = SyncSession.from_kubeconfig(kubeconfig(tmp_path, user={"tokenFile": "token"}))
     assert access.headers == {"Authorization": "Bearer from-file"}
 
 
@@ -38,29 +38,29 @@ def test_a_credential_plug_in_is_run(tmp_path: Path) -> None:
     script.write_text('#!/bin/sh\necho "{\\"status\\": {\\"token\\": \\"$1-$EXTRA\\"}}"\n')
     script.chmod(0o755)
     plugin = {"command": "./login", "args": ["a"], "env": [{"name": "EXTRA", "value": "b"}]}
-    access = cluster_access(kubeconfig(tmp_path, user={"exec": plugin}))
+    access = SyncSession.from_kubeconfig(kubeconfig(tmp_path, user={"exec": plugin}))
     assert access.headers == {"Authorization": "Bearer a-b"}
 
 
 def test_a_credential_plug_in_that_fails_is_named(tmp_path: Path) -> None:
     with pytest.raises(DevError, match="credential plug-in false failed"):
-        cluster_access(kubeconfig(tmp_path, user={"exec": {"command": "false"}}))
+        SyncSession.from_kubeconfig(kubeconfig(tmp_path, user={"exec": {"command": "false"}}))
 
 
 def test_credentials_do_not_show(tmp_path: Path) -> None:
-    assert "s3cret" not in repr(cluster_access(kubeconfig(tmp_path, user={"token": "s3cret"})))
+    assert "s3cret" not in repr(SyncSession.from_kubeconfig(kubeconfig(tmp_path, user={"token": "s3cret"})))
 
 
 def test_a_context_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(DevError, match="contexts has no entry named 'other'"):
-        cluster_access(kubeconfig(tmp_path, user={}, context="other"))
+        SyncSession.from_kubeconfig(kubeconfig(tmp_path, user={}, context="other"))
 
 
 @pytest.mark.parametrize("content", ["[]", "{", ""])
 def test_what_is_no_kubeconfig_is_refused(content: str, tmp_path: Path) -> None:
     (tmp_path / "config").write_text(content)
     with pytest.raises(DevError, match="kubeconfig"):
-        cluster_access(tmp_path / "config")
+        SyncSession.from_kubeconfig(tmp_path / "config")
 
 
 @pytest.mark.parametrize(
@@ -92,11 +92,11 @@ def test_a_broken_kubeconfig_is_named_in_one_sentence(tmp_path: Path, content: s
     file = tmp_path / "config"
     file.write_text(content)
     with pytest.raises(DevError) as caught:
-        cluster_access(file)
+        SyncSession.from_kubeconfig(file)
     assert words in str(caught.value)
     assert str(file) in str(caught.value)
 
 
 def test_another_context_than_the_current_one_can_be_named(tmp_path: Path) -> None:
     file = kubeconfig(tmp_path, user={"token": "t"}, context="gone")
-    assert cluster_access(file, context="c").headers == {"Authorization": "Bearer t"}
+    assert SyncSession.from_kubeconfig(file, context="c").headers == {"Authorization": "Bearer t"}
