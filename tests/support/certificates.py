@@ -84,7 +84,8 @@ class Authority:
 
 def _tlv(tag: int, content: bytes) -> bytes:
     size = len(content)
-    length = bytes([size]) if size < 128 else b"\x82" + size.to_bytes(2, "big")
+    digits = size.to_bytes(-(-size.bit_length() // 8), "big")
+    length = bytes([size]) if size < 128 else bytes([128 | len(digits)]) + digits
     return bytes([tag]) + length + content
 
 
