@@ -86,7 +86,7 @@ async def _open(
         follower = Follower(
             _connect(settings, closing, seconds=_FOLLOWER_SECONDS, name="kelery-api-follower")
         )
-        login = login or _environment_login(settings)
+        login = login or environment_login(settings)
         if login is not None:
             # What is wrong with it is said at the start.
             await off_loop(login.credentials)
@@ -134,7 +134,7 @@ def _connect(
     return async_client.Ledger(client, prefix=settings.ledger.prefix)
 
 
-def _environment_login(settings: ApiSettings) -> Login | None:
+def environment_login(settings: ApiSettings) -> Login | None:
     """Without authentication only if a cluster was named: what ~/.kube/config points at was not meant."""
     named = "KUBECONFIG" in os.environ or "KUBERNETES_SERVICE_HOST" in os.environ
     if settings.auth is Auth.NONE and not named:

@@ -172,19 +172,24 @@ async def _open(credentials: Credentials) -> tuple[asyncio.StreamReader, asyncio
     if not credentials.proxy_url:
         return await asyncio.open_connection(host, port, ssl=trust, limit=_LIMIT)
     proxy = urllib.parse.urlsplit(credentials.proxy_url)
-    reader, writer = await asyncio.open_connection(proxy.hostname, proxy.port or _PORTS["http"], limit=_LIMIT)
+    reader, writer = await asyncio.open_connection(
+        proxy.hostname, proxy.port or _PORTS[proxy.scheme], limit=_LIMIT
+    )
     target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
     if proxy.username:
         pair = f"{urllib.parse.unquote(proxy.username)}:{urllib.parse.unquote(proxy.password or '')}"
         lines += [f"Proxy-Authorization: Basic {base64.b64encode(pair.encode()).decode()}"]
-    writer.write("".join(f"{line}\r\n" for line in [*lines, ""]).encode())
-    said = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n", 1)[0]
-    if said.split(" ", 2)[1:2] != ["200"]:
-        writer.close()
-        raise OSError(f"the proxy answered {said}")
-    if trust is not None:
-        await writer.start_tls(trust, server_hostname=host)
+    try:
+        writer.write("".join(f"{line}\r\n" for line in [*lines, ""]).encode())
+        said = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n", 1)[0]
+        if said.split(" ", 2)[1:2] != ["200"]:
+            raise OSError(f"the proxy answered {said}")
+        if trust is not None:
+            await writer.start_tls(trust, server_hostname=host)
+    except BaseException:
+        writer.transport.abort()
+        raise
     return reader, writer
 
 

@@ -146,11 +146,9 @@ class ClusterSession:
 
     async def _session_for(self, credentials: Credentials) -> aiohttp.ClientSession:
         """A renewed token needs new headers only; anything else a new session."""
-        if self._session is not None:
-            session, opened_for = self._session
-            if opened_for is credentials or opened_for.same_connection(credentials):
-                return session
-            await self.close()
+        old = self._session
+        if old is not None and (old[1] is credentials or old[1].same_connection(credentials)):
+            return old[0]
         secure = credentials.server.startswith("https:")
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
@@ -159,5 +157,8 @@ class ClusterSession:
                 keepalive_timeout=60,
             )
         )
+        # Before anything is waited for: others may want one too.
         self._session = (session, credentials)
+        if old is not None:
+            await old[0].close()
         return session
