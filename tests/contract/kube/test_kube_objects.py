@@ -29,13 +29,12 @@ def test_objects_are_made_seen_written_counted_and_deleted(
     names = [f"run-{number}" for number in range(COUNT)]
     seen: dict[str, list[str]] = {}
 
+    all_told = asyncio.Event()
+
     def told(kind: str, body: Mapping[str, Any]) -> None:
         seen.setdefault(body["metadata"]["name"], []).append(kind)
-
-    async def until(kinds: int) -> None:
-        async with asyncio.timeout(20):
-            while sum(map(len, seen.values())) < kinds:
-                await asyncio.sleep(0.05)
+        if sum(map(len, seen.values())) == COUNT + 1:
+            all_told.set()
 
     async def work() -> None:
         async with kube_session(control_plane.access()) as session:
@@ -44,7 +43,8 @@ def test_objects_are_made_seen_written_counted_and_deleted(
                 bodies = [TASK_RUN.body(name, {"task": "bench.noop"}) for name in names]
                 await objects.create_all(bodies, connections=2)
                 await objects.put_status("run-0", {"phase": "Succeeded"})
-                await until(COUNT + 1)
+                async with asyncio.timeout(20):
+                    await all_told.wait()
             assert (await objects.get("run-0"))["status"] == {"phase": "Succeeded"}
             assert await objects.count() == COUNT
             with pytest.raises(KubeError, match="already exists") as refused:
