@@ -7,16 +7,17 @@ by itself.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
 
 from kelery import __version__
-from kelery.kube.kubeconfig import Credentials, load_credentials
+from kelery.kube.login import Login, load_credentials, off_loop
 from kelery.kube.session import ClusterSession
 from kelery.ledger import async_client
 from kelery.ledger.ticker import LedgerTicker
@@ -43,18 +44,14 @@ _LEDGER_SECONDS = 1.5
 #: Longer than the server lets a blocking read wait.
 _FOLLOWER_SECONDS = 3.0
 
-LoadCredentials = Callable[[], Credentials]
 
-
-def create_app(settings: ApiSettings, *, load: LoadCredentials | None = None) -> FastAPI:
-    """The gateway's app; `load` reads the credentials for the API server, by default those of the
-    environment.
-    """
+def create_app(settings: ApiSettings, *, login: Login | None = None) -> FastAPI:
+    """The gateway's app; `login` is who it is at the API server, by default what the environment says."""
     metrics, stopping = Metrics(), asyncio.Event()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with _open(settings, metrics=metrics, stopping=stopping, load=load) as gateway:
+        async with _open(settings, metrics=metrics, stopping=stopping, login=login) as gateway:
             app.state.gateway = gateway
             yield
 
@@ -84,17 +81,22 @@ def create_app(settings: ApiSettings, *, load: LoadCredentials | None = None) ->
 
 @asynccontextmanager
 async def _open(
-    settings: ApiSettings, *, metrics: Metrics, stopping: asyncio.Event, load: LoadCredentials | None
+    settings: ApiSettings, *, metrics: Metrics, stopping: asyncio.Event, login: Login | None
 ) -> AsyncIterator[Gateway]:
     async with AsyncExitStack() as closing:
         ledger = _connect(settings, closing, seconds=_LEDGER_SECONDS, name="kelery-api")
         follower = Follower(
             _connect(settings, closing, seconds=_FOLLOWER_SECONDS, name="kelery-api-follower")
         )
-        session = _task_run_session(settings, load=load)
+        login = login or environment_login(settings)
+        if login is not None:
+            # What is wrong with it is said at the start.
+            await off_loop(login.credentials)
+        # For deleting TaskRuns.
+        session = ClusterSession(login, client_name="kelery-api") if login else None
         if session is not None:
             closing.push_async_callback(session.close)
-        authorizer = _authorizer(settings, load=load)
+        authorizer = _authorizer(settings, login=login)
         closing.push_async_callback(authorizer.close)
         readiness = Readiness(metrics=metrics, is_following=lambda: follower.is_following)
         gateway = Gateway(
@@ -134,24 +136,19 @@ def _connect(
     return async_client.Ledger(client, prefix=settings.ledger.prefix)
 
 
-def _authorizer(settings: ApiSettings, *, load: LoadCredentials | None) -> Authorizer:
-    if settings.auth is Auth.NONE:
-        return OpenAuthorizer()
-    return KubernetesAuthorizer.connect(load or _credentials)
-
-
-def _task_run_session(settings: ApiSettings, *, load: LoadCredentials | None) -> ClusterSession | None:
-    """For deleting TaskRuns. Without authentication only if a cluster was named: what ~/.kube/config points
-    at was not meant.
-    """
-    named = load is not None or "KUBECONFIG" in os.environ or "KUBERNETES_SERVICE_HOST" in os.environ
+def environment_login(settings: ApiSettings) -> Login | None:
+    """Without authentication only if a cluster was named: what ~/.kube/config points at was not meant."""
+    named = "KUBECONFIG" in os.environ or "KUBERNETES_SERVICE_HOST" in os.environ
     if settings.auth is Auth.NONE and not named:
         return None
-    return ClusterSession(load or _credentials, client_name="kelery-api")
+    return Login(functools.partial(load_credentials, os.environ))
 
 
-def _credentials() -> Credentials:
-    return load_credentials(os.environ)
+def _authorizer(settings: ApiSettings, *, login: Login | None) -> Authorizer:
+    if settings.auth is Auth.NONE:
+        return OpenAuthorizer()
+    assert login is not None, "who asks about others must be somebody"
+    return KubernetesAuthorizer.connect(login)
 
 
 def _start(name: str, work: Coroutine[Any, Any, None], stopping: asyncio.Event) -> asyncio.Task[None]:

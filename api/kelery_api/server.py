@@ -20,7 +20,8 @@ from starlette.types import ASGIApp
 
 from kelery.address import Address
 from kelery.errors import SettingsError
-from kelery_api.app import create_app
+from kelery.kube.login import Login
+from kelery_api.app import create_app, environment_login
 from kelery_api.http.bounded_protocol import BoundedHttp
 from kelery_api.routes.health_pages import metrics_app
 from kelery_api.settings import ApiSettings, Auth
@@ -35,15 +36,19 @@ _BACKLOG = 2048
 def serve(settings: ApiSettings) -> int:
     """Serve until SIGTERM, SIGINT or a failure; the exit status."""
     _warn(settings)
+    login = environment_login(settings)
+    if login is not None:
+        # Before the event loop, for it may run a plug-in; and what is wrong with it is said at once.
+        login.credentials()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(settings))
+        return runner.run(_serve(settings, login=login))
 
 
-async def _serve(settings: ApiSettings) -> int:
+async def _serve(settings: ApiSettings, *, login: Login | None) -> int:
     main = listen(settings.address, variable="KELERY_API_ADDR")
     extra = settings.metrics_address
     health = listen(extra, variable="KELERY_API_METRICS_ADDR") if extra else None
-    app = create_app(settings)
+    app = create_app(settings, login=login)
     signalled = _catch_signals(app.state.stopping)
     # Entered here and not by uvicorn: what is wrong with the settings reaches the caller as it is.
     async with app.router.lifespan_context(app):

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from kelery.kube.sync_session import SyncSession
 from kelery.options import Command
 from kelery_bench.cluster import measuring
 from kelery_bench.cluster.target import DEFAULT_TASK, Target, is_namespace_name
@@ -18,7 +19,6 @@ from kelery_bench.results import machine, plot, report
 from kelery_bench.results.results import Result
 from kelery_bench.run import chosen_groups, measure
 from kelery_bench.size import Size
-from kelery_dev.control_plane.cluster_access import cluster_access
 from kelery_dev.control_plane.sources import VARIABLES, find_control_plane
 
 _CAPTION = "Kelery's figures in units of their references' (1 = as much as the reference)"
@@ -143,7 +143,7 @@ def _measure_here(how_much: _HowMuch) -> _Found:
 def _measure_on_cluster(kubeconfig: Path, how_much: _HowMuch, *, options: Mapping[str, str | None]) -> _Found:
     chosen = measuring.chosen_cases(how_much.only)
     target = Target(
-        access=cluster_access(kubeconfig, context=options["context"]),
+        access=SyncSession.from_kubeconfig(kubeconfig, context=options["context"]),
         namespace=options["namespace"],
         task=options["task"] or DEFAULT_TASK,
         queue=options["queue"],

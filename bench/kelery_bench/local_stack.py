@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kelery.kube.sync_session import SyncSession
 from kelery_bench.tasks import APP
-from kelery_dev.control_plane.cluster_access import ClusterAccess
 from kelery_dev.control_plane.control_plane import ControlPlane
 from kelery_dev.control_plane.etcd import http_answers
 from kelery_dev.control_plane.sources import find_control_plane
@@ -61,7 +61,7 @@ class LocalStack:
 
     plane: ControlPlane
     #: The administrator's.
-    access: ClusterAccess
+    access: SyncSession
     valkey: ValkeyServer
     folder: Path
     app: str

@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from kelery.errors import SettingsError
-from kelery.kube.kubeconfig import Credentials
+from kelery.kube.login import Login
 from kelery.kube.session import KubeError
 from kelery.ledger import async_client
 from kelery.ledger.ticker import LedgerTicker
@@ -57,12 +57,12 @@ class PartEnded(Exception):
 class Operator:
     """Everything that one operator process is made of."""
 
-    def __init__(self, settings: OperatorSettings, *, load: Callable[[], Credentials]) -> None:
+    def __init__(self, settings: OperatorSettings, *, login: Login) -> None:
         self._settings = settings
-        self._load = load
+        self._login = login
         self._metrics = Metrics()
         self._watchdog = Watchdog()
-        self._api = KubeApi(load)
+        self._api = KubeApi(login)
         self._client = async_client.connect(
             settings.ledger.redis_url, timeout_seconds=_REDIS_TIMEOUT_SECONDS, client_name="kelery-operator"
         )
@@ -134,7 +134,9 @@ class Operator:
         events = WatchEvents(
             states=states, queue=queue, checks=self._checks, writer=self._writer, metrics=self._metrics
         )
-        watch = kopf_watch.watch(events, load=self._load, namespaces=scope.namespaces, started=self._watching)
+        watch = kopf_watch.watch(
+            events, login=self._login, namespaces=scope.namespaces, started=self._watching
+        )
         self._start("watch", watch)
         logger.info("watching TaskRuns", extra={"cluster": cluster, "taskruns": len(states)})
 

@@ -27,16 +27,18 @@ def operator(**values: Any) -> None:
     # Imported late: `kelery operator --help` must not pay for kopf.
     import uvloop
 
-    from kelery.kube.kubeconfig import load_credentials
+    from kelery.kube.login import Login, load_credentials
     from kelery.telemetry import logs
     from kelery_operator.app import Operator
 
     settings = operator_settings(values)
     logs.set_up(settings.log_format, only_warnings_of=_NOISY)
-    load = functools.partial(load_credentials, os.environ)
+    login = Login(functools.partial(load_credentials, os.environ))
+    # Before the event loop, for it may run a plug-in; and what is wrong with it is said at once.
+    login.credentials()
 
     async def serve() -> None:
-        await Operator(settings, load=load).run()
+        await Operator(settings, login=login).run()
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

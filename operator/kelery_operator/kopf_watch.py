@@ -6,15 +6,18 @@ No finalizers, no annotations, no kopf storages, no events: kopf makes no write 
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import kopf
 
-from kelery.kube.kubeconfig import Credentials, accept_plain_authority
+from kelery.kube.credentials import Credentials
+from kelery.kube.login import Login, off_loop
 from kelery.taskrun.resource import GROUP, PLURAL, VERSION
 from kelery_operator.taskrun.resync import UNFINISHED
 from kelery_operator.taskrun.watch_events import WatchEvents
@@ -22,6 +25,8 @@ from kelery_operator.taskrun.watch_events import WatchEvents
 logger = logging.getLogger("kelery.operator")
 
 _CREDENTIALS_LIFETIME = timedelta(minutes=30)
+#: Between two attempts to log in.
+_PAUSE_SECONDS = 5.0
 
 
 class _NoProgress(kopf.ProgressStorage):
@@ -56,33 +61,58 @@ class _NoDiffBase(kopf.DiffBaseStorage):
         return None
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Connection(kopf.ConnectionInfo):
-    """kopf's own, which trusts as the rest of the operator does."""
+    """kopf's own, which logs in and trusts as the rest of the operator does."""
+
+    credentials: Credentials
+
+    def as_http_headers(self) -> dict[str, str]:
+        return self.credentials.headers()
 
     def as_ssl_context(self) -> ssl.SSLContext:
-        return accept_plain_authority(super().as_ssl_context())
+        return self.credentials.trust()
 
 
-def registry(events: WatchEvents, *, load: Callable[[], Credentials]) -> kopf.OperatorRegistry:
+def login_handler(login: Login) -> Callable[..., Awaitable[kopf.ConnectionInfo]]:
+    """What kopf asks when it has no credentials yet, when they have expired, and when they were refused."""
+    given: _Connection | None = None
+
+    async def log_in(**_: Any) -> kopf.ConnectionInfo:
+        nonlocal given
+        now = datetime.now(UTC)
+        if given is not None and given.expiration is not None and now < given.expiration:
+            # Before their time they are asked for only because they were refused.
+            refused = given.credentials
+            credentials = await off_loop(functools.partial(login.renew, refused=refused))
+            if credentials is refused:
+                raise kopf.TemporaryError("the API server refuses our credentials", delay=_PAUSE_SECONDS)
+        else:
+            credentials = await off_loop(login.credentials)
+        given = _Connection(
+            server=credentials.server,
+            proxy_url=credentials.proxy_url,
+            expiration=_expiration(credentials, now=now),
+            credentials=credentials,
+        )
+        return given
+
+    return log_in
+
+
+def _expiration(credentials: Credentials, *, now: datetime) -> datetime:
+    latest = now + _CREDENTIALS_LIFETIME
+    if credentials.expires_at is None or credentials.expires_at >= latest.timestamp():
+        return latest
+    # Those that come expired are not asked for again and again.
+    soonest = now + timedelta(seconds=_PAUSE_SECONDS)
+    return max(soonest, datetime.fromtimestamp(credentials.expires_at, UTC))
+
+
+def registry(events: WatchEvents, *, login: Login) -> kopf.OperatorRegistry:
     """One handler, one login."""
     ours = kopf.OperatorRegistry()
-
-    @kopf.on.login(registry=ours)
-    async def login(**_: Any) -> kopf.ConnectionInfo:
-        # Read again before a projected token runs out.
-        credentials = load()
-        return _Connection(
-            server=credentials.server,
-            ca_data=credentials.authority,
-            insecure=credentials.insecure,
-            token=credentials.token,
-            username=credentials.username,
-            password=credentials.password,
-            certificate_data=credentials.certificate,
-            private_key_data=credentials.private_key,
-            proxy_url=credentials.proxy_url,
-            expiration=datetime.now(UTC) + _CREDENTIALS_LIFETIME,
-        )
+    kopf.on.login(registry=ours, backoff=_PAUSE_SECONDS)(login_handler(login))
 
     # kopf calls it at once and exactly once for each event, and for one object in the order of its events. It
     # does no I/O, so it is not to be moved to a thread, as kopf does with a handler that is not async.
@@ -119,14 +149,14 @@ def settings() -> kopf.OperatorSettings:
 async def watch(
     events: WatchEvents,
     *,
-    load: Callable[[], Credentials],
+    login: Login,
     namespaces: Sequence[str],
     started: Callable[[], None],
 ) -> None:
     """Watch until cancelled; an error of kopf's is raised. `started` is called once its tasks are there."""
     ours = asyncio.all_tasks()
     tasks = await kopf.spawn_tasks(
-        registry=registry(events, load=load),
+        registry=registry(events, login=login),
         settings=settings(),
         # kopf would look up the user's name, which not every image has for the user id that a pod is given.
         identity=cast("Any", "kelery"),

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from kelery.kube.sync_session import SyncSession
 from kelery_dev.chart.helm_program import find_helm
-from kelery_dev.control_plane.cluster_access import cluster_access
 from tests.e2e import volumes
 from tests.e2e.client import Client
 from tests.e2e.figures import Figures
@@ -141,7 +141,7 @@ def release(bare_release: Release) -> Release:
 @pytest.fixture(scope="session")
 def runs(settings: Settings) -> Cluster:
     """TaskRuns of the users' namespace."""
-    return Cluster(cluster_access(settings.kubeconfig), namespace=RUNS)
+    return Cluster(SyncSession.from_kubeconfig(settings.kubeconfig), namespace=RUNS)
 
 
 @pytest.fixture(scope="session")

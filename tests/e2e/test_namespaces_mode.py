@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kelery_dev.control_plane.cluster_access import cluster_access
+from kelery.kube.sync_session import SyncSession
 from tests.e2e.kubectl import Kubectl
 from tests.e2e.release import Release
 from tests.e2e.settings import Settings
@@ -60,7 +60,7 @@ def test_without_any_right_of_the_cluster(
     team.install()
     granted = kubectl.items("clusterroles,clusterrolebindings", "-l", "app.kubernetes.io/instance=team")
     assert granted == []
-    runs = Cluster(cluster_access(settings.kubeconfig), namespace=_NAMESPACE)
+    runs = Cluster(SyncSession.from_kubeconfig(settings.kubeconfig), namespace=_NAMESPACE)
     runs.create(name="shout", task="notes.shout", args=["who is there"])
     status = runs.wait_for("shout", seconds=30, phase="Succeeded")
     assert status["result"]["value"] == "WHO IS THERE"

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
-from kelery.kube.kubeconfig import Credentials
+from kelery.kube.credentials import Credentials
+from kelery.kube.login import Login
 from kelery_dev.control_plane.control_plane import ControlPlane
 from tests.support.polling import poll_until
 from tests.support.signed_token import with_claims
@@ -73,6 +74,10 @@ class Account:
     def bind_cluster_role(self, role: str) -> None:
         """Give it a ClusterRole that is there."""
         self._post(f"{_RBAC}/clusterrolebindings", body=self._binding(role, kind="ClusterRole"))
+
+    def login(self) -> Login:
+        """The same for whoever stays logged in."""
+        return Login(self.credentials)
 
     def delete(self) -> None:
         """Remove it; its tokens are good for nothing from then on."""

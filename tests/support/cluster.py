@@ -11,9 +11,12 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from kelery_dev.control_plane.cluster_access import Answer, ClusterAccess
+from kelery.kube.answer import Answer
+from kelery.kube.login import Login
+from kelery.kube.sync_session import SyncSession
 from tests.support.polling import poll_until
 
 API = "/apis/kelery.dev/v1alpha1"
@@ -22,10 +25,16 @@ FINAL = ("Succeeded", "Failed", "Cancelled")
 Body = Mapping[str, Any]
 
 
+def with_credentials(access: SyncSession, **changes: Any) -> SyncSession:
+    """The same with other credentials."""
+    changed = replace(access.login.credentials(), **changes)
+    return SyncSession(Login(lambda: changed))
+
+
 class Cluster:
     """The API server's TaskRuns of one namespace."""
 
-    def __init__(self, access: ClusterAccess, *, namespace: str) -> None:
+    def __init__(self, access: SyncSession, *, namespace: str) -> None:
         self.access = access
         self.namespace = namespace
         self._numbers = itertools.count(1)
@@ -49,11 +58,12 @@ class Cluster:
 
     def create_many(self, names: Sequence[str], **spec: Any) -> None:
         """Over one connection: a handshake for each would take most of the time."""
-        server = urllib.parse.urlsplit(self.access.server)
+        credentials = self.access.login.credentials()
+        server = urllib.parse.urlsplit(credentials.server)
         connection = http.client.HTTPSConnection(
-            server.hostname or "", server.port, context=self.access.trust, timeout=30
+            server.hostname or "", server.port, context=credentials.trust(), timeout=30
         )
-        headers = {**self.access.headers, "Content-Type": "application/json"}
+        headers = {**credentials.headers(), "Content-Type": "application/json"}
         for name in names:
             body = {"apiVersion": "kelery.dev/v1alpha1", "kind": "TaskRun", "metadata": {"name": name}}
             content = json.dumps({**body, "spec": {"task": "demo.add", **spec}})
@@ -126,10 +136,11 @@ class Cluster:
 class Watcher:
     """A watch of its own, in a thread."""
 
-    def __init__(self, access: ClusterAccess, *, path: str) -> None:
-        request = urllib.request.Request(access.server + path, headers=dict(access.headers))
+    def __init__(self, access: SyncSession, *, path: str) -> None:
+        credentials = access.login.credentials()
+        request = urllib.request.Request(credentials.server + path, headers=credentials.headers())
         opener = urllib.request.build_opener(
-            urllib.request.HTTPSHandler(context=access.trust), urllib.request.ProxyHandler({})
+            urllib.request.HTTPSHandler(context=credentials.trust()), urllib.request.ProxyHandler({})
         )
         self.events: list[tuple[float, str, Body]] = []
         self._stream: http.client.HTTPResponse = opener.open(request, timeout=120)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from kelery.kube.kubeconfig import Credentials
+from kelery.kube.login import Login
 from kelery.kube.session import ClusterSession, KubeError
 from kelery_api.access import bearer
 from kelery_api.access.permission import AnyPermission
@@ -76,9 +76,9 @@ class KubernetesAuthorizer:
         self._reported = ""
 
     @classmethod
-    def connect(cls, load: Callable[[], Credentials]) -> KubernetesAuthorizer:
-        """One with a session of its own; SettingsError if there is no cluster to ask."""
-        session = ClusterSession(load, client_name=_CLIENT_NAME, request_seconds=_RESPONSE_SECONDS)
+    def connect(cls, login: Login) -> KubernetesAuthorizer:
+        """One with a session of its own."""
+        session = ClusterSession(login, client_name=_CLIENT_NAME, request_seconds=_RESPONSE_SECONDS)
         return cls(ApiServerReviews(session), session=session)
 
     async def identify(self, authorization: str | None) -> Requester:

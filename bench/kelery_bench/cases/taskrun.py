@@ -145,7 +145,7 @@ class _Measures:
     async def _delete_all(self) -> None:
         async with connected(self._access) as api:
             for namespace in (self._served, self._bare):
-                await api.send(prepare(self._access, "DELETE", collection(namespace), status=200))
+                await api.send(prepare(self._access.server, "DELETE", collection(namespace), status=200))
 
     def _creation(self, name: str) -> Prepared:
         return creation(self._access, namespace=self._served, name=name, spec={"task": _TASK})

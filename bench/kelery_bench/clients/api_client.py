@@ -1,13 +1,17 @@
-"""A client of the API server that costs little beside what it measures.
+"""A client of the API server that costs little next to what it measures.
 
-One connection carries one request at a time and stays open. Requests are bytes, prepared before the clock
-runs; answers are not parsed unless asked for. A heavier client would hide differences behind its own time.
+A thin layer of bytes on the credentials of the core: it reads no kubeconfig, and logs in, trusts and goes
+through proxies as the core's sessions do. One connection carries one request at a time and stays open.
+Requests are bytes, prepared before the clock runs; answers are not parsed unless asked for. The core's
+session costs several times as much for each request, which would hide differences behind its own time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import functools
 import json
 import time
 import urllib.parse
@@ -15,7 +19,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from kelery_dev.control_plane.cluster_access import ClusterAccess
+from kelery.kube.credentials import Credentials
+from kelery.kube.login import Login, off_loop
+from kelery.kube.sync_session import SyncSession
 from kelery_dev.errors import DevError
 
 # Of a list of thousands of objects, a line of a watch, or a head.
@@ -26,15 +32,16 @@ _PORTS = {"https": 443, "http": 80}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A request as bytes. Any answer of another status than `status` is an error."""
+    """A request as bytes, but for who sends it. Any answer of another status than `status` is an error."""
 
+    head: bytes
     content: bytes
     status: int
     what: str
 
 
 def prepare(
-    access: ClusterAccess,
+    server: str,
     method: str,
     path: str,
     *,
@@ -42,23 +49,27 @@ def prepare(
     body: object = None,
     content_type: str = "application/json",
 ) -> Prepared:
-    """The request with the access's credentials in it."""
+    """The request to the server of this URL; a connection adds who sends it."""
     content = b"" if body is None else json.dumps(body).encode()
-    where = urllib.parse.urlsplit(access.server)
+    where = urllib.parse.urlsplit(server)
     # Some API servers are behind a gateway that knows them by a path.
     lines = [f"{method} {where.path.rstrip('/')}{path} HTTP/1.1", f"Host: {where.netloc}"]
     lines += ["Accept: application/json", f"Content-Type: {content_type}", f"Content-Length: {len(content)}"]
-    lines += [f"{name}: {value}" for name, value in access.headers.items()]
-    head = "\r\n".join(lines).encode() + b"\r\n\r\n"
-    return Prepared(content=head + content, status=status, what=f"{method} {path}")
+    head = "".join(f"{line}\r\n" for line in lines).encode()
+    return Prepared(head=head, content=content, status=status, what=f"{method} {path}")
 
 
 class Connection:
-    """One connection, kept open."""
+    """One connection, kept open. Who sends is the login's to say, if there is one."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, login: Login | None = None
+    ) -> None:
         self._reader = reader
         self._writer = writer
+        self._login = login
+        #: The login's credentials, and the headers that they make.
+        self._sender: tuple[Credentials | None, bytes] = (None, b"\r\n")
 
     async def send(self, request: Prepared) -> bytes:
         """The answer's body."""
@@ -70,21 +81,18 @@ class Connection:
             ) from error
 
     async def _answer(self, request: Prepared) -> bytes:
-        self._writer.write(request.content)
-        status, headers = await self._head()
-        body = b""
-        if headers.get("transfer-encoding") == "chunked":
-            async for chunk in self._chunks():
-                body += chunk
-        else:
-            body = await self._reader.readexactly(int(headers.get("content-length", 0)))
+        await self._write(request)
+        status, body = await self._read()
+        if status == 401 and await self._has_renewed():
+            await self._write(request)
+            status, body = await self._read()
         if status != request.status:
             raise DevError(f"{request.what}: {status} {body[:500].decode(errors='replace')}")
         return body
 
     async def lines(self, request: Prepared) -> AsyncIterator[bytes]:
         """The answer's lines as they come, such as the events of a watch."""
-        self._writer.write(request.content)
+        await self._write(request)
         status, _ = await self._head()
         if status != request.status:
             raise DevError(f"{request.what}: {status}")
@@ -93,6 +101,37 @@ class Connection:
             *whole, rest = (rest + chunk).split(b"\n")
             for line in whole:
                 yield line
+
+    async def _write(self, request: Prepared) -> None:
+        if self._login is not None:
+            fresh = self._login.fresh()
+            if fresh is None:
+                fresh = await off_loop(self._login.credentials)
+            if fresh is not self._sender[0]:
+                self._note(fresh)
+        self._writer.write(b"".join((request.head, self._sender[1], request.content)))
+
+    async def _has_renewed(self) -> bool:
+        """Whether there are other credentials than those that were refused."""
+        refused = self._sender[0]
+        if self._login is None or refused is None:
+            return False
+        self._note(await off_loop(functools.partial(self._login.renew, refused=refused)))
+        return self._sender[0] is not refused
+
+    def _note(self, credentials: Credentials) -> None:
+        lines = (f"{name}: {value}\r\n" for name, value in credentials.headers().items())
+        self._sender = credentials, "".join([*lines, "\r\n"]).encode()
+
+    async def _read(self) -> tuple[int, bytes]:
+        status, headers = await self._head()
+        body = b""
+        if headers.get("transfer-encoding") == "chunked":
+            async for chunk in self._chunks():
+                body += chunk
+        else:
+            body = await self._reader.readexactly(int(headers.get("content-length", 0)))
+        return status, body
 
     async def _head(self) -> tuple[int, dict[str, str]]:
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1")
@@ -107,24 +146,16 @@ class Connection:
 
 
 @contextlib.asynccontextmanager
-async def connected(access: ClusterAccess) -> AsyncIterator[Connection]:
+async def connected(access: SyncSession) -> AsyncIterator[Connection]:
     """A connection of its own, used once so that its first request pays for nothing."""
-    where = urllib.parse.urlsplit(access.server)
+    credentials = await off_loop(access.login.credentials)
     try:
-        reader, writer = await asyncio.open_connection(
-            where.hostname,
-            where.port or _PORTS[where.scheme],
-            ssl=access.trust if where.scheme == "https" else None,
-            limit=_LIMIT,
-        )
-    except OSError as error:
-        raise DevError(
-            f"cannot connect to the API server at {access.server}, which the benchmark does directly and"
-            f" not through a proxy: {error}"
-        ) from error
+        reader, writer = await _open(credentials)
+    except (OSError, asyncio.IncompleteReadError) as error:
+        raise DevError(f"cannot connect to the API server at {access.server}: {error}") from error
     try:
-        connection = Connection(reader, writer)
-        await connection.send(prepare(access, "GET", "/version", status=200))
+        connection = Connection(reader, writer, login=access.login)
+        await connection.send(prepare(access.server, "GET", "/version", status=200))
         yield connection
     finally:
         # Without TLS's good-bye: it would wait for the other side, which may be in the middle of an event.
@@ -134,8 +165,36 @@ async def connected(access: ClusterAccess) -> AsyncIterator[Connection]:
                 await writer.wait_closed()
 
 
+async def _open(credentials: Credentials) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    where = urllib.parse.urlsplit(credentials.server)
+    host, port = where.hostname or "", where.port or _PORTS[where.scheme]
+    trust = credentials.trust() if where.scheme == "https" else None
+    if not credentials.proxy_url:
+        return await asyncio.open_connection(host, port, ssl=trust, limit=_LIMIT)
+    proxy = urllib.parse.urlsplit(credentials.proxy_url)
+    reader, writer = await asyncio.open_connection(
+        proxy.hostname, proxy.port or _PORTS[proxy.scheme], limit=_LIMIT
+    )
+    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+    if proxy.username:
+        pair = f"{urllib.parse.unquote(proxy.username)}:{urllib.parse.unquote(proxy.password or '')}"
+        lines += [f"Proxy-Authorization: Basic {base64.b64encode(pair.encode()).decode()}"]
+    try:
+        writer.write("".join(f"{line}\r\n" for line in [*lines, ""]).encode())
+        said = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n", 1)[0]
+        if said.split(" ", 2)[1:2] != ["200"]:
+            raise OSError(f"the proxy answered {said}")
+        if trust is not None:
+            await writer.start_tls(trust, server_hostname=host)
+    except BaseException:
+        writer.transport.abort()
+        raise
+    return reader, writer
+
+
 @contextlib.asynccontextmanager
-async def connections(access: ClusterAccess, *, count: int) -> AsyncIterator[list[Connection]]:
+async def connections(access: SyncSession, *, count: int) -> AsyncIterator[list[Connection]]:
     """Several at once."""
     async with contextlib.AsyncExitStack() as stack:
         yield [await stack.enter_async_context(connected(access)) for _ in range(count)]
@@ -152,7 +211,7 @@ class Seen:
 
 @contextlib.asynccontextmanager
 async def watching(
-    access: ClusterAccess, collection: str, *, selector: str = ""
+    access: SyncSession, collection: str, *, selector: str = ""
 ) -> AsyncIterator[AsyncIterator[Seen]]:
     """What happens to a collection, or to its objects with a label, from now on.
 
@@ -161,7 +220,8 @@ async def watching(
     """
     chosen = f"&labelSelector={urllib.parse.quote(selector)}" if selector else ""
     async with connected(access) as connection:
-        listed = await connection.send(prepare(access, "GET", f"{collection}?limit=1{chosen}", status=200))
+        look = prepare(access.server, "GET", f"{collection}?limit=1{chosen}", status=200)
+        listed = await connection.send(look)
         version = json.loads(listed)["metadata"]["resourceVersion"]
         # Bookmarks keep the version young enough to be taken up, also where nothing happens.
         path = f"{collection}?watch=true&allowWatchBookmarks=true{chosen}"
@@ -169,12 +229,12 @@ async def watching(
 
 
 async def _events(
-    access: ClusterAccess, connection: Connection, path: str, version: str
+    access: SyncSession, connection: Connection, path: str, version: str
 ) -> AsyncIterator[Seen]:
     async with contextlib.AsyncExitStack() as further:
         while True:
             try:
-                request = prepare(access, "GET", f"{path}&resourceVersion={version}", status=200)
+                request = prepare(access.server, "GET", f"{path}&resourceVersion={version}", status=200)
                 async for line in connection.lines(request):
                     moment = time.perf_counter()
                     event = json.loads(line)

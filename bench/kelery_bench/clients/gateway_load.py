@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
 import time
 import urllib.parse
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from kelery_bench.clients.api_client import Connection, Prepared, prepare
-from kelery_dev.control_plane.cluster_access import ClusterAccess
 from kelery_dev.errors import DevError
 
 
@@ -46,8 +44,7 @@ class GatewayLoad:
             return each * connections / (time.perf_counter() - began)
 
     def _prepared(self) -> Prepared:
-        everybody = ClusterAccess(server=self.url, trust=ssl.create_default_context(), headers={})
-        return prepare(everybody, "POST", self.path, status=self.status, body=self.body)
+        return prepare(self.url, "POST", self.path, status=self.status, body=self.body)
 
     async def _send(self, connection: Connection, request: Prepared) -> float:
         began = time.perf_counter()

@@ -1,6 +1,6 @@
-"""Objects of one kind in one namespace, over connections that stay open: for many requests at once.
+"""Objects of one kind in one namespace, over the core's session: for many requests at once.
 
-Bodies are written to JSON before the clock starts. What it cannot do is a `DevError`.
+Bodies are written to JSON before the clock starts. What it cannot do is a `KubeError`.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
-
-from kelery_dev.control_plane.cluster_access import ClusterAccess
-from kelery_dev.errors import DevError
+from kelery.kube.answer import Answer, KubeError
+from kelery.kube.session import ClusterSession
+from kelery.kube.sync_session import SyncSession
 
 #: An event's type and its object.
 Told = Callable[[str, Mapping[str, Any]], None]
 
 _SOON_SECONDS = 0.1
+#: A request may delete thousands of objects.
+_REQUEST_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,14 +54,13 @@ TASK_RUN = Kind(group="kelery.dev", version="v1alpha1", plural="taskruns", kind=
 class KubeObjects:
     """One kind in one namespace."""
 
-    def __init__(self, session: aiohttp.ClientSession, *, path: str) -> None:
+    def __init__(self, session: ClusterSession, *, path: str) -> None:
         self._session = session
         self._path = path
 
     async def create(self, body: bytes) -> None:
         """One object, from its JSON."""
-        async with self._session.post(self._path, data=body) as answer:
-            await _expect(answer, status=201)
+        _expect(await self._session.request("POST", self._path, body=body), status=201)
 
     async def create_all(
         self, bodies: Sequence[bytes], *, connections: int, per_second: float | None = None
@@ -80,26 +80,25 @@ class KubeObjects:
 
     async def put_status(self, name: str, status: Mapping[str, Any]) -> None:
         """Write a whole status, as its controller would."""
-        patch = [{"op": "add", "path": "/status", "value": status}]
-        headers = {"Content-Type": "application/json-patch+json"}
-        url = f"{self._path}/{name}/status"
-        async with self._session.patch(url, data=json.dumps(patch).encode(), headers=headers) as answer:
-            await _expect(answer, status=200)
+        answer = await self._session.request(
+            "PATCH",
+            f"{self._path}/{name}/status",
+            body=[{"op": "add", "path": "/status", "value": status}],
+            content_type="application/json-patch+json",
+        )
+        _expect(answer, status=200)
 
     async def get(self, name: str) -> Mapping[str, Any]:
-        async with self._session.get(f"{self._path}/{name}") as answer:
-            return await _expect(answer, status=200)
+        return _expect(await self._session.request("GET", f"{self._path}/{name}"), status=200)
 
     async def count(self) -> int:
         """How many there are."""
-        async with self._session.get(self._path, params={"limit": "1"}) as answer:
-            found = await _expect(answer, status=200)
+        found = await self._first()
         return len(found["items"]) + int(found["metadata"].get("remainingItemCount", 0))
 
     async def delete_all(self) -> None:
         """Delete them in one request, and return when they are gone."""
-        async with self._session.delete(self._path) as answer:
-            await _expect(answer, status=200)
+        _expect(await self._session.request("DELETE", self._path), status=200)
         while True:
             if not await self.count():
                 return
@@ -108,8 +107,7 @@ class KubeObjects:
     @contextlib.asynccontextmanager
     async def watched(self, told: Told) -> AsyncIterator[None]:
         """Hear of each change from now on, while the context is open."""
-        async with self._session.get(self._path, params={"limit": "1"}) as answer:
-            version = (await _expect(answer, status=200))["metadata"]["resourceVersion"]
+        version = (await self._first())["metadata"]["resourceVersion"]
         try:
             # If it fails, the context's body is not to wait for what never comes.
             async with asyncio.TaskGroup() as group:
@@ -119,35 +117,36 @@ class KubeObjects:
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
 
+    async def _first(self) -> Mapping[str, Any]:
+        return _expect(await self._session.request("GET", self._path, query={"limit": "1"}), status=200)
+
     async def _follow(self, version: str, told: Told) -> None:
         """An API server under load ends the watches that it thinks are slow; they go on where they were."""
         while True:
             query = {"watch": "true", "resourceVersion": version}
-            async with self._session.get(self._path, params=query) as stream:
-                if stream.status != 200:
-                    raise DevError(f"the watch was refused: HTTP {stream.status}")
-                async for line in stream.content:
+            async with self._session.lines(self._path, query=query) as lines:
+                async for line in lines:
                     event = json.loads(line)
                     if event["type"] == "ERROR":
-                        raise DevError(f"the watch has failed: {event['object'].get('message')}")
+                        message = f"the watch has failed: {event['object'].get('message')}"
+                        raise KubeError(message, status=int(event["object"].get("code") or 0))
                     version = event["object"]["metadata"]["resourceVersion"]
                     told(event["type"], event["object"])
 
 
-async def _expect(answer: aiohttp.ClientResponse, *, status: int) -> Mapping[str, Any]:
-    body: Mapping[str, Any] = await answer.json(content_type=None)
+def _expect(answer: Answer, *, status: int) -> Mapping[str, Any]:
     if answer.status != status:
-        raise DevError(f"{answer.method} {answer.url.path}: HTTP {answer.status}, {body.get('message', '')}")
-    return body
+        raise answer.error()
+    return answer.body
 
 
 @contextlib.asynccontextmanager
-async def kube_session(access: ClusterAccess) -> AsyncIterator[aiohttp.ClientSession]:
+async def kube_session(access: SyncSession) -> AsyncIterator[ClusterSession]:
     """Connections to the API server, closed with the context."""
-    headers = {**access.headers, "Content-Type": "application/json"}
-    connector = aiohttp.TCPConnector(ssl=access.trust, limit=0)
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=120)
-    async with aiohttp.ClientSession(
-        access.server, connector=connector, headers=headers, timeout=timeout
-    ) as session:
+    session = ClusterSession(
+        access.login, client_name="kelery-bench", connections=0, request_seconds=_REQUEST_SECONDS
+    )
+    try:
         yield session
+    finally:
+        await session.close()

@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any
 
+from kelery.kube.sync_session import SyncSession
 from kelery.run.phases import FINAL_PHASES, Phase
 from kelery_bench.clients.api_client import Prepared, prepare
 from kelery_bench.clients.watched_ends import Body, Ends, watched_ends
-from kelery_dev.control_plane.cluster_access import ClusterAccess
 from kelery_dev.errors import DevError
 
 _API = "kelery.dev/v1alpha1"
@@ -28,7 +28,7 @@ def manifest(name: str, *, spec: Mapping[str, Any], labels: Mapping[str, str] | 
 
 
 def creation(
-    access: ClusterAccess,
+    access: SyncSession,
     *,
     namespace: str,
     name: str,
@@ -37,13 +37,13 @@ def creation(
 ) -> Prepared:
     """The request that creates one."""
     body = manifest(name, spec=spec, labels=labels)
-    return prepare(access, "POST", collection(namespace), status=201, body=body)
+    return prepare(access.server, "POST", collection(namespace), status=201, body=body)
 
 
-def status_write(access: ClusterAccess, *, namespace: str, name: str, status: Mapping[str, Any]) -> Prepared:
+def status_write(access: SyncSession, *, namespace: str, name: str, status: Mapping[str, Any]) -> Prepared:
     """The request that replaces its status, in the way in which the operator does it."""
     return prepare(
-        access,
+        access.server,
         "PATCH",
         f"{collection(namespace)}/{name}/status",
         status=200,
@@ -64,7 +64,7 @@ def has_succeeded(run: Body) -> bool:
 
 
 def watched_runs(
-    access: ClusterAccess, namespace: str, *, selector: str = ""
+    access: SyncSession, namespace: str, *, selector: str = ""
 ) -> contextlib.AbstractAsyncContextManager[Ends]:
     """The ends of a namespace's runs, of those with a label if one is given."""
     return watched_ends(access, collection(namespace), judge=has_succeeded, selector=selector)

@@ -7,8 +7,8 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
+from kelery.kube.sync_session import SyncSession
 from kelery_bench.clients.api_client import Seen, watching
-from kelery_dev.control_plane.cluster_access import ClusterAccess
 from kelery_dev.errors import DevError
 
 Body = Mapping[str, Any]
@@ -69,7 +69,7 @@ class Ends:
 
 @contextlib.asynccontextmanager
 async def watched_ends(
-    access: ClusterAccess, collection: str, *, judge: Judge, selector: str = ""
+    access: SyncSession, collection: str, *, judge: Judge, selector: str = ""
 ) -> AsyncIterator[Ends]:
     """Those of the objects that are created from now on."""
     async with watching(access, collection, selector=selector) as events:

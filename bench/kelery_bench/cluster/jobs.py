@@ -9,10 +9,10 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kelery.kube.sync_session import SyncSession
 from kelery_bench.clients.api_client import Prepared, prepare
 from kelery_bench.clients.watched_ends import Body, Ends, watched_ends
 from kelery_bench.cluster.placement import Placement
-from kelery_dev.control_plane.cluster_access import ClusterAccess
 from kelery_dev.errors import DevError
 
 #: Should nobody come to delete it.
@@ -76,11 +76,11 @@ def manifest(
 
 
 def creation(
-    access: ClusterAccess, *, namespace: str, name: str, placement: Placement, labels: Mapping[str, str]
+    access: SyncSession, *, namespace: str, name: str, placement: Placement, labels: Mapping[str, str]
 ) -> Prepared:
     """The request that creates one."""
     body = manifest(name, placement=placement, labels=labels)
-    return prepare(access, "POST", collection(namespace), status=201, body=body)
+    return prepare(access.server, "POST", collection(namespace), status=201, body=body)
 
 
 def has_completed(job: Body) -> bool:
@@ -93,7 +93,7 @@ def has_completed(job: Body) -> bool:
 
 
 def watched_jobs(
-    access: ClusterAccess, namespace: str, *, selector: str
+    access: SyncSession, namespace: str, *, selector: str
 ) -> contextlib.AbstractAsyncContextManager[Ends]:
     """The ends of a namespace's Jobs with a label."""
     return watched_ends(access, collection(namespace), judge=has_completed, selector=selector)

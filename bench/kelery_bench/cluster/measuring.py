@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kelery.kube.sync_session import SyncSession
 from kelery_bench.case import Report, compare
 from kelery_bench.cluster.cases import CASE_NAMES, cluster_cases
 from kelery_bench.cluster.placement import Placement, find_placement
@@ -15,7 +16,6 @@ from kelery_bench.cluster.target import Target
 from kelery_bench.cluster.trial import try_jobs, try_task
 from kelery_bench.results.results import Result, results_of
 from kelery_bench.size import Size
-from kelery_dev.control_plane.cluster_access import ClusterAccess
 from kelery_dev.errors import DevError
 
 
@@ -73,7 +73,7 @@ def _described(target: Target, *, placement: Placement) -> dict[str, Any]:
     }
 
 
-def _node(access: ClusterAccess, name: str) -> str:
+def _node(access: SyncSession, name: str) -> str:
     """A right that we do not have leaves a gap only."""
     answer = access.request("GET", path=f"/api/v1/nodes/{name}")
     if answer.status != 200:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from kelery.kube.sync_session import SyncSession
 from kelery_bench.cluster.target import Target
-from kelery_dev.control_plane.cluster_access import ClusterAccess
 from kelery_dev.errors import DevError
 
 _VERBS = ("create", "get", "list", "watch", "deletecollection")
@@ -28,7 +28,7 @@ class Right:
         return f"{self.verb} {self.resource}{'.' if self.group else ''}{self.group}"
 
 
-def check_kelery_is_there(access: ClusterAccess) -> None:
+def check_kelery_is_there(access: SyncSession) -> None:
     """The API server answers, knows us, and serves TaskRuns."""
     answer = access.request("GET", path="/apis/kelery.dev/v1alpha1")
     if answer.status == 401:
@@ -78,11 +78,11 @@ def check_rights(target: Target, *, namespace: str) -> None:
 _OWN_NAMESPACE = ("create", "delete")
 
 
-def _missing(access: ClusterAccess, rights: Iterable[Right]) -> list[Right]:
+def _missing(access: SyncSession, rights: Iterable[Right]) -> list[Right]:
     return [right for right in rights if not _have(access, right)]
 
 
-def _have(access: ClusterAccess, right: Right) -> bool:
+def _have(access: SyncSession, right: Right) -> bool:
     attributes = {
         "verb": right.verb,
         "group": right.group,

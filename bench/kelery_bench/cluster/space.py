@@ -13,12 +13,14 @@ import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from kelery.errors import KeleryError
+from kelery.kube.answer import KubeError
+from kelery.kube.sync_session import SyncSession
 from kelery_bench.case import Report
 from kelery_bench.clients import taskruns
 from kelery_bench.cluster import jobs
 from kelery_bench.cluster.rights import check_kelery_is_there, check_rights
 from kelery_bench.cluster.target import Target
-from kelery_dev.control_plane.cluster_access import ClusterAccess
 from kelery_dev.errors import DevError
 
 LABEL = "kelery.dev/bench"
@@ -31,7 +33,7 @@ _POLL_SECONDS = 0.3
 class Space:
     """A namespace, and the label of what is ours in it."""
 
-    access: ClusterAccess
+    access: SyncSession
     namespace: str
     run: str
     #: Whether it was made for this run.
@@ -77,7 +79,7 @@ class Space:
         while True:
             try:
                 answer = self.access.request("DELETE", path=path)
-            except DevError:
+            except KubeError:
                 # Thousands may take longer than a request may; what is deleted by then is deleted.
                 if time.monotonic() > deadline:
                     raise
@@ -112,13 +114,13 @@ def bench_space(target: Target, *, report: Report) -> Iterator[Space]:
         report("deleting what was made")
         try:
             space.leave()
-        except DevError as error:
+        except KeleryError as error:
             # What comes through here says what went wrong first.
             report(f"{error}; do it by hand: {_by_hand(space)}")
         raise
     try:
         space.leave()
-    except DevError as error:
+    except KeleryError as error:
         raise DevError(f"{error}; do it by hand: {_by_hand(space)}") from error
 
 

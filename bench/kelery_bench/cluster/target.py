@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from kelery_dev.control_plane.cluster_access import ClusterAccess
+from kelery.kube.sync_session import SyncSession
 
 #: Of the demo that the chart installs; takes no arguments, and does no more than return a greeting.
 DEFAULT_TASK = "demo.hello"
@@ -15,7 +15,7 @@ DEFAULT_TASK = "demo.hello"
 class Target:
     """What the person chose; None is "find out"."""
 
-    access: ClusterAccess
+    access: SyncSession
     #: One that exists and stays; None means a new one for this run.
     namespace: str | None = None
     task: str = DEFAULT_TASK

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn, Protocol, TypeVar
 
-from kelery_dev.errors import DevError
+from kelery.errors import KeleryError
 
 
 class Judged(Protocol):
@@ -34,7 +34,7 @@ def run_by_hand(
     parser.add_argument("--runs", type=int, default=runs, help=f"{runs_are} (%(default)s)")
     try:
         found = trial(parser.parse_args().runs)
-    except DevError as error:
+    except KeleryError as error:
         sys.exit(str(error))
     print(table(found))
     sys.exit(0 if found.is_good else 1)

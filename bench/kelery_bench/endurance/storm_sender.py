@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kelery.kube.sync_session import SyncSession
 from kelery_bench.clients.kube_objects import TASK_RUN, KubeObjects, kube_session
-from kelery_dev.control_plane.cluster_access import cluster_access
 from kelery_dev.errors import DevError
 
 _CONNECTIONS = 16
@@ -41,7 +41,7 @@ async def _send(kubeconfig: Path, namespace: str, count: int) -> Passed:
             if len(ended) == count:
                 all_ended.set()
 
-    async with kube_session(cluster_access(kubeconfig)) as session:
+    async with kube_session(SyncSession.from_kubeconfig(kubeconfig)) as session:
         objects = KubeObjects(session, path=TASK_RUN.path(namespace))
         async with objects.watched(on_event):
             began = time.perf_counter()

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 
 import uvloop
 
+from kelery.kube.sync_session import SyncSession
 from kelery_bench.clients.api_client import Connection, Prepared, connected, connections
 from kelery_bench.clients.watched_ends import Ends
-from kelery_dev.control_plane.cluster_access import ClusterAccess
 from kelery_dev.errors import DevError
 
 Found = TypeVar("Found")
@@ -26,7 +26,7 @@ _PATIENCE_SECONDS = 120.0
 
 
 async def one_by_one(
-    access: ClusterAccess, creations: Mapping[str, Prepared], *, watched: AbstractAsyncContextManager[Ends]
+    access: SyncSession, creations: Mapping[str, Prepared], *, watched: AbstractAsyncContextManager[Ends]
 ) -> list[float]:
     """The seconds of each; one is created when the end of the one before it was seen."""
     times = []
@@ -39,7 +39,7 @@ async def one_by_one(
 
 
 async def rate_of(
-    access: ClusterAccess,
+    access: SyncSession,
     requests: Mapping[str, Sequence[Prepared]],
     *,
     watched: AbstractAsyncContextManager[Ends],

@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 
+from kelery.kube.sync_session import SyncSession
 from kelery_bench.clients.kube_objects import Kind
 from kelery_bench.local_stack import LocalStack, StackService
-from kelery_dev.control_plane.cluster_access import ClusterAccess
 from kelery_dev.control_plane.etcd import http_answers
 from kelery_dev.errors import DevError
 from kelery_dev.supervise.child_process import Command
@@ -38,7 +38,7 @@ def start_textbook_operator(stack: LocalStack) -> StackService:
     return stack.start_program(command, ready=lambda _: http_answers(liveness))
 
 
-def _apply_crd(access: ClusterAccess, crd: Mapping[str, Any]) -> None:
+def _apply_crd(access: SyncSession, crd: Mapping[str, Any]) -> None:
     answer = access.request("POST", path=_CRDS, body=crd)
     if answer.status not in (201, 409):
         raise DevError(f"the textbook's CRD is refused: {answer.message}")

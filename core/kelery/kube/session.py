@@ -1,85 +1,57 @@
-"""The API server over one shared HTTP session: one request, one answer.
+"""The API server for event loops: one shared HTTP session, one request, one answer.
 
-Bounded in connections, credentials read again every few minutes and after a 401. Answers are values; only
-what leaves the caller without an answer (no connection, 5xx, throttling, refusal) is raised, as
-`KubeError`.
+Bounded in connections. Credentials come from a `Login`, which is asked off the event loop, once for all
+requests that wait for it. Answers are values; only what leaves the caller without an answer (no connection,
+5xx, throttling, refusal) is raised, as `KubeError`.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import functools
 import json
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
 
 import aiohttp
 
 from kelery.errors import KeleryError
-from kelery.kube.kubeconfig import Credentials
+from kelery.kube.answer import Answer, KubeError, answer_of
+from kelery.kube.credentials import Credentials
+from kelery.kube.login import Login, off_loop
 
-_CREDENTIALS_SECONDS = 300.0
+__all__ = ["Answer", "ClusterSession", "KubeError"]
+
 _REQUEST_SECONDS = 30.0
 _CONNECT_SECONDS = 10.0
-
-
-class KubeError(KeleryError):
-    """The API server did not answer, or refused; `status` is 0 without an answer."""
-
-    def __init__(self, message: str, *, status: int, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.retry_after = retry_after
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What the API server said."""
-
-    status: int
-    body: Mapping[str, Any]
-    retry_after: float | None = None
-
-    @property
-    def message(self) -> str:
-        """The server's own words about an error."""
-        return str(self.body.get("message", f"HTTP {self.status}"))
-
-    def says_absent(self, name: str) -> bool:
-        """Whether this object is not there. A server that does not serve TaskRuns at all answers 404 too."""
-        details = self.body.get("details")
-        named = isinstance(details, Mapping) and details.get("name") == name
-        return self.status == 404 and self.body.get("reason") == "NotFound" and named
-
-    def error(self) -> KubeError:
-        """This answer as an error."""
-        text = f"the API server answered {self.status}: {self.message}"
-        return KubeError(text, status=self.status, retry_after=self.retry_after)
+_FAILURES = (aiohttp.ClientError, TimeoutError, OSError)
 
 
 class ClusterSession:
     """The requests of one process, under one name.
 
     `client_name` is the user agent: it names the field manager of what we write, and us in audit logs.
+    `connections` is the most at a time; 0 means any number.
     """
 
     def __init__(
         self,
-        load: Callable[[], Credentials],
+        login: Login,
         *,
         client_name: str,
         connections: int = 32,
         request_seconds: float = _REQUEST_SECONDS,
     ) -> None:
-        self._load = load
+        self._login = login
         self._headers = {"Accept": "application/json", "User-Agent": client_name}
         self._connections = connections
+        self._seconds = request_seconds
         self._timeout = aiohttp.ClientTimeout(
             total=request_seconds, connect=min(_CONNECT_SECONDS, request_seconds)
         )
-        self._credentials = load()
-        self._loaded_at = time.monotonic()
-        self._session: aiohttp.ClientSession | None = None
+        self._reading: asyncio.Future[Credentials] | None = None
+        #: The session, and the credentials that it was opened for.
+        self._session: tuple[aiohttp.ClientSession, Credentials] | None = None
 
     async def request(
         self,
@@ -90,90 +62,103 @@ class ClusterSession:
         body: object = None,
         content_type: str = "application/json",
     ) -> Answer:
-        """One request; a refusal of who we are is answered by reading our credentials again, once."""
-        answer = await self._send(method, path, query=query, body=body, content_type=content_type)
+        """One request; bytes are sent as they are. Who is refused logs in again, once."""
+        data = json.dumps(body, allow_nan=False).encode() if not isinstance(body, bytes | None) else body
+        headers = {} if data is None else {"Content-Type": content_type}
+
+        async def send(credentials: Credentials) -> Answer:
+            async with self._sent(
+                method, path, credentials=credentials, query=query, data=data, headers=headers
+            ) as response:
+                content = await response.read()
+                return answer_of(response.status, content, retry_after=response.headers.get("Retry-After"))
+
+        credentials = await self._credentials()
+        answer = await send(credentials)
         if answer.status == 401:
-            await self._reload()
-            answer = await self._send(method, path, query=query, body=body, content_type=content_type)
+            renewed = await self._credentials(refused=credentials)
+            answer = answer if renewed is credentials else await send(renewed)
         if answer.status in (401, 403, 429) or answer.status >= 500:
             raise answer.error()
         return answer
 
+    @contextlib.asynccontextmanager
+    async def lines(self, path: str, *, query: Mapping[str, str]) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The lines of an answer as they come, such as the events of a watch."""
+        timeout = aiohttp.ClientTimeout(total=None, connect=self._timeout.connect, sock_read=self._seconds)
+        credentials = await self._credentials()
+        async with self._sent("GET", path, credentials=credentials, query=query, timeout=timeout) as response:
+            if response.status != 200:
+                content = await response.read()
+                raise answer_of(response.status, content, retry_after=None).error()
+            yield aiter(response.content)
+
     async def close(self) -> None:
         """Close the session."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        session, self._session = self._session, None
+        if session is not None:
+            await session[0].close()
 
-    async def _send(
-        self, method: str, path: str, *, query: Mapping[str, str] | None, body: object, content_type: str
-    ) -> Answer:
-        if time.monotonic() - self._loaded_at > _CREDENTIALS_SECONDS:
-            await self._reload()
-        session = self._session or self._open()
-        headers = {**self._credentials.headers(), **self._headers}
-        data = None
-        if body is not None:
-            headers["Content-Type"] = content_type
-            data = json.dumps(body, allow_nan=False).encode()
+    @contextlib.asynccontextmanager
+    async def _sent(
+        self,
+        method: str,
+        path: str,
+        *,
+        credentials: Credentials,
+        query: Mapping[str, str] | None,
+        data: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: aiohttp.ClientTimeout | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        session = await self._session_for(credentials)
         try:
             async with session.request(
                 method,
-                self._credentials.server + path,
+                credentials.server + path,
                 params=query,
-                headers=headers,
+                headers={**credentials.headers(), **self._headers, **(headers or {})},
                 data=data,
-                proxy=self._credentials.proxy_url,
+                proxy=credentials.proxy_url,
+                timeout=timeout or self._timeout,
             ) as response:
-                content = await response.read()
-                return Answer(
-                    status=response.status,
-                    body=_json_object(content),
-                    retry_after=_seconds(response.headers.get("Retry-After")),
-                )
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                yield response
+        except _FAILURES as error:
             raise KubeError(f"the API server does not answer: {type(error).__name__}", status=0) from error
 
-    def _open(self) -> aiohttp.ClientSession:
-        secure = self._credentials.server.startswith("https:")
-        self._session = aiohttp.ClientSession(
+    async def _credentials(self, *, refused: Credentials | None = None) -> Credentials:
+        """Those of the login, others than those that were refused; no request waits longer than it may."""
+        if refused is None and (fresh := self._login.fresh()) is not None:
+            return fresh
+        if self._reading is None or self._reading.done():
+            login = self._login
+            self._reading = off_loop(
+                functools.partial(login.renew, refused=refused) if refused else login.credentials
+            )
+        reading = self._reading
+        await asyncio.wait({reading}, timeout=self._seconds)
+        if not reading.done():
+            raise KubeError("the credentials for the API server are still being renewed", status=0)
+        try:
+            return reading.result()
+        except KeleryError as error:
+            raise KubeError(f"cannot renew the credentials for the API server: {error}", status=0) from error
+
+    async def _session_for(self, credentials: Credentials) -> aiohttp.ClientSession:
+        """A renewed token needs new headers only; anything else a new session."""
+        old = self._session
+        if old is not None and (old[1] is credentials or old[1].same_connection(credentials)):
+            return old[0]
+        secure = credentials.server.startswith("https:")
+        session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=self._connections,
-                ssl=self._credentials.trust() if secure else True,
+                ssl=credentials.trust() if secure else True,
                 keepalive_timeout=60,
-            ),
-            timeout=self._timeout,
+            )
         )
-        return self._session
-
-    async def _reload(self) -> None:
-        """A renewed token needs new headers only; anything else a new session."""
-        self._loaded_at = time.monotonic()
-        try:
-            fresh = self._load()
-        except KeleryError as error:
-            raise KubeError(f"cannot read our credentials again: {error}", status=0) from error
-        old, self._credentials = self._credentials, fresh
-        same_session = (
-            fresh.server == old.server
-            and fresh.authority == old.authority
-            and fresh.certificate == old.certificate
-            and fresh.private_key == old.private_key
-        )
-        if not same_session:
-            await self.close()
-
-
-def _json_object(raw: bytes) -> Mapping[str, Any]:
-    try:
-        content = json.loads(raw)
-    except ValueError:
-        return {"message": raw[:300].decode(errors="replace")}
-    return content if isinstance(content, dict) else {}
-
-
-def _seconds(text: str | None) -> float | None:
-    try:
-        return max(0.0, float(text)) if text else None
-    except ValueError:
-        return None
+        # Before anything is waited for: others may want one too.
+        self._session = (session, credentials)
+        if old is not None:
+            await old[0].close()
+        return session

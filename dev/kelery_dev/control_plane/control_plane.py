@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
 
+from kelery.kube.sync_session import SyncSession
 from kelery_dev.control_plane import api_server, etcd, manifests
 from kelery_dev.control_plane.api_server import ApiServerSettings
 from kelery_dev.control_plane.binaries import Binaries
-from kelery_dev.control_plane.cluster_access import ClusterAccess, cluster_access
 from kelery_dev.control_plane.etcd import EtcdSettings
 from kelery_dev.control_plane.kubeconfig_file import write_kubeconfig
 from kelery_dev.supervise import ports
@@ -106,9 +106,9 @@ class ControlPlane:
         """The file to trust: the server's certificate and its authority."""
         return self.settings.api_server.certificate
 
-    def access(self) -> ClusterAccess:
+    def access(self) -> SyncSession:
         """The administrator's access."""
-        return cluster_access(self.kubeconfig)
+        return SyncSession.from_kubeconfig(self.kubeconfig)
 
     def kubectl(self, *arguments: str, input: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run kubectl as the administrator; the caller looks at the return code."""

@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
+from kelery.kube.sync_session import SyncSession
 from kelery.taskrun.crd import chart_files
-from kelery_dev.control_plane.cluster_access import ClusterAccess
 from kelery_dev.errors import DevError
 
 _POLL_SECONDS = 0.1
@@ -34,7 +34,7 @@ def manifests(*, subfolder: str, root: Path | None = None) -> list[Manifest]:
     return list(documents)
 
 
-def apply_crds(access: ClusterAccess) -> list[str]:
+def apply_crds(access: SyncSession) -> list[str]:
     """Apply the CRDs and wait until each is served; their names."""
     crds = manifests(subfolder="crds")
     for crd in crds:
@@ -44,13 +44,13 @@ def apply_crds(access: ClusterAccess) -> list[str]:
     return [str(crd["metadata"]["name"]) for crd in crds]
 
 
-def apply_policy(access: ClusterAccess) -> None:
+def apply_policy(access: SyncSession) -> None:
     """Apply the admission policies and their bindings."""
     for manifest in manifests(subfolder="policy"):
         apply(access, manifest=manifest)
 
 
-def apply(access: ClusterAccess, *, manifest: Manifest) -> None:
+def apply(access: SyncSession, *, manifest: Manifest) -> None:
     """Server-side apply of one object of any kind that the server knows."""
     name = manifest["metadata"]["name"]
     answer = access.request(
@@ -63,7 +63,7 @@ def apply(access: ClusterAccess, *, manifest: Manifest) -> None:
         raise DevError(f"the API server refused {manifest['kind']} {name}: {answer.message}")
 
 
-def wait_until_served(access: ClusterAccess, *, crd: Manifest) -> None:
+def wait_until_served(access: SyncSession, *, crd: Manifest) -> None:
     """Wait until the API server lists objects of every served version of a CRD."""
     name, spec = crd["metadata"]["name"], crd["spec"]
     paths: Sequence[str] = [
@@ -86,7 +86,7 @@ def wait_until_served(access: ClusterAccess, *, crd: Manifest) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _collection(access: ClusterAccess, *, manifest: Manifest) -> str:
+def _collection(access: SyncSession, *, manifest: Manifest) -> str:
     """The path under which the server keeps objects of this kind, from its own discovery."""
     version, kind = manifest["apiVersion"], manifest["kind"]
     base = f"/apis/{version}" if "/" in version else f"/api/{version}"

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kelery.kube.sync_session import SyncSession
 from kelery_dev.control_plane import api_server, manifests
 from kelery_dev.control_plane.binaries import Binaries
-from kelery_dev.control_plane.cluster_access import cluster_access
 from kelery_dev.control_plane.control_plane import control_plane_settings, write_access
 from kelery_dev.control_plane.sources import find_control_plane
 from kelery_dev.errors import DevError
@@ -68,6 +68,8 @@ class Stack:
         self._held = contextlib.ExitStack()
         self._state: StateDir | None = None
         self._binaries: Binaries | None = None
+        #: To the person's cluster.
+        self._access: SyncSession | None = None
         self._ports: dict[str, int] = {}
         self._app = AppFacts()
         self._port: ReservedPort | None = None
@@ -130,7 +132,8 @@ class Stack:
             self._port = ReservedPort(self.options.port)
             self._held.callback(self._port.release)
             if self.options.kubeconfig:
-                cluster_access(self.kubeconfig)
+                # The parts that it starts have no terminal, so a plug-in must do without from the first time.
+                self._access = SyncSession.from_kubeconfig(self.kubeconfig, unattended=True)
             else:
                 self._binaries = find_control_plane(announce=self.console.say)
         except BaseException:
@@ -243,7 +246,7 @@ class Stack:
         self.console.say(f"applied {applied}")
 
     def _apply_manifests(self) -> str:
-        access = cluster_access(self.kubeconfig)
+        access = self._access or SyncSession.from_kubeconfig(self.kubeconfig)
         if self._binaries:
             manifests.apply_policy(access)
         crds = ", ".join(manifests.apply_crds(access))

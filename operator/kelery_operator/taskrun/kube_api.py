@@ -5,10 +5,10 @@ Answers are values; only what leaves the caller without an answer is raised, as 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from kelery.kube.kubeconfig import Credentials
+from kelery.kube.login import Login
 from kelery.kube.session import Answer, ClusterSession
 from kelery.taskrun.resource import GROUP, PLURAL, VERSION
 
@@ -20,8 +20,8 @@ _API = f"/apis/{GROUP}/{VERSION}"
 class KubeApi:
     """Requests about TaskRuns."""
 
-    def __init__(self, load: Callable[[], Credentials], *, connections: int = 32) -> None:
-        self._session = ClusterSession(load, client_name=_CLIENT_NAME, connections=connections)
+    def __init__(self, login: Login, *, connections: int = 32) -> None:
+        self._session = ClusterSession(login, client_name=_CLIENT_NAME, connections=connections)
 
     async def get(self, namespace: str, name: str) -> Mapping[str, Any] | None:
         """The TaskRun of that name; None only if the server says that this object does not exist."""

@@ -5,20 +5,20 @@ from uuid import uuid4
 
 import pytest
 
-from kelery_dev.control_plane.cluster_access import ClusterAccess
+from kelery.kube.sync_session import SyncSession
 from kelery_dev.control_plane.control_plane import ControlPlane
 from tests.contract.manifest.taskruns_over_http import TaskRuns
 from tests.contract.manifest.until_in_force import poll_until
 
 
 @pytest.fixture(scope="session")
-def access(control_plane: ControlPlane) -> ClusterAccess:
+def access(control_plane: ControlPlane) -> SyncSession:
     """The administrator's access."""
     return control_plane.access()
 
 
 @pytest.fixture(scope="session")
-def new_namespace(access: ClusterAccess) -> Callable[[dict[str, str]], str]:
+def new_namespace(access: SyncSession) -> Callable[[dict[str, str]], str]:
     """Makes a namespace with the given labels."""
 
     def make(labels: dict[str, str]) -> str:
@@ -32,7 +32,7 @@ def new_namespace(access: ClusterAccess) -> Callable[[dict[str, str]], str]:
 
 
 @pytest.fixture(scope="session")
-def taskruns(access: ClusterAccess, new_namespace: Callable[[dict[str, str]], str]) -> TaskRuns:
+def taskruns(access: SyncSession, new_namespace: Callable[[dict[str, str]], str]) -> TaskRuns:
     """The administrator's TaskRuns in a namespace without labels."""
     door = TaskRuns(access=access, namespace=new_namespace({}))
     probe = door.create({"task": "demo.add", "args": [1]})

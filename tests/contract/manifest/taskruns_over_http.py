@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from kelery_dev.control_plane.cluster_access import Answer, ClusterAccess
+from kelery.kube.answer import Answer
+from kelery.kube.sync_session import SyncSession
 
 Spec = Mapping[str, Any]
 
@@ -19,7 +20,7 @@ _GROUP_VERSION = "kelery.dev/v1alpha1"
 class TaskRuns:
     """The door of one user to the TaskRuns of one namespace."""
 
-    access: ClusterAccess
+    access: SyncSession
     namespace: str
 
     def try_create(self, spec: Spec, *, name: str | None = None) -> Answer:

@@ -4,14 +4,14 @@ RBAC and the service accounts are real.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
+from kelery.kube.sync_session import SyncSession
 from kelery_dev.control_plane import manifests
-from kelery_dev.control_plane.cluster_access import ClusterAccess
 from tests.contract.manifest.taskruns_over_http import TaskRuns
 from tests.contract.manifest.until_in_force import poll_until
+from tests.support.cluster import with_credentials
 
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
 _LABEL = "kelery.dev/require-task-use"
@@ -31,13 +31,13 @@ def _use(*tasks: str) -> Rule:
     }
 
 
-def _post(access: ClusterAccess, *, path: str, body: dict[str, object]) -> dict[str, object]:
+def _post(access: SyncSession, *, path: str, body: dict[str, object]) -> dict[str, object]:
     answer = access.request("POST", path=path, body=body)
     assert answer.status == 201, answer.message
     return dict(answer.body)
 
 
-def _service_account(access: ClusterAccess, *, namespace: str, rules: list[Rule]) -> TaskRuns:
+def _service_account(access: SyncSession, *, namespace: str, rules: list[Rule]) -> TaskRuns:
     """A new service account with these rights in the namespace, and its door to the TaskRuns there."""
     accounts = f"/api/v1/namespaces/{namespace}/serviceaccounts"
     metadata = {"name": "user", "namespace": namespace}
@@ -55,11 +55,11 @@ def _service_account(access: ClusterAccess, *, namespace: str, rules: list[Rule]
             "subjects": [{"kind": "ServiceAccount", **metadata}],
         },
     )
-    return TaskRuns(access=replace(access, headers={"Authorization": f"Bearer {token}"}), namespace=namespace)
+    return TaskRuns(access=with_credentials(access, token=token), namespace=namespace)
 
 
 @pytest.fixture(scope="module")
-def user(access: ClusterAccess, new_namespace: NewNamespace) -> TaskRuns:
+def user(access: SyncSession, new_namespace: NewNamespace) -> TaskRuns:
     """May create TaskRuns and use two tasks, in a namespace that asks for the right."""
     namespace = new_namespace({_LABEL: "true"})
     rules = [_CREATE, _use("demo.add", "проект.задача")]
@@ -83,7 +83,7 @@ def test_a_task_without_the_right_to_use_it_is_refused_by_name(user: TaskRuns, t
     assert f"use on tasks.kelery.dev/{task}" in answer.message
 
 
-def test_cancelling_takes_no_right_to_use_the_task(access: ClusterAccess, user: TaskRuns) -> None:
+def test_cancelling_takes_no_right_to_use_the_task(access: SyncSession, user: TaskRuns) -> None:
     administrator = TaskRuns(access=access, namespace=user.namespace)
     name = administrator.create({"task": "demo.fail"})["metadata"]["name"]
     answer = user.patch(name, merge={"spec": {"cancel": "Graceful"}})
@@ -92,7 +92,7 @@ def test_cancelling_takes_no_right_to_use_the_task(access: ClusterAccess, user: 
 
 @pytest.mark.parametrize("labels", [{}, {_LABEL: "false"}, {_LABEL: ""}], ids=["none", "false", "empty"])
 def test_a_namespace_without_the_label_asks_for_no_right(
-    access: ClusterAccess, new_namespace: NewNamespace, user: TaskRuns, labels: dict[str, str]
+    access: SyncSession, new_namespace: NewNamespace, user: TaskRuns, labels: dict[str, str]
 ) -> None:
     """`user` is here so that the policy is known to be in force."""
     other = _service_account(access, namespace=new_namespace(labels), rules=[_CREATE])
@@ -101,7 +101,7 @@ def test_a_namespace_without_the_label_asks_for_no_right(
 
 
 def test_a_namespace_that_gets_the_label_later_asks_from_then_on(
-    access: ClusterAccess, new_namespace: NewNamespace
+    access: SyncSession, new_namespace: NewNamespace
 ) -> None:
     namespace = new_namespace({})
     other = _service_account(access, namespace=namespace, rules=[_CREATE])
@@ -117,7 +117,7 @@ def test_a_namespace_that_gets_the_label_later_asks_from_then_on(
 
 
 def test_a_binding_without_a_selector_asks_everywhere(
-    access: ClusterAccess, new_namespace: NewNamespace
+    access: SyncSession, new_namespace: NewNamespace
 ) -> None:
     other = _service_account(access, namespace=new_namespace({}), rules=[_CREATE, _use("demo.add")])
     poll_until(lambda: other.try_create({"task": "demo.fail"}), status=201)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from kelery_dev.control_plane.cluster_access import Answer
+from kelery.kube.answer import Answer
 
 _SECONDS = 30.0
 

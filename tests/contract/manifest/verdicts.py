@@ -20,8 +20,9 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from kelery.errors import InvalidInput, json_pointer
+from kelery.kube.answer import Answer
+from kelery.kube.sync_session import SyncSession
 from kelery.taskrun.spec import parse_spec
-from kelery_dev.control_plane.cluster_access import Answer, ClusterAccess
 
 _JUDGED_BY_RULES = frozenset({"spec.task", "spec.queue", "spec.retry.maxBackoffSeconds"})
 _UNCHECKED = "some validation rules were not checked"
@@ -55,13 +56,15 @@ class ServerVerdict:
 class ApiServerJudge:
     """Creates TaskRuns that are not kept, over one connection, as strictly as kubectl does."""
 
-    def __init__(self, access: ClusterAccess, *, namespace: str) -> None:
-        address = urlsplit(access.server)
+    def __init__(self, access: SyncSession, *, namespace: str) -> None:
+        credentials = access.login.credentials()
+        address = urlsplit(credentials.server)
         assert address.hostname
         self._connection = http.client.HTTPSConnection(
-            address.hostname, address.port, context=access.trust, timeout=_SECONDS
+            address.hostname, address.port, context=credentials.trust(), timeout=_SECONDS
         )
-        self._headers = {**access.headers, "Accept": "application/json", "Content-Type": "application/json"}
+        json_only = {"Accept": "application/json", "Content-Type": "application/json"}
+        self._headers = {**credentials.headers(), **json_only}
         self._path = f"/apis/kelery.dev/v1alpha1/namespaces/{namespace}/taskruns?dryRun=All&fieldValidation="
 
     def __enter__(self) -> Self:

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import psutil
 import pytest
 
+from kelery.kube.login import Login
 from kelery.kube.session import ClusterSession
 from kelery_api.access.authorizer import KubernetesAuthorizer
 from kelery_api.access.bearer import expiry_of
@@ -46,7 +47,7 @@ def user(control_plane: ControlPlane) -> Account:
 
 @contextlib.asynccontextmanager
 async def gate_of(account: Account) -> AsyncIterator[KubernetesAuthorizer]:
-    gate = KubernetesAuthorizer.connect(account.credentials)
+    gate = KubernetesAuthorizer.connect(account.login())
     try:
         yield gate
     finally:
@@ -238,7 +239,7 @@ def test_a_gateway_reads_its_own_renewed_token_when_the_old_one_is_refused(
     loads = iter([expired, good])
 
     async def work() -> None:
-        gate = KubernetesAuthorizer.connect(lambda: next(loads))
+        gate = KubernetesAuthorizer.connect(Login(lambda: next(loads)))
         try:
             assert (await gate.identify(f"Bearer {user.token('kelery')}")).name == user.user
         finally:
@@ -261,7 +262,7 @@ def test_a_hundred_requests_at_once_are_two_questions(gateway: Account, user: Ac
             return await super()._status(path, body=body)
 
     async def work() -> None:
-        session = ClusterSession(gateway.credentials, client_name="test")
+        session = ClusterSession(gateway.login(), client_name="test")
         reviews = Counted(session)
         gate = KubernetesAuthorizer(reviews, session=session)
 
@@ -307,7 +308,7 @@ def test_without_the_api_server_the_gate_closes_and_opens_again(
             return await verdict(both())
 
         async def work() -> None:
-            session = ClusterSession(lambda: credentials, client_name="test", request_seconds=2)
+            session = ClusterSession(Login(lambda: credentials), client_name="test", request_seconds=2)
             gate = KubernetesAuthorizer(ApiServerReviews(session), session=session, clock=later)
             try:
                 await _until_let_in(lambda: ask(gate), later=later)

@@ -182,7 +182,7 @@ def walk(control_plane: ControlPlane, valkey_server: ValkeyServer) -> Iterator[W
     )
     gateway = new_gateway_account(control_plane)
     client = sync_client.connect(valkey_server.url, timeout_seconds=5, client_name="test")
-    with live_app(create_app(settings, load=gateway.credentials)) as live:
+    with live_app(create_app(settings, login=gateway.login())) as live:
         ledger = sync_client.Ledger(client, prefix=PREFIX)
         yield Walk(live, plane=control_plane, ledger=ledger, owner=owner)
     client.close()

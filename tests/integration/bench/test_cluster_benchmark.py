@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import itertools
 import signal
 import subprocess
@@ -22,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from kelery.kube.sync_session import SyncSession
 from kelery_bench.clients import taskruns
 from kelery_bench.clients.api_client import connected
 from kelery_bench.cluster import jobs
@@ -33,9 +33,9 @@ from kelery_bench.cluster.target import Target
 from kelery_bench.cluster.trial import try_jobs, try_task
 from kelery_bench.local_stack import LocalStack, local_stack
 from kelery_bench.size import Size
-from kelery_dev.control_plane.cluster_access import ClusterAccess
 from kelery_dev.control_plane.control_plane import ControlPlane
 from kelery_dev.errors import DevError
+from tests.support.cluster import with_credentials
 from tests.support.polling import poll_until
 
 SERVED = "bench-served"
@@ -56,14 +56,12 @@ def stack(control_plane: ControlPlane) -> Iterator[LocalStack]:
         yield stack
 
 
-def make_namespace(access: ClusterAccess, name: str) -> None:
+def make_namespace(access: SyncSession, name: str) -> None:
     answer = access.request("POST", path="/api/v1/namespaces", body={"metadata": {"name": name}})
     assert answer.status == 201, answer.message
 
 
-def make_pod(
-    access: ClusterAccess, name: str, *, labels: Mapping[str, str], status: Mapping[str, Any]
-) -> None:
+def make_pod(access: SyncSession, name: str, *, labels: Mapping[str, str], status: Mapping[str, Any]) -> None:
     path = f"/api/v1/namespaces/{SERVED}/pods"
     spec = {"nodeName": NODE, "containers": [{"name": "worker", "image": "shop:1"}]}
     body = {"metadata": {"name": name, "labels": labels}, "spec": spec}
@@ -78,7 +76,7 @@ def make_pod(
 class JobPlayer:
     """Completes Jobs whose names begin so, and lets those go that are being deleted."""
 
-    access: ClusterAccess
+    access: SyncSession
     completes: tuple[str, ...] = ("trial", "bench")
     seen: list[Mapping[str, Any]] = field(default_factory=list)
     _stopped: threading.Event = field(default_factory=threading.Event)
@@ -123,11 +121,11 @@ COMPLETE = {
 }
 
 
-def listed(access: ClusterAccess, collection: str) -> list[dict[str, Any]]:
+def listed(access: SyncSession, collection: str) -> list[dict[str, Any]]:
     return list(access.request("GET", path=collection).body["items"])
 
 
-def names(access: ClusterAccess, *, namespace: str = SERVED) -> list[str]:
+def names(access: SyncSession, *, namespace: str = SERVED) -> list[str]:
     """Of all TaskRuns and Jobs that are there."""
     collections = (taskruns.collection(namespace), jobs.collection(namespace))
     return [body["metadata"]["name"] for one in collections for body in listed(access, one)]
@@ -299,18 +297,18 @@ def test_an_api_server_that_serves_no_taskruns_is_told_from_one_that_does(
     access = control_plane.access()
     check_kelery_is_there(access)
     with pytest.raises(DevError, match="knows no TaskRuns: install Kelery there"):
-        check_kelery_is_there(dataclasses.replace(access, server=f"{access.server}/without"))
+        check_kelery_is_there(with_credentials(access, server=f"{access.server}/without"))
 
 
 def test_credentials_that_are_not_accepted_are_told(control_plane: ControlPlane) -> None:
-    access = dataclasses.replace(control_plane.access(), headers={"Authorization": "Bearer old"})
+    access = with_credentials(control_plane.access(), token="old")
     with pytest.raises(DevError, match="does not accept the kubeconfig's credentials"):
         check_kelery_is_there(access)
 
 
 def test_rights_that_are_missing_are_named_with_what_would_help(control_plane: ControlPlane) -> None:
     access = control_plane.access()
-    somebody = dataclasses.replace(access, headers={**access.headers, "Impersonate-User": "somebody"})
+    somebody = with_credentials(access, impersonate="somebody")
 
     def refusal(target: Target, *, namespace: str) -> str:
         with pytest.raises(DevError) as refused:
@@ -331,7 +329,7 @@ def test_rights_that_are_missing_are_named_with_what_would_help(control_plane: C
     assert "there is no namespace not-there" in missing
 
 
-def grant(access: ClusterAccess, rule: Mapping[str, Any], *, to: str) -> None:
+def grant(access: SyncSession, rule: Mapping[str, Any], *, to: str) -> None:
     path = "/apis/rbac.authorization.k8s.io/v1/namespaces/default"
     metadata = {"name": f"bench-{next(_numbers)}"}
     role = {"metadata": metadata, "rules": [rule]}
@@ -370,13 +368,13 @@ def test_a_watch_whose_connection_breaks_is_taken_up_where_it_stopped(control_pl
 class Relay:
     """Carries connections to the API server, and breaks them when told to."""
 
-    access: ClusterAccess
+    access: SyncSession
     cuts: int = 0
     _open: list[asyncio.StreamWriter] = field(default_factory=list)
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def before(cls, access: ClusterAccess) -> AsyncIterator[Relay]:
+    async def before(cls, access: SyncSession) -> AsyncIterator[Relay]:
         where = urllib.parse.urlsplit(access.server)
         relay = cls(access=access)
 
@@ -387,7 +385,7 @@ class Relay:
 
         server = await asyncio.start_server(carry, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        relay.access = dataclasses.replace(access, server=f"https://127.0.0.1:{port}")
+        relay.access = with_credentials(access, server=f"https://127.0.0.1:{port}")
         try:
             yield relay
         finally:

@@ -9,7 +9,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from kelery_dev.errors import DevError
+from kelery.errors import KeleryError
 from kelery_dev.stack.foreground import Foreground
 from kelery_dev.stack.services import Programs
 from kelery_dev.stack.stack import DEMO_APP, Stack, StackOptions
@@ -44,7 +44,7 @@ def main() -> None:
     try:
         stack.prepare()
         asyncio.run(Foreground(stack).run())
-    except DevError as error:
+    except KeleryError as error:
         sys.exit(f"refused: {error}")
 
 

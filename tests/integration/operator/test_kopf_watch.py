@@ -12,7 +12,8 @@ from typing import Any, cast
 import pytest
 from aiohttp import web
 
-from kelery.kube.kubeconfig import Credentials
+from kelery.kube.credentials import Credentials
+from kelery.kube.login import Login
 from kelery_operator import kopf_watch
 
 TASKRUNS = "/apis/kelery.dev/v1alpha1/taskruns"
@@ -97,7 +98,7 @@ async def watch(server: ApiServer, events: Events) -> None:
     watching = asyncio.create_task(
         kopf_watch.watch(
             cast("Any", events),
-            load=lambda: Credentials(server=f"http://{host}:{port}"),
+            login=Login(lambda: Credentials(server=f"http://{host}:{port}")),
             namespaces=(),
             started=lambda: None,
         )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import pytest
 
-from kelery.kube.kubeconfig import Credentials, from_kubeconfig
+from kelery.kube.kubeconfig import from_kubeconfig
+from kelery.kube.login import Login
 from kelery.ledger import async_client, commands, sync_client
 from kelery.settings import LedgerSettings
 from kelery.taskrun.submission import submission_of
@@ -28,9 +28,9 @@ CLUSTER = "this-cluster"
 
 
 @pytest.fixture
-def load(control_plane: ControlPlane) -> Callable[[], Credentials]:
+def login(control_plane: ControlPlane) -> Login:
     """The administrator's credentials."""
-    return partial(from_kubeconfig, [control_plane.kubeconfig])
+    return Login(partial(from_kubeconfig, [control_plane.kubeconfig]))
 
 
 def submit(ledger: sync_client.Ledger, body: Body) -> str:
@@ -50,13 +50,11 @@ class Found:
     queued: list[str]
 
 
-def compare(
-    states: RunStates, *, namespace: str, load: Callable[[], Credentials], url: str, expect: int
-) -> Found:
+def compare(states: RunStates, *, namespace: str, login: Login, url: str, expect: int) -> Found:
     """One comparison, and the checks that follow from it until `expect` runs are to be dealt with."""
 
     async def play() -> Found:
-        api, client = KubeApi(load), async_client.connect(url, timeout_seconds=5, client_name="test")
+        api, client = KubeApi(login), async_client.connect(url, timeout_seconds=5, client_name="test")
         queue, metrics = WorkQueue[str](), Metrics()
         checks = ExistenceChecks(api, states=states, queue=queue, metrics=metrics)
         comparison = Comparison(
@@ -82,51 +80,51 @@ def compare(
 
 
 def test_a_run_that_vanished_behind_the_watchs_back_is_found(
-    cluster: Cluster, valkey_url: str, load: Callable[[], Credentials]
+    cluster: Cluster, valkey_url: str, login: Login
 ) -> None:
     body = cluster.create(name="vanished")
     states = RunStates()
     states.put(snapshot_of(body))
     cluster.delete("vanished")
     uid = body["metadata"]["uid"]
-    found = compare(states, namespace=cluster.namespace, load=load, url=valkey_url, expect=1)
+    found = compare(states, namespace=cluster.namespace, login=login, url=valkey_url, expect=1)
     assert found == Found(checks=1, queued=[uid])
     assert states.presence(uid) is Presence.GONE
 
 
 def test_a_run_of_the_ledger_without_a_taskrun_is_found(
-    cluster: Cluster, valkey_url: str, ledger: sync_client.Ledger, load: Callable[[], Credentials]
+    cluster: Cluster, valkey_url: str, ledger: sync_client.Ledger, login: Login
 ) -> None:
     body = cluster.create(name="deleted")
     uid = submit(ledger, body)
     cluster.delete("deleted")
     cluster.create(name="deleted")
     states = RunStates()
-    found = compare(states, namespace=cluster.namespace, load=load, url=valkey_url, expect=2)
+    found = compare(states, namespace=cluster.namespace, login=login, url=valkey_url, expect=2)
     assert found.checks == 1
     assert states.presence(uid) is Presence.GONE
 
 
 def test_a_run_of_another_namespace_is_another_operators(
-    cluster: Cluster, valkey_url: str, ledger: sync_client.Ledger, load: Callable[[], Credentials]
+    cluster: Cluster, valkey_url: str, ledger: sync_client.Ledger, login: Login
 ) -> None:
     foreign = cluster.create(name="foreign")
     uid = submit(ledger, {**foreign, "metadata": {**foreign["metadata"], "namespace": "elsewhere"}})
     cluster.delete("foreign")
     own = cluster.create(name="own")
     states = RunStates()
-    found = compare(states, namespace=cluster.namespace, load=load, url=valkey_url, expect=1)
+    found = compare(states, namespace=cluster.namespace, login=login, url=valkey_url, expect=1)
     assert found == Found(checks=0, queued=[own["metadata"]["uid"]])
     assert states.presence(uid) is Presence.UNKNOWN
 
 
 def test_an_unfinished_run_that_nobody_announced_is_found(
-    cluster: Cluster, valkey_url: str, load: Callable[[], Credentials]
+    cluster: Cluster, valkey_url: str, login: Login
 ) -> None:
     body = cluster.create(name="unseen")
     finished = cluster.create(name="finished")
     assert cluster.break_status("finished", {"phase": "Succeeded"}).status == 200
     states = RunStates()
-    found = compare(states, namespace=cluster.namespace, load=load, url=valkey_url, expect=1)
+    found = compare(states, namespace=cluster.namespace, login=login, url=valkey_url, expect=1)
     assert found == Found(checks=0, queued=[body["metadata"]["uid"]])
     assert states.presence(finished["metadata"]["uid"]) is Presence.UNKNOWN

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 import json
-import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from kelery.errors import SettingsError
+from kelery.kube.credentials import Credentials
+from kelery.kube.login import Login
+from kelery.kube.sync_session import SyncSession
 from kelery.run.phases import Phase, Reason
 from kelery_bench.cli import bench
 from kelery_bench.clients.api_client import prepare
@@ -20,12 +23,11 @@ from kelery_bench.cluster.placement import Placement, placement_of
 from kelery_bench.cluster.target import Target, is_namespace_name
 from kelery_bench.cluster.trial import why_no_success
 from kelery_bench.results.results import ratio_text
-from kelery_dev.control_plane.cluster_access import ClusterAccess
 from kelery_dev.errors import DevError
 
 
-def access(server: str = "https://10.0.0.1:6443") -> ClusterAccess:
-    return ClusterAccess(server=server, trust=ssl.create_default_context(), headers={})
+def access(server: str = "https://10.0.0.1:6443") -> SyncSession:
+    return SyncSession(Login(lambda: Credentials(server=server)))
 
 
 def worker_pod(*, name: str = "w-1", node: str = "n-1", phase: str = "Running") -> dict[str, Any]:
@@ -153,8 +155,8 @@ def test_a_trial_that_fails_says_what_to_do(status: dict[str, Any], queue: str |
 
 
 def test_requests_go_below_the_path_of_the_server_s_address() -> None:
-    request = prepare(access("https://rancher.example/k8s/clusters/c-1"), "GET", "/version", status=200)
-    assert request.content.startswith(b"GET /k8s/clusters/c-1/version HTTP/1.1\r\nHost: rancher.example\r\n")
+    request = prepare("https://rancher.example/k8s/clusters/c-1", "GET", "/version", status=200)
+    assert request.head.startswith(b"GET /k8s/clusters/c-1/version HTTP/1.1\r\nHost: rancher.example\r\n")
 
 
 @pytest.mark.parametrize(
@@ -190,5 +192,5 @@ def test_a_context_that_is_not_there_is_named(tmp_path: Path) -> None:
     file = tmp_path / "config"
     file.write_text(json.dumps({"contexts": [], "current-context": "c"}))
     done = CliRunner().invoke(bench, ["--kubeconfig", str(file), "--context", "other"])
-    assert isinstance(done.exception, DevError)
+    assert isinstance(done.exception, SettingsError)
     assert "contexts has no entry named 'other'" in str(done.exception)

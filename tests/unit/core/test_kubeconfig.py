@@ -12,23 +12,20 @@ import pytest
 import yaml
 
 from kelery.errors import SettingsError
-from kelery.kube.kubeconfig import Credentials, accept_plain_authority, from_kubeconfig, load_credentials
+from kelery.kube.credentials import Credentials
+from kelery.kube.kubeconfig import from_kubeconfig
+from kelery.kube.login import load_credentials
+from tests.support.certificates import Authority
+from tests.support.kubeconfigs import SERVER, kubeconfig
 
-PEM = "-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n"
+AUTHORITY = Authority()
+PEM = AUTHORITY.certificate
+PAIR, OTHER = AUTHORITY.pair("me"), AUTHORITY.pair("other")
+GARBAGE = base64.b64encode(b"no PEM").decode()
 
 
-def kubeconfig(
-    path: Path, *, cluster: dict[str, Any] | None = None, user: dict[str, Any] | None = None
-) -> Path:
-    content = {
-        "current-context": "here",
-        "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u"}}],
-        "clusters": [{"name": "c", "cluster": cluster or {"server": "https://10.0.0.1:6443/"}}],
-        "users": [{"name": "u", "user": user or {}}],
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(content))
-    return path
+def data(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 def account(folder: Path) -> Path:
@@ -74,22 +71,34 @@ def test_nothing_at_all_is_a_clear_error(tmp_path: Path) -> None:
         load_credentials({"HOME": str(tmp_path)}, account=tmp_path / "none")
 
 
-def test_files_are_relative_to_their_kubeconfig_and_data_is_decoded(tmp_path: Path) -> None:
+def test_files_are_relative_to_their_kubeconfig_and_data_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "ca.pem").write_text(PEM)
-    (tmp_path / "key.pem").write_text("KEY")
+    (tmp_path / "key.pem").write_text(PAIR.private_key)
     (tmp_path / "token.txt").write_text(" from-file \n")
-    path = kubeconfig(
+    kubeconfig(
         tmp_path / "config",
         cluster={"server": "https://x", "certificate-authority": "ca.pem", "insecure-skip-tls-verify": False},
         user={
-            "client-certificate-data": base64.b64encode(b"CERT").decode(),
+            "client-certificate-data": data(PAIR.certificate),
             "client-key": "key.pem",
             "tokenFile": "token.txt",
         },
     )
-    credentials = from_kubeconfig([path])
-    assert (credentials.authority, credentials.certificate, credentials.private_key) == (PEM, "CERT", "KEY")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    credentials = from_kubeconfig([Path("../config")])
+    assert credentials.authority == PEM
+    assert (credentials.certificate, credentials.private_key) == (PAIR.certificate, PAIR.private_key)
     assert credentials.token == "from-file"
+
+
+def test_a_token_file_comes_before_the_token_that_stands_for_it_while_it_is_not_there(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path / "config", user={"token": "inline", "tokenFile": "token"})
+    assert from_kubeconfig([path]).token == "inline"
+    (tmp_path / "token").write_text("from-file")
+    assert from_kubeconfig([path]).token == "from-file"
 
 
 def test_basic_auth_and_an_unverified_server(tmp_path: Path) -> None:
@@ -111,31 +120,166 @@ def test_several_kubeconfigs_are_merged_and_the_first_word_counts(tmp_path: Path
     assert load_credentials({"KUBECONFIG": listed}).token == "first"
 
 
+def test_entries_are_looked_for_in_all_files_and_not_mixed(tmp_path: Path) -> None:
+    """As kubectl: an entry is the first one of its name, whole, and its paths start at its own file."""
+    first, second = tmp_path / "a" / "config", tmp_path / "b" / "config"
+    kubeconfig(first, user={"tokenFile": "token"})
+    kubeconfig(second, cluster={"server": "https://second"}, user={"token": "second"})
+    content = yaml.safe_load(first.read_text())
+    del content["clusters"]
+    first.write_text(yaml.safe_dump(content))
+    (first.parent / "token").write_text("first")
+    found = from_kubeconfig([tmp_path / "missing", first, second])
+    assert (found.server, found.token) == ("https://second", "first")
+    (tmp_path / "empty").touch()
+    assert from_kubeconfig([tmp_path / "empty", second]).token == "second"
+
+
+def test_another_context_than_the_current_one_can_be_named(tmp_path: Path) -> None:
+    file = kubeconfig(tmp_path / "config", user={"token": "t"})
+    file.write_text(file.read_text().replace("current-context: here", "current-context: gone"))
+    with pytest.raises(SettingsError, match="contexts has no entry named 'gone'"):
+        from_kubeconfig([file])
+    assert from_kubeconfig([file], context="here").token == "t"
+
+
+def test_a_user_may_act_as_another(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path / "config", user={"token": "t", "as": "other"})
+    headers = {"Authorization": "Bearer t", "Impersonate-User": "other"}
+    assert from_kubeconfig([path]).headers() == headers
+
+
+@pytest.mark.parametrize(
+    ("environ", "server", "expected"),
+    [
+        ({"HTTPS_PROXY": "http://p:1"}, "https://10.0.0.1:6443", "http://p:1"),
+        ({"https_proxy": "p:1"}, "https://10.0.0.1", "http://p:1"),
+        ({"HTTP_PROXY": "http://p:1"}, "https://10.0.0.1", None),
+        ({"HTTP_PROXY": "http://p:1"}, "http://10.0.0.1", "http://p:1"),
+        ({"HTTPS_PROXY": "http://p:1"}, "https://127.0.0.1:6443", None),
+        ({"HTTPS_PROXY": "http://p:1"}, "https://[::1]:6443", None),
+        ({"HTTPS_PROXY": "http://p:1"}, "https://localhost", None),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "a, *"}, "https://10.0.0.1", None),
+        ({"HTTPS_PROXY": "http://p:1", "no_proxy": "10.0.0.0/8"}, "https://10.0.0.1", None),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "10.1.0.0/16"}, "https://10.0.0.1", "http://p:1"),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "10.0.0.1:443"}, "https://10.0.0.1", None),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "10.0.0.1:1"}, "https://10.0.0.1", "http://p:1"),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "Example.com"}, "https://k.example.com", None),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": ".example.com"}, "https://k.example.com", None),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "ample.com,,"}, "https://k.example.com", "http://p:1"),
+    ],
+)
+def test_the_environments_proxy_is_the_one_that_kubectl_would_take(
+    tmp_path: Path, environ: dict[str, str], server: str, expected: str | None
+) -> None:
+    path = kubeconfig(tmp_path / "config", cluster={"server": server})
+    assert from_kubeconfig([path], environ=environ).proxy_url == expected
+    own = kubeconfig(tmp_path / "own", cluster={"server": server, "proxy-url": "http://own:2"})
+    assert from_kubeconfig([own], environ=environ).proxy_url == "http://own:2"
+
+
+def test_a_proxy_of_the_environment_that_cannot_be_used_is_said_without_its_password(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path / "config")
+    with pytest.raises(SettingsError, match=r"HTTPS_PROXY .*NO_PROXY") as refused:
+        from_kubeconfig([path], environ={"HTTPS_PROXY": "socks5://me:s3cret@p:1"})
+    assert "s3cret" not in str(refused.value)
+
+
+def test_a_pod_goes_through_no_proxy(tmp_path: Path) -> None:
+    environ = {"KUBERNETES_SERVICE_HOST": "10.96.0.1", "HTTPS_PROXY": "http://p:1"}
+    assert load_credentials(environ, account=account(tmp_path / "sa")).proxy_url is None
+
+
 @pytest.mark.parametrize(
     ("cluster", "user", "words"),
     [
-        (None, {"exec": {"command": "aws"}}, "plug-in"),
-        (None, {"auth-provider": {"name": "gcp"}}, "plug-in"),
-        ({"server": "https://x", "tls-server-name": "y"}, {}, "tls-server-name"),
-        ({"insecure-skip-tls-verify": True}, {}, "server"),
-        ({"server": "https://x", "certificate-authority": "/none"}, {}, "/none"),
-        (None, {"client-key-data": "%%%"}, "client-key-data"),
+        ({}, {"auth-provider": {"name": "gcp"}}, "auth-provider of 'u' in users: Kubernetes has removed it"),
+        ({}, {"token": "s3cret", "as-groups": ["g"]}, "as-groups of 'u' in users: is not done here"),
+        ({"server": ""}, {}, "server of 'c' in clusters: is missing or no URL"),
+        ({"server": "10.0.0.1:6443"}, {}, "server of 'c' in clusters: is missing or no URL"),
+        ({"server": "https://x:port"}, {}, "server of 'c' in clusters: is missing or no URL"),
+        (
+            {"certificate-authority": "/none"},
+            {},
+            "certificate-authority of 'c' in clusters: cannot read /none",
+        ),
+        (
+            {"certificate-authority-data": GARBAGE},
+            {},
+            "certificate-authority of 'c' in clusters: has no cert",
+        ),
+        ({"certificate-authority-data": "AAAA"}, {}, "certificate-authority"),
+        ({"insecure-skip-tls-verify": "yes"}, {}, "insecure-skip-tls-verify of 'c' in clusters: is neither"),
+        ({"proxy-url": "socks5://me:s3cret@p"}, {}, "proxy-url of 'c' in clusters: is no http:// URL"),
+        ({"proxy-url": "https://p"}, {}, "proxy-url of 'c' in clusters: is no http:// URL"),
+        ({}, {"client-key-data": "%%%"}, "client-key-data of 'u' in users: is not base64"),
+        ({}, {"client-certificate-data": data(PEM)}, "client-certificate of 'u' in users: and client-key go"),
+        (
+            {},
+            {"client-certificate-data": data(PAIR.certificate), "client-key-data": data(OTHER.private_key)},
+            "the client certificate of 'u' in users: and its key are no pair",
+        ),
+        ({}, {"token": 12345}, "token of 'u' in users: is no text"),
+        ({}, {"tokenFile": "gone"}, "tokenFile of 'u' in users: cannot read"),
     ],
 )
-def test_what_it_cannot_use_is_said(
-    tmp_path: Path, cluster: dict[str, Any] | None, user: dict[str, Any], words: str
+def test_what_it_cannot_use_is_said_with_the_file_and_the_field(
+    tmp_path: Path, cluster: dict[str, Any], user: dict[str, Any], words: str
 ) -> None:
-    path = kubeconfig(tmp_path / "config", cluster=cluster, user=user)
-    with pytest.raises(SettingsError, match=words):
+    path = kubeconfig(tmp_path / "config", cluster={"server": SERVER, **cluster}, user=user)
+    with pytest.raises(SettingsError) as refused:
         from_kubeconfig([path])
+    said = str(refused.value)
+    assert said.startswith(f"{path}: ")
+    assert words in said
+    assert "s3cret" not in said
+    assert "12345" not in said
 
 
-@pytest.mark.parametrize("content", ["- a list", "]", "current-context: nowhere\n", "{}"])
-def test_what_is_no_kubeconfig_is_said(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("a: [", "is not YAML, line 1"),
+        ("\x00", "is not YAML"),
+        ("]", "is not YAML"),
+        ("- a list", "is not a kubeconfig"),
+        ("[]", "is not a kubeconfig"),
+        ("{}", "the kubeconfig has no current-context"),
+        ("", "the kubeconfig has no current-context"),
+        ("current-context: nowhere\n", "contexts has no entry named 'nowhere'"),
+        ("contexts: 1\ncurrent-context: c", "is not a usable kubeconfig: contexts is no list"),
+        ("contexts: [{context: {}}]\ncurrent-context: c", "contexts[0] has no name"),
+        ("contexts: [{name: c, context: 1}]\ncurrent-context: c", "context of 'c' in contexts is no mapping"),
+        ("contexts: [{name: c}]\ncurrent-context: c", "cluster of 'c' in contexts: is missing"),
+        (
+            "{current-context: c, contexts: [{name: c, context: {cluster: k}}]}",
+            "clusters has no entry named 'k'",
+        ),
+        (
+            "{current-context: c, contexts: [{name: c, context: {cluster: k, user: u}}], users: [{name: u}],"
+            " clusters: [{name: k, cluster: {}}]}",
+            "server of 'k' in clusters: is missing",
+        ),
+        (
+            "{current-context: c, contexts: [{name: c, context: {cluster: k, user: u}}],"
+            " clusters: [{name: k, cluster: {server: 'https://h'}}]}",
+            "users has no entry named 'u'",
+        ),
+    ],
+)
+def test_a_broken_kubeconfig_is_named_in_one_sentence(tmp_path: Path, content: str, words: str) -> None:
     path = tmp_path / "config"
     path.write_text(content)
-    with pytest.raises(SettingsError):
+    with pytest.raises(SettingsError) as refused:
         from_kubeconfig([path])
+    assert words in str(refused.value)
+    assert str(path) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_kubeconfig_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=f"{tmp_path}/gone: there is no such kubeconfig; set KUBECONFIG"):
+        load_credentials({"KUBECONFIG": str(tmp_path / "gone")})
 
 
 def test_no_secret_is_shown() -> None:
@@ -153,6 +297,8 @@ def test_no_secret_is_shown() -> None:
 
 def test_an_authority_without_the_newest_extensions_is_trusted_and_still_verified() -> None:
     # Python 3.13 refuses the certificate authorities of many clusters by default.
-    context = accept_plain_authority(ssl.create_default_context())
+    context = Credentials(server="https://x", authority=PEM).trust()
     assert not context.verify_flags & ssl.VERIFY_X509_STRICT
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert len(context.get_ca_certs()) == 1
+    assert Credentials(server="https://x").trust().verify_mode is ssl.CERT_REQUIRED

@@ -1,0 +1,98 @@
+"""The API server for command lines and other code that blocks: one request, one answer.
+
+It needs the standard library alone. The same credentials, trust, answers and errors as `session`.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import ssl
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+from pathlib import Path
+
+from kelery.kube.answer import Answer, KubeError, answer_of
+from kelery.kube.credentials import Credentials
+from kelery.kube.kubeconfig import from_kubeconfig
+from kelery.kube.login import Login
+
+_REQUEST_SECONDS = 30.0
+
+
+class SyncSession:
+    """Requests, each over a connection of its own; any thread may send some."""
+
+    def __init__(self, login: Login, *, client_name: str = "kelery") -> None:
+        """Logs in at once, so that what is wrong with it is known before anything begins."""
+        self.login = login
+        self._client_name = client_name
+        self._trust = (credentials := login.credentials()), credentials.trust()
+
+    @classmethod
+    def from_kubeconfig(
+        cls, file: Path, *, context: str | None = None, unattended: bool = False
+    ) -> SyncSession:
+        """The access that a context of a kubeconfig gives, the current one unless another is named."""
+        read = functools.partial(from_kubeconfig, [file], context=context, unattended=unattended)
+        return cls(Login(read))
+
+    @property
+    def server(self) -> str:
+        """The address."""
+        return self._trust[0].server
+
+    def request(
+        self, method: str, *, path: str, body: object = None, content_type: str = "application/json"
+    ) -> Answer:
+        """One request; an answer of any status is an `Answer`. Who is refused logs in again, once."""
+        credentials = self.login.credentials()
+        data = None if body is None else json.dumps(body).encode()
+        headers = {
+            "Accept": "application/json",
+            "Content-Type": content_type,
+            "User-Agent": self._client_name,
+        }
+
+        def send(credentials: Credentials) -> Answer:
+            request = urllib.request.Request(
+                credentials.server + path,
+                method=method,
+                headers={**credentials.headers(), **headers},
+                data=data,
+            )
+            return self._answer(request, credentials)
+
+        answer = send(credentials)
+        if answer.status == 401 and (renewed := self.login.renew(refused=credentials)) is not credentials:
+            answer = send(renewed)
+        return answer
+
+    def _answer(self, request: urllib.request.Request, credentials: Credentials) -> Answer:
+        proxy = credentials.proxy_url
+        opener = urllib.request.build_opener(
+            urllib.request.HTTPSHandler(context=self._trust_of(credentials)),
+            # The environment's proxies are in the credentials, if they are to be used.
+            urllib.request.ProxyHandler({"http": proxy, "https": proxy} if proxy else {}),
+        )
+        try:
+            try:
+                response = opener.open(request, timeout=_REQUEST_SECONDS)
+            except urllib.error.HTTPError as error:
+                response = error
+            with response:
+                retry_after = response.headers.get("Retry-After")
+                return answer_of(response.status, response.read(), retry_after=retry_after)
+        except (OSError, HTTPException) as error:
+            reason = getattr(error, "reason", None) or error
+            raise KubeError(
+                f"the API server at {credentials.server} does not answer: {reason}", status=0
+            ) from error
+
+    def _trust_of(self, credentials: Credentials) -> ssl.SSLContext:
+        made_for, trust = self._trust
+        if made_for is not credentials:
+            trust = trust if made_for.same_connection(credentials) else credentials.trust()
+            self._trust = credentials, trust
+        return trust

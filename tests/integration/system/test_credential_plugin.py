@@ -1,0 +1,91 @@
+"""Operator and gateway that log in with a credential plug-in, whose tokens are refused and expire."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import time
+from pathlib import Path
+
+import pytest
+
+from kelery_dev.control_plane.control_plane import ControlPlane
+from tests.support.accounts import Account, new_account, on_taskruns
+from tests.support.cluster import Cluster
+from tests.support.kubeconfigs import Plugin, kubeconfig
+from tests.support.polling import poll_until
+from tests.support.signed_token import with_claims
+from tests.support.system import System
+
+#: The API server takes a token for some seconds after its account is gone; until then nobody is refused.
+_REFUSAL_SECONDS = 20
+_LIFE_SECONDS = 45
+
+
+def new_administrator(plane: ControlPlane) -> Account:
+    """A service account that may do everything."""
+    account = new_account(plane)
+    account.bind_cluster_role("cluster-admin")
+    account.wait_until_allowed(verb="watch")
+    return account
+
+
+def short_lived(account: Account, *, expires_at: float) -> str:
+    """A token for the API server that it takes until then."""
+    key = account.plane.settings.api_server.folder / "service-account.key"
+    return with_claims(account.token(), key=key, exp=int(expires_at))
+
+
+@pytest.mark.slow
+def test_operator_and_gateway_go_on_with_what_the_plug_in_hands_out_next(
+    bare_system: System, control_plane: ControlPlane, cluster: Cluster, tmp_path: Path
+) -> None:
+    plugin = Plugin(tmp_path / "plugin")
+    said = {
+        "server": control_plane.server,
+        "certificate-authority": str(control_plane.certificate),
+        # The certificate has it too.
+        "tls-server-name": "kubernetes.default.svc",
+    }
+    file = kubeconfig(tmp_path / "config", cluster=said, user=plugin.user(command="plugin/login"))
+    first, second = new_administrator(control_plane), new_administrator(control_plane)
+    user = new_account(control_plane)
+    user.allow(on_taskruns("list"))
+    plugin.hands_out(token=first.token())
+    with contextlib.ExitStack() as stack:
+        worker = bare_system.start_worker(concurrency=1)
+        stack.callback(worker.close)
+        operator = bare_system.start_operator(KUBECONFIG=str(file), KELERY_NAMESPACES=cluster.namespace)
+        stack.callback(operator.kill)
+        gateway = bare_system.start_gateway(KUBECONFIG=str(file), KELERY_AUTH="kubernetes")
+        stack.callback(gateway.kill)
+        assert plugin.runs == 2
+
+        def both_serve(name: str) -> None:
+            cluster.create(name=name, task="users.echo", args=[1])
+            cluster.wait_for(name, seconds=30, phase="Succeeded")
+            # A new token: the last answer about it is not remembered.
+            path = f"/v1/namespaces/{user.namespace}/taskruns"
+            assert gateway.ask(path, token=user.token("kelery")).status == 200
+
+        both_serve("with-the-first-token")
+        assert plugin.runs == 2
+        expires_at = time.time() + _LIFE_SECONDS
+        plugin.hands_out(token=short_lived(second, expires_at=expires_at), expires_at=expires_at)
+        first.delete()
+        numbers = itertools.count()
+
+        def both_were_refused() -> bool:
+            both_serve(f"refused-{next(numbers)}")
+            return plugin.runs == 4
+
+        poll_until(both_were_refused, seconds=_REFUSAL_SECONDS, what="a refusal", state=lambda: plugin.runs)
+        plugin.hands_out(token=second.token())
+        poll_until(lambda: time.time() > expires_at, seconds=_LIFE_SECONDS + 5, what="the token's end")
+        both_serve("after-the-tokens-end")
+        assert plugin.runs == 6
+        assert "Traceback" not in operator.told()
+        assert operator.terminate() == 0
+        assert gateway.stop() == 0
+        for process in (operator, gateway):
+            assert "eyJ" not in process.log.read_text()

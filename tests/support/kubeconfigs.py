@@ -1,0 +1,91 @@
+"""Kubeconfigs, and the credential plug-ins that they name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+V1 = "client.authentication.k8s.io/v1"
+SERVER = "https://10.0.0.1:6443/"
+
+
+def kubeconfig(
+    path: Path, *, cluster: Mapping[str, Any] | None = None, user: Mapping[str, Any] | None = None
+) -> Path:
+    """One context, which is current."""
+    content = {
+        "current-context": "here",
+        "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": dict(cluster or {"server": SERVER})}],
+        "users": [{"name": "u", "user": dict(user or {})}],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+class Plugin:
+    """A program that hands out what it was told to, and counts how often it was run."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.program = folder / "login"
+        self._becomes('cat "$here/answer"')
+
+    @property
+    def runs(self) -> int:
+        """How often it was run."""
+        file = self.folder / "runs"
+        return len(file.read_text().splitlines()) if file.exists() else 0
+
+    @property
+    def told(self) -> Mapping[str, Any]:
+        """What it was told in its environment the last time."""
+        told: Mapping[str, Any] = json.loads((self.folder / "told").read_text())
+        return told
+
+    def user(self, **said: Any) -> dict[str, Any]:
+        """The kubeconfig's user."""
+        said = {"apiVersion": V1, "command": str(self.program), "interactiveMode": "Never", **said}
+        return {"exec": {name: value for name, value in said.items() if value is not None}}
+
+    def hands_out(self, *, version: str = V1, expires_at: float | None = None, **status: str) -> None:
+        """From now on."""
+        if expires_at is not None:
+            moment = datetime.fromtimestamp(expires_at, UTC)
+            status["expirationTimestamp"] = moment.isoformat().replace("+00:00", "Z")
+        self.prints(json.dumps({"apiVersion": version, "kind": "ExecCredential", "status": status}))
+
+    def prints(self, text: str) -> None:
+        """The same with any text."""
+        answer = self.folder / "answer"
+        draft = answer.with_suffix(".draft")
+        draft.write_text(text)
+        draft.replace(answer)
+
+    def takes(self, seconds: float) -> None:
+        """So long for each run."""
+        self._becomes(f'sleep {seconds}; cat "$here/answer"')
+
+    def fails(self, *, status: int) -> None:
+        """From now on, and says on both streams what nobody must see elsewhere."""
+        self._becomes(f"echo s3cret; echo 'the plug-in says why' >&2; exit {status}")
+
+    def _becomes(self, lines: str) -> None:
+        script = [
+            "#!/bin/sh",
+            f"here='{self.folder}'",
+            'echo run >> "$here/runs"',
+            'printf %s "$KUBERNETES_EXEC_INFO" > "$here/told"',
+            lines,
+        ]
+        draft = self.program.with_suffix(".draft")
+        draft.write_text("\n".join(script) + "\n")
+        draft.chmod(0o755)
+        draft.replace(self.program)
