@@ -40,17 +40,18 @@ e2e: setup ## Run the end-to-end tier on the cluster of KUBECONFIG (see tests/e2
 
 .PHONY: check
 check: setup ## Lint, format check, types and architecture
+	@command -v luacheck >/dev/null || { echo "make check needs luacheck; on Debian: apt install lua-check" >&2; exit 1; }
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m tests.lua_lint
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(BIN)/python -c 'from kelery.ledger import library; print(library.SOURCE, end="")' >.venv/kelery_v1.lua
+	luacheck .venv/kelery_v1.lua
 
 .PHONY: fmt
 fmt: setup ## Format and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/python -m tests.lua_lint --fix
 
 .PHONY: lock
 lock: setup ## Write the lock files anew from pyproject.toml

@@ -20,7 +20,7 @@ from kelery.kube.credentials import Credentials
 from kelery.kube.kubeconfig import from_kubeconfig
 from kelery.kube.service_account import ACCOUNT, from_service_account, has_service_account
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("kelery.kube")
 
 Result = TypeVar("Result")
 
