@@ -58,7 +58,7 @@ class TaskRunMetadata(TypedDict):
     creationTimestamp: Moment
     annotations: Annotated[
         dict[str, str],
-        Field(description="kelery.dev/origin: the door it came through; kelery.dev/requester: who asked."),
+        Field(description="kelery.dev/origin: the API it came through; kelery.dev/requester: who asked."),
     ]
 
 
@@ -83,7 +83,7 @@ class TaskRunMetadata(TypedDict):
     )
 )
 class TaskRun(TypedDict):
-    """A run, whichever door it came through."""
+    """A run, whichever API it came through."""
 
     apiVersion: Literal["kelery.dev/v1alpha1"]
     kind: Literal["TaskRun"]

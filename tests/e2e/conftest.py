@@ -161,7 +161,7 @@ def watcher(release: Release, runs: Cluster) -> Iterator[Watcher]:
 def load(
     release: Release, runs: Cluster, watcher: Watcher, node: Node, kubectl: Kubectl, settings: Settings
 ) -> Iterator[Load]:
-    """Runs come through both doors while the test breaks things."""
+    """Runs come through both APIs while the test breaks things."""
     rest = RestPod.start(kubectl, namespace=RUNS, image=settings.image)
     load = Load(moves=Moves(runs), rest=rest, watcher=watcher, node=node)
     yield load

@@ -1,4 +1,4 @@
-"""Load through both doors at once, and what must be true of it in the end."""
+"""Load through both APIs at once, and what must be true of it in the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Load through the Kubernetes door: TaskRuns that a thread sends while a test breaks things."""
+"""Load through the Kubernetes API: TaskRuns that a thread sends while a test breaks things."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.e2e.journal import Journal
 from tests.support.cluster import FINAL, Body, Cluster, Watcher
 from tests.support.polling import poll_until
 
-#: Both doors share them: a run may only be at a place where no run of the other door is.
+#: Both APIs share them: a run may only be at a place where no run of the other API is.
 PLACES = ("a", "b", "c", "d", "e", "f")
 MOST_ATTEMPTS = 6
 RETRY = {"maxAttempts": MOST_ATTEMPTS, "backoffSeconds": 1, "maxBackoffSeconds": 2, "reasons": ["WorkerLost"]}

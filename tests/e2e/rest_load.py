@@ -1,4 +1,4 @@
-"""Load through the HTTP door, in a pod: a client that must not lose a run, with the standard library alone.
+"""Load through the REST API, in a pod: a client that must not lose a run, with the standard library alone.
 
 Sends runs with an Idempotency-Key each, again as long as nobody answered or the answer was 429 or 5xx; then
 asks until each has ended. Ends itself after /tmp/stop is there; its last line is JSON: outcomes, failures.

@@ -30,7 +30,7 @@ def test_from_nothing_to_the_first_result(bare_release: Release, runs: Cluster, 
     assert status["result"]["value"] == 42
 
 
-def test_helm_test_sends_a_run_through_both_doors(release: Release) -> None:
+def test_helm_test_sends_a_run_through_both_apis(release: Release) -> None:
     said = release.test()
     assert "Kubernetes: Succeeded" in said
     assert "HTTP: Succeeded" in said

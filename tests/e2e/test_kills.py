@@ -1,4 +1,4 @@
-"""SIGKILL to the parts, one after the other, while runs come through both doors."""
+"""SIGKILL to the parts, one after the other, while runs come through both APIs."""
 
 from __future__ import annotations
 

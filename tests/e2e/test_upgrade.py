@@ -1,4 +1,4 @@
-"""`helm upgrade` and `helm rollback` while runs come through both doors."""
+"""`helm upgrade` and `helm rollback` while runs come through both APIs."""
 
 from __future__ import annotations
 

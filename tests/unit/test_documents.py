@@ -31,7 +31,7 @@ DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 GATEWAY = ROOT / "docs" / "gateway.md"
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
-DOORS = ROOT / "examples" / "doors"
+BOTH_APIS = ROOT / "examples" / "both-apis"
 CRD = ROOT / "charts" / "kelery" / "files" / "crds" / "taskruns.kelery.dev.yaml"
 
 _LINK = re.compile(r"\]\((?!https?://)([^)#]+)")
@@ -219,7 +219,7 @@ def test_every_shell_command_of_the_readme_is_typed_by_a_test_or_listed_here() -
 
 def manifests() -> Iterator[Any]:
     """Every TaskRun that a person may copy: the examples, and those in the README."""
-    for file in (*EXAMPLES, *sorted(DOORS.glob("*.yaml"))):
+    for file in (*EXAMPLES, *sorted(BOTH_APIS.glob("*.yaml"))):
         for document in yaml.safe_load_all(file.read_text()):
             yield pytest.param(document, id=f"{file.name}-{document['metadata']['name']}")
     for block in marked_blocks(README):
@@ -236,7 +236,7 @@ def test_a_manifest_is_one_that_the_crd_takes(manifest: dict[str, Any]) -> None:
     jsonschema.validate(manifest, closed(version["schema"]["openAPIV3Schema"]))
 
 
-@pytest.mark.parametrize("file", sorted(DOORS.glob("*.json")), ids=ids)
+@pytest.mark.parametrize("file", sorted(BOTH_APIS.glob("*.json")), ids=ids)
 def test_a_body_of_the_examples_is_one_that_the_gateway_takes(file: Path) -> None:
     assert run_request(json.loads(file.read_text())).spec.task.startswith("demo.")
 

@@ -28,8 +28,8 @@ and exclude each other where their concurrency keys say so.
 Errors are `application/problem+json` (RFC 9457). Every answer has an `X-Request-ID`, the request's own \
 if it brought one."""
 _TAGS = (
-    ("first doors", "For a first curl: one run at a time, in Celery's words."),
-    ("taskruns", "Runs of both doors, as TaskRuns."),
+    ("quickstart", "For a first curl: one run at a time, in Celery's words."),
+    ("taskruns", "Runs of both APIs, as TaskRuns."),
     ("keys", "Who holds a concurrency key, and who waits for it."),
     ("fleet", "Queues and workers."),
     ("health", "For kubelet and Prometheus; plain text."),

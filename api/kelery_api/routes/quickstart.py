@@ -27,7 +27,7 @@ from kelery_api.routes.authorized_submission import permitted_submission
 from kelery_api.routes.parameters import OptionalText, refused
 from kelery_api.runs import rendering, requests
 
-router = APIRouter(tags=["first doors"], route_class=GuardedRoute)
+router = APIRouter(tags=["quickstart"], route_class=GuardedRoute)
 
 _STARTED: dict[str, Any] = {
     "response_model": models.TaskOut,

@@ -1,4 +1,4 @@
-"""The ledger alone, without worker and doors: its calls beside as many that do nothing, and many keys beside
+"""The ledger alone, without worker and APIs: its calls beside as many that do nothing, and many keys beside
 one.
 """
 

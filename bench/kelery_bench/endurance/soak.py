@@ -1,8 +1,8 @@
-"""A soak: many runs through both doors, after which no part may have grown and nothing may be left.
+"""A soak: many runs through both APIs, after which no part may have grown and nothing may be left.
 
 `python -m kelery_bench.endurance.soak [--runs 20000]` prints a table.
 The exit status is 1 if something grew or was left.
-Each of some customers sends a run through one door, waits for its end, and sends the next one through the
+Each of some customers sends a run through one API, waits for its end, and sends the next one through the
 other. Some runs share a key, which is a new one every few runs, and some fail. All are kept for some seconds
 only, so what is kept is soon as much as it will ever be.
 """
@@ -193,7 +193,7 @@ def _spec(number: int) -> dict[str, Any]:
 
 
 def _fails(number: int) -> bool:
-    """Some by each door. Celery's pool frees what failures leave now and then only; there must be enough."""
+    """Some by each API. Celery's pool frees what failures leave now and then only; there must be enough."""
     return number % 16 in (6, 7)
 
 
@@ -209,7 +209,7 @@ def table(found: Soaked) -> str:
     width = max(len(growth.part) for growth in found.growths)
     rate = found.runs / found.seconds
     lines = [
-        f"{found.runs:,} runs in {found.seconds:.0f} s, {rate:.0f}/s, half of them by each door",
+        f"{found.runs:,} runs in {found.seconds:.0f} s, {rate:.0f}/s, half of them by each API",
         "",
         f"{'memory after the warm-up':{width}}  {'first':>9}  {'last':>9}  {'a run':>7}",
     ]

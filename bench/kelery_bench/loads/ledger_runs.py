@@ -1,4 +1,4 @@
-"""Runs that go straight into a ledger, past both doors: what a case measures beneath operator and gateway."""
+"""Runs that go straight into a ledger, past both APIs: what a case measures beneath operator and gateway."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A real control plane on loopback: etcd and kube-apiserver, with the CRD and the admission policy in it.
 
-`ControlPlane.start` is the plain synchronous door, for tests and scripts; `kelery dev` takes the same
+`ControlPlane.start` is the plain synchronous way, for tests and scripts; `kelery dev` takes the same
 settings and commands and has its supervisor run them.
 """
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from kelery_dev.demo.examples import Example, load_examples
 from kelery_dev.demo.http import HttpDoor
-from kelery_dev.demo.http_demo import DoorsDemo
+from kelery_dev.demo.http_demo import HttpDemo
 from kelery_dev.demo.kubectl import Kubectl
 from kelery_dev.demo.play import Demo
 from kelery_dev.demo.screen import Screen
@@ -25,14 +25,14 @@ from kelery_dev.errors import DevError
 from kelery_dev.stack.stack import Stack, StackOptions
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
-#: What is sent through both doors after them.
-DOORS = EXAMPLES / "doors"
+#: What is sent through both APIs after them.
+BOTH_APIS = EXAMPLES / "both-apis"
 _INTERRUPTED = 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 async def _play_on_stack(
-    stack: Stack, examples: Sequence[Example], *, doors: Path | None, screen: Screen, folder: Path
+    stack: Stack, examples: Sequence[Example], *, both_apis: Path | None, screen: Screen, folder: Path
 ) -> list[str]:
     """Bring the stack up, play, and take it down; interrupted by a signal, it is taken down all the same."""
     loop, playing = asyncio.get_running_loop(), asyncio.current_task()
@@ -53,16 +53,16 @@ async def _play_on_stack(
             raise DevError("the control plane has no kubectl")
         kubectl = Kubectl(program, kubeconfig=stack.kubeconfig, cache=folder / "kubectl-cache")
         problems = await Demo(examples, kubectl=kubectl, screen=screen).run()
-        if doors:
+        if both_apis:
             async with HttpDoor(stack.url) as http:
-                problems += await DoorsDemo(http=http, kubectl=kubectl, screen=screen, folder=doors).run()
+                problems += await HttpDemo(http=http, kubectl=kubectl, screen=screen, folder=both_apis).run()
         screen.heading("Stopping the stack")
     return problems
 
 
 def play(paths: Sequence[Path], *, screen: Screen) -> int:
     """The whole demo, or of examples of one's own what kubectl does with them; its exit status."""
-    examples, doors = load_examples(paths or [EXAMPLES]), None if paths else DOORS
+    examples, both_apis = load_examples(paths or [EXAMPLES]), None if paths else BOTH_APIS
     folder = Path(tempfile.mkdtemp(prefix="kelery-demo-"))
     keep = False
     # What a killed process leaves in its temporary folder goes with ours.
@@ -72,7 +72,9 @@ def play(paths: Sequence[Path], *, screen: Screen) -> int:
         stack = Stack(StackOptions(state_dir=folder / "state", port=0), console=screen)
         # Before the event loop: building a control plane takes minutes, and Ctrl-C must end it.
         stack.prepare()
-        problems = asyncio.run(_play_on_stack(stack, examples, doors=doors, screen=screen, folder=folder))
+        problems = asyncio.run(
+            _play_on_stack(stack, examples, both_apis=both_apis, screen=screen, folder=folder)
+        )
         keep = bool(problems)
     except (KeyboardInterrupt, asyncio.CancelledError):
         screen.plain("interrupted; nothing is left running")
@@ -109,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "paths",
         nargs="*",
         type=Path,
-        help="example files or folders (default: examples/, and both doors)",
+        help="example files or folders (default: examples/, and both APIs)",
     )
     paths = parser.parse_args(arguments).paths
     for number in (signal.SIGTERM, signal.SIGHUP):

@@ -18,7 +18,7 @@ from kelery_dev.demo.screen import Screen, cut
 from kelery_dev.errors import DevError
 
 _RUNS = "/v1/namespaces/default/taskruns"
-_KEY = "/v1/namespaces/default/keys/both-doors"
+_KEY = "/v1/namespaces/default/keys/both-apis"
 _SECONDS = 10.0
 _POLL_SECONDS = 0.1
 
@@ -27,8 +27,8 @@ class Unexpected(Exception):
     """What did not happen as the demo says."""
 
 
-class DoorsDemo:
-    """One pass through both doors of a running stack; `folder` has the manifests and bodies."""
+class HttpDemo:
+    """One pass through both APIs of a running stack; `folder` has the manifests and bodies."""
 
     def __init__(self, *, http: HttpDoor, kubectl: Kubectl, screen: Screen, folder: Path) -> None:
         self._http = http
@@ -61,12 +61,12 @@ class DoorsDemo:
         await self._curl_until("/status", "REVOKED", read=lambda answer: answer.body["status"])
 
     async def _one_key(self) -> None:
-        self._screen.heading("Both doors, one key")
+        self._screen.heading("Both APIs, one key")
         self._screen.command(f"RUNS=$KELERY_URL{_RUNS}")
-        await self._curl(_RUNS, body="by-curl.json", expected=202)
-        await self._apply("by-kubectl.yaml")
-        await self._kubectl_waits("by-kubectl", "{.status.concurrency.heldBy[0]}", is_now="by-curl")
-        await self._curl(f"{_RUNS}/by-kubectl", expected=200)
+        await self._curl(_RUNS, body="with-curl.json", expected=202)
+        await self._apply("with-kubectl.yaml")
+        await self._kubectl_waits("with-kubectl", "{.status.concurrency.heldBy[0]}", is_now="with-curl")
+        await self._curl(f"{_RUNS}/with-kubectl", expected=200)
         key = await self._curl(_KEY, expected=200)
         counts = [key.body["held"], key.body["waiting"]]
         _require(
@@ -74,14 +74,14 @@ class DoorsDemo:
         )
         await self._apply("takes-over.yaml")
         await self._kubectl_waits("takes-over", "{.status.phase}", is_now="Running")
-        await self._curl_until(f"{_RUNS}/by-curl", "Cancelled", read=_phase)
-        await self._curl_until(f"{_RUNS}/by-kubectl", "Cancelled", read=_phase)
-        again = await self._curl(_RUNS, body="by-curl.json", expected=202)
+        await self._curl_until(f"{_RUNS}/with-curl", "Cancelled", read=_phase)
+        await self._curl_until(f"{_RUNS}/with-kubectl", "Cancelled", read=_phase)
+        again = await self._curl(_RUNS, body="with-curl.json", expected=202)
         _require(_phase(again), equals="Waiting", problem="a run by curl did not wait for the one of kubectl")
         await self._curl(f"{_RUNS}/takes-over:cancel", method="POST", expected=200)
         await self._kubectl_waits("takes-over", "{.status.reason}", is_now="CancelledByUser")
-        await self._curl_until(f"{_RUNS}/by-curl", "Running", read=_phase)
-        await self._curl(f"{_RUNS}/by-curl", method="DELETE", expected=204)
+        await self._curl_until(f"{_RUNS}/with-curl", "Running", read=_phase)
+        await self._curl(f"{_RUNS}/with-curl", method="DELETE", expected=204)
 
     async def _follow(self) -> None:
         self._screen.heading("A run as it goes")

@@ -156,7 +156,7 @@ class Stack:
             self._watcher = asyncio.create_task(self._reload_on_change())
 
     async def _start_kelery(self, supervisor: Supervisor) -> None:
-        """All at the same time; of the two groups the doors, which lead to the worker, are stopped first."""
+        """All at the same time. Operator and gateway are stopped before the worker, for they lead to it."""
         assert self._port is not None
         options, variables = self.options, self._app.control_plane_variables(os.environ)
         worker = worker_service(

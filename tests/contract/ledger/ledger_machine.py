@@ -96,7 +96,7 @@ class LedgerMachine(RuleBasedStateMachine):
         late = [(uid, fence) for uid, fence in self.granted() if current.get(uid, fence) != fence]
         return late or self.granted()
 
-    # Rules: from the doors
+    # Rules: from the APIs
 
     @initialize(specs=st.lists(SPECS, min_size=2, max_size=6))
     def submit_some(self, specs: list[RunSpec]) -> None:
@@ -133,7 +133,7 @@ class LedgerMachine(RuleBasedStateMachine):
         goes=st.booleans(),
     )
     def want_a_name_that_others_have(self, spec: RunSpec, name: str, born: Reason | None, goes: bool) -> None:
-        """The other door, which cannot know of the name, takes it once more in between."""
+        """The other API, which cannot know of the name, takes it once more in between."""
         self.pair.submit(self.submission(spec, name=name, born=born))
         if goes:
             self.pair.delete(self.model.listing.names[name])

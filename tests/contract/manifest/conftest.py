@@ -34,7 +34,7 @@ def new_namespace(access: SyncSession) -> Callable[[dict[str, str]], str]:
 @pytest.fixture(scope="session")
 def taskruns(access: SyncSession, new_namespace: Callable[[dict[str, str]], str]) -> TaskRuns:
     """The administrator's TaskRuns in a namespace without labels."""
-    door = TaskRuns(access=access, namespace=new_namespace({}))
-    probe = door.create({"task": "demo.add", "args": [1]})
-    poll_until(lambda: door.try_replace(probe, spec={"task": "demo.add", "args": [2]}), status=422)
-    return door
+    taskruns = TaskRuns(access=access, namespace=new_namespace({}))
+    probe = taskruns.create({"task": "demo.add", "args": [1]})
+    poll_until(lambda: taskruns.try_replace(probe, spec={"task": "demo.add", "args": [2]}), status=422)
+    return taskruns

@@ -18,7 +18,7 @@ _GROUP_VERSION = "kelery.dev/v1alpha1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRuns:
-    """The door of one user to the TaskRuns of one namespace."""
+    """One user and the TaskRuns of one namespace."""
 
     access: SyncSession
     namespace: str

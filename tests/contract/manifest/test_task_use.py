@@ -38,7 +38,7 @@ def _post(access: SyncSession, *, path: str, body: dict[str, object]) -> dict[st
 
 
 def _service_account(access: SyncSession, *, namespace: str, rules: list[Rule]) -> TaskRuns:
-    """A new service account with these rights in the namespace, and its door to the TaskRuns there."""
+    """A new service account with these rights in the namespace, and its access to the TaskRuns there."""
     accounts = f"/api/v1/namespaces/{namespace}/serviceaccounts"
     metadata = {"name": "user", "namespace": namespace}
     _post(access, path=accounts, body={"metadata": metadata})

@@ -1,4 +1,4 @@
-"""`make demo` as a process: every example ends as it says, both doors lead to the same runs, a wrong one
+"""`make demo` as a process: every example ends as it says, both APIs lead to the same runs, a wrong one
 is named, nothing is left.
 """
 
@@ -100,9 +100,9 @@ def test_every_example_ends_as_it_says_and_nothing_is_left(
     refused = re.search(r"^409  one run of this key at a time, .*; id (\S+)$", demo.out, re.M)
     assert refused
     assert f'{{"id": "{refused[1]}", "status": "REVOKED", "result": null}}' in demo.out
-    assert "by-kubectl: Waiting/WaitingForKey, held by by-curl" in demo.out
-    assert "by-curl: Cancelled/Superseded" in demo.out
-    assert "by-curl: Waiting/WaitingForKey, held by takes-over" in demo.out
+    assert "with-kubectl: Waiting/WaitingForKey, held by with-curl" in demo.out
+    assert "with-curl: Cancelled/Superseded" in demo.out
+    assert "with-curl: Waiting/WaitingForKey, held by takes-over" in demo.out
     assert "finished  Succeeded/Completed, result 3" in demo.out
     written = Path(json.loads(rows["write-timestamp"][2]))
     assert datetime.datetime.fromisoformat(written.read_text().strip())

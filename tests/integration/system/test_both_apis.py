@@ -1,4 +1,4 @@
-"""kubectl and the gateway are two doors to the same runs: seen, excluded and cancelled through either."""
+"""kubectl and the gateway are two APIs to the same runs: seen, excluded and cancelled through either."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_run_of_kubectl_is_shown_by_uid_and_by_name_as_kubectl_shows_it(
     assert by_name["spec"].items() >= theirs["spec"].items()
 
 
-def test_runs_of_both_doors_are_listed_together_newest_first(runs: httpx.Client, cluster: Cluster) -> None:
+def test_runs_of_both_apis_are_listed_together_newest_first(runs: httpx.Client, cluster: Cluster) -> None:
     first = create(runs, task="users.echo")["metadata"]["name"]
     cluster.create(name="second", task="users.echo", args=[2])
     wait_until_known(runs, "second")
@@ -213,7 +213,7 @@ def test_workers_and_queues_are_shown(runs: httpx.Client, gateway: GatewayProces
     runs.post(f"taskruns/{uid}:cancel", json={"mode": "force"})
 
 
-def test_two_hundred_runs_of_one_key_through_both_doors_never_overlap(
+def test_two_hundred_runs_of_one_key_through_both_apis_never_overlap(
     system: System, cluster: Cluster, tmp_path: Path
 ) -> None:
     """The tasks are the oracle: each takes a lock of the kernel's on its key's file, and notes a refusal."""

@@ -29,9 +29,9 @@ def gateway(system: System) -> Iterator[GatewayProcess]:
 
 
 @pytest.fixture
-def door(gateway: GatewayProcess) -> Iterator[httpx.Client]:
+def client(gateway: GatewayProcess) -> Iterator[httpx.Client]:
     """A client whose runs have a key of the test's own."""
-    key = f"door-{next(_numbers)}"
+    key = f"quickstart-{next(_numbers)}"
     with httpx.Client(base_url=gateway.url, params={"key": key}, timeout=30) as client:
         yield client
         client.post("/cancel")
@@ -48,87 +48,87 @@ def wait_for(client: httpx.Client, status: str, **params: Any) -> dict[str, Any]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_one_at_a_time(door: httpx.Client, method: str) -> None:
-    started = door.request(method, "/start", params={"args": "[60]"})
+def test_one_at_a_time(client: httpx.Client, method: str) -> None:
+    started = client.request(method, "/start", params={"args": "[60]"})
     assert started.status_code == 200
     uid = started.json()["id"]
     assert started.json() == {"id": uid, "status": "PENDING", "result": None}
-    refused = door.request(method, "/start", params={"args": "[60]"})
+    refused = client.request(method, "/start", params={"args": "[60]"})
     assert (refused.status_code, refused.json()["id"]) == (409, uid)
-    wait_for(door, "STARTED", task_id=uid)
-    assert door.get("/status").json()["id"] == uid
-    door.request(method, "/cancel")
-    assert wait_for(door, "REVOKED") == {"id": uid, "status": "REVOKED", "result": None}
-    again = door.request(method, "/start", params={"args": "[60]"})
+    wait_for(client, "STARTED", task_id=uid)
+    assert client.get("/status").json()["id"] == uid
+    client.request(method, "/cancel")
+    assert wait_for(client, "REVOKED") == {"id": uid, "status": "REVOKED", "result": None}
+    again = client.request(method, "/start", params={"args": "[60]"})
     assert again.status_code == 200
     assert again.json()["id"] != uid
-    assert door.get("/status").json()["id"] == again.json()["id"]
+    assert client.get("/status").json()["id"] == again.json()["id"]
 
 
-def test_the_result_is_what_the_task_returned(door: httpx.Client) -> None:
+def test_the_result_is_what_the_task_returned(client: httpx.Client) -> None:
     body = {"task": "users.echo", "args": [{"n": 2**53 + 1, "none": None}]}
-    uid = door.post("/start", json=body).json()["id"]
-    assert wait_for(door, "SUCCESS")["result"] == {"n": 2**53 + 1, "none": None}
-    assert wait_for(door, "SUCCESS", task_id=uid)["id"] == uid
+    uid = client.post("/start", json=body).json()["id"]
+    assert wait_for(client, "SUCCESS")["result"] == {"n": 2**53 + 1, "none": None}
+    assert wait_for(client, "SUCCESS", task_id=uid)["id"] == uid
 
 
-def test_the_result_of_a_failure_is_its_traceback(door: httpx.Client) -> None:
-    door.get("/start", params={"task": "users.boom", "kwargs": '{"message": "as asked"}'})
-    result = wait_for(door, "FAILURE")["result"]
+def test_the_result_of_a_failure_is_its_traceback(client: httpx.Client) -> None:
+    client.get("/start", params={"task": "users.boom", "kwargs": '{"message": "as asked"}'})
+    result = wait_for(client, "FAILURE")["result"]
     assert result.startswith("Traceback")
     assert "as asked" in result
 
 
-def test_an_unknown_task_fails_and_says_why(door: httpx.Client) -> None:
-    door.get("/start", params={"task": "no.such"})
-    assert "no.such" in wait_for(door, "FAILURE")["result"]
+def test_an_unknown_task_fails_and_says_why(client: httpx.Client) -> None:
+    client.get("/start", params={"task": "no.such"})
+    assert "no.such" in wait_for(client, "FAILURE")["result"]
 
 
-def test_what_was_never_run_is_not_found(door: httpx.Client) -> None:
+def test_what_was_never_run_is_not_found(client: httpx.Client) -> None:
     for path in ("/status", "/cancel"):
-        assert door.get(path).status_code == 404
-        assert door.get(path, params={"task_id": "8b1b2c9e-0000-4000-8000-000000000000"}).status_code == 404
+        assert client.get(path).status_code == 404
+        assert client.get(path, params={"task_id": "8b1b2c9e-0000-4000-8000-000000000000"}).status_code == 404
 
 
-def test_a_refused_start_is_not_the_last_run(door: httpx.Client) -> None:
-    uid = door.get("/start", params={"args": "[60]"}).json()["id"]
-    assert door.get("/start", params={"args": "[60]"}).status_code == 409
-    door.get("/cancel")
-    assert wait_for(door, "REVOKED")["id"] == uid
+def test_a_refused_start_is_not_the_last_run(client: httpx.Client) -> None:
+    uid = client.get("/start", params={"args": "[60]"}).json()["id"]
+    assert client.get("/start", params={"args": "[60]"}).status_code == 409
+    client.get("/cancel")
+    assert wait_for(client, "REVOKED")["id"] == uid
 
 
 @pytest.mark.parametrize("by_body", [True, False])
-def test_cancel_stops_the_run_that_was_named_and_no_other(door: httpx.Client, by_body: bool) -> None:
-    mine = door.get("/start", params={"args": "[60]"}).json()["id"]
-    other = door.get("/start", params={"args": "[60]", "key": f"{door.params['key']}-b"}).json()["id"]
+def test_cancel_stops_the_run_that_was_named_and_no_other(client: httpx.Client, by_body: bool) -> None:
+    mine = client.get("/start", params={"args": "[60]"}).json()["id"]
+    other = client.get("/start", params={"args": "[60]", "key": f"{client.params['key']}-b"}).json()["id"]
     said: dict[str, Any] = {"json": {"task_id": other}} if by_body else {"params": {"task_id": other}}
-    assert door.post("/cancel", **said).json()["id"] == other
-    wait_for(door, "REVOKED", task_id=other)
-    assert status_of(door, task_id=mine) != "REVOKED"
+    assert client.post("/cancel", **said).json()["id"] == other
+    wait_for(client, "REVOKED", task_id=other)
+    assert status_of(client, task_id=mine) != "REVOKED"
 
 
 @pytest.mark.parametrize("path", ["/start", "/status", "/cancel"])
-def test_a_parameter_that_is_not_known_does_nothing(door: httpx.Client, path: str) -> None:
-    uid = door.get("/start", params={"args": "[60]"}).json()["id"]
-    answer = door.get(path, params={"id": uid})
+def test_a_parameter_that_is_not_known_does_nothing(client: httpx.Client, path: str) -> None:
+    uid = client.get("/start", params={"args": "[60]"}).json()["id"]
+    answer = client.get(path, params={"id": uid})
     assert answer.status_code == 422
     assert [error["parameter"] for error in answer.json()["errors"]] == ["id"]
-    assert status_of(door) in ("PENDING", "STARTED")
+    assert status_of(client) in ("PENDING", "STARTED")
 
 
-def test_a_body_that_cancel_does_not_know_does_nothing(door: httpx.Client) -> None:
-    door.get("/start", params={"args": "[60]"})
-    assert door.post("/cancel", json={"id": "x"}).status_code == 422
-    assert door.post("/cancel", data={"task_id": "x"}).status_code == 415
-    assert status_of(door) in ("PENDING", "STARTED")
+def test_a_body_that_cancel_does_not_know_does_nothing(client: httpx.Client) -> None:
+    client.get("/start", params={"args": "[60]"})
+    assert client.post("/cancel", json={"id": "x"}).status_code == 422
+    assert client.post("/cancel", data={"task_id": "x"}).status_code == 415
+    assert status_of(client) in ("PENDING", "STARTED")
 
 
 @pytest.mark.parametrize(
     ("said", "parameter"),
     [({"args": "[1"}, "args"), ({"kwargs": "nan"}, "kwargs"), ({"args": "[NaN]"}, "args")],
 )
-def test_a_query_that_is_no_json_is_named(door: httpx.Client, said: dict[str, str], parameter: str) -> None:
-    answer = door.get("/start", params=said)
+def test_a_query_that_is_no_json_is_named(client: httpx.Client, said: dict[str, str], parameter: str) -> None:
+    answer = client.get("/start", params=said)
     assert answer.status_code == 422
     assert [error["parameter"] for error in answer.json()["errors"]] == [parameter]
 
@@ -150,7 +150,7 @@ def test_a_bad_field_is_named(gateway: GatewayProcess, said: dict[str, Any], poi
 
 
 def test_a_gateway_killed_at_any_moment_leaves_no_lock(system: System) -> None:
-    """Under load from several clients it is killed again and again; in the end, the door opens."""
+    """Under load from several clients it is killed again and again; in the end, the gateway starts a run."""
     gateway = system.start_gateway(KELERY_START_TASK="users.echo", KELERY_START_KEY="killed")
     stop = threading.Event()
     answers: list[int] = []
@@ -179,10 +179,10 @@ def test_a_gateway_killed_at_any_moment_leaves_no_lock(system: System) -> None:
             client.join()
     assert set(answers) == {200, 409}
     assert answers.count(200) > KILLS
-    with httpx.Client(base_url=gateway.url, timeout=10) as door:
-        wait_for(door, "SUCCESS")
-        opened = door.post("/start")
-        assert opened.status_code == 200, opened.text
-        assert wait_for(door, "SUCCESS")["id"] == opened.json()["id"]
+    with httpx.Client(base_url=gateway.url, timeout=10) as last:
+        wait_for(last, "SUCCESS")
+        started = last.post("/start")
+        assert started.status_code == 200, started.text
+        assert wait_for(last, "SUCCESS")["id"] == started.json()["id"]
     assert system.probe().ledger.client.zcard("kelery:hold:default/killed") == 0
     gateway.kill()

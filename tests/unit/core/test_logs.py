@@ -56,6 +56,7 @@ def test_every_logger_is_that_of_its_part() -> None:
     }
     assert names == {
         ("api", '"kelery.api"'),
+        ("core", '"kelery.kube"'),
         ("core", '"kelery.ledger"'),
         ("operator", '"kelery.operator"'),
         ("worker", '"kelery.worker"'),

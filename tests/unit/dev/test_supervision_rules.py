@@ -97,13 +97,13 @@ def test_with_reload_runs_get_more_time() -> None:
 def test_the_whole_stack_stops_in_fifteen_seconds_even_if_each_part_takes_its_time(reload: bool) -> None:
     kubeconfig, url = Path("/k"), "redis://h/0"
     worker = worker_service(Programs(), app="proj", concurrency=3, redis_url=url, reload=reload)
-    doors = (
+    apis = (
         operator_service(Programs(), kubeconfig=kubeconfig, redis_url=url, health_port=2),
         gateway_service(Programs(), kubeconfig=kubeconfig, redis_url=url, port=3),
     )
     servers = [valkey_service(ValkeySettings(port=4, folder=Path("/v")))] * 3
-    longest_door = max(stop_seconds(door) for door in doors)
-    assert longest_door + stop_seconds(worker) + sum(map(stop_seconds, servers)) < 14
+    longest_api = max(stop_seconds(api) for api in apis)
+    assert longest_api + stop_seconds(worker) + sum(map(stop_seconds, servers)) < 14
 
 
 def test_operator_and_gateway_use_the_apps_default_queue_unless_a_person_said_otherwise() -> None:

@@ -1,4 +1,4 @@
-"""A run through each door of an installed release, and a user's own image behind them."""
+"""A run through each API of an installed release, and a user's own image behind them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.cluster import Cluster
 _MANIFEST = """
 apiVersion: kelery.dev/v1alpha1
 kind: TaskRun
-metadata: {name: by-kubectl}
+metadata: {name: with-kubectl}
 spec: {task: demo.hello, kwargs: {name: Ada}}
 """
 
@@ -19,8 +19,8 @@ spec: {task: demo.hello, kwargs: {name: Ada}}
 def test_a_run_by_kubectl(release: Release, kubectl: Kubectl) -> None:
     kubectl.run("apply", "-n", RUNS, "-f", "-", input=_MANIFEST)
     finished = "--for=condition=Finished"
-    kubectl.run("wait", "taskrun/by-kubectl", "-n", RUNS, finished, "--timeout=30s", timeout=40)
-    shown = kubectl.run("get", "taskrun/by-kubectl", "-n", RUNS, "-o", "jsonpath={.status.result.value}")
+    kubectl.run("wait", "taskrun/with-kubectl", "-n", RUNS, finished, "--timeout=30s", timeout=40)
+    shown = kubectl.run("get", "taskrun/with-kubectl", "-n", RUNS, "-o", "jsonpath={.status.result.value}")
     assert shown == "Hello, Ada!"
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from kelery_dev.demo.demo import DOORS
+from kelery_dev.demo.demo import BOTH_APIS
 from kelery_dev.demo.http import Event, HttpDoor
-from kelery_dev.demo.http_demo import DoorsDemo
+from kelery_dev.demo.http_demo import HttpDemo
 from kelery_dev.demo.kubectl import Kubectl
 from kelery_dev.demo.screen import Screen
 from kelery_dev.errors import DevError
@@ -37,7 +37,7 @@ def problems(handler: Handler, *, folder: Path) -> list[str]:
         screen = Screen(write=lambda _: None, colours=False)
         try:
             async with HttpDoor(url) as http:
-                return await DoorsDemo(http=http, kubectl=kubectl, screen=screen, folder=DOORS).run()
+                return await HttpDemo(http=http, kubectl=kubectl, screen=screen, folder=BOTH_APIS).run()
         finally:
             await runner.cleanup()
 

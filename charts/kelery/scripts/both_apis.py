@@ -1,4 +1,4 @@
-"""`helm test`: one run through each door, with the standard library alone.
+"""`helm test`: one run through each API, with the standard library alone.
 
 Exit status 0 if every run that was sent has succeeded; else 1, and what went wrong is on stderr.
 """
@@ -29,7 +29,7 @@ class Failed(Exception):
 
 
 def main() -> None:
-    """Through both doors, or the one that there is."""
+    """Through both APIs, or the one that there is."""
     runs = f"/namespaces/{os.environ['KELERY_TEST_NAMESPACE']}/taskruns"
     deadline = time.monotonic() + float(os.environ["KELERY_TEST_SECONDS"])
     spec = {
@@ -52,7 +52,7 @@ def main() -> None:
         _through("HTTP", _gateway(gateway), "/v1" + runs, {"spec": spec}, id_of="uid", deadline=deadline)
 
 
-def _through(door: str, ask: Ask, runs: str, body: Json, *, id_of: str, deadline: float) -> None:
+def _through(api: str, ask: Ask, runs: str, body: Json, *, id_of: str, deadline: float) -> None:
     started = time.monotonic()
     path = f"{runs}/{ask('POST', runs, body)['metadata'][id_of]}"
     run: Json = {}
@@ -60,16 +60,16 @@ def _through(door: str, ask: Ask, runs: str, body: Json, *, id_of: str, deadline
         while run.get("status", {}).get("phase") not in ("Succeeded", "Failed", "Cancelled"):
             if time.monotonic() > deadline:
                 status = json.dumps(run.get("status"))
-                raise Failed(f"{door}: the run has not ended in time; its status: {status}")
+                raise Failed(f"{api}: the run has not ended in time; its status: {status}")
             time.sleep(_POLL_SECONDS)
             run = ask("GET", path)
     finally:
         ask("DELETE", path)
     status = run["status"]
     if status["phase"] != "Succeeded":
-        raise Failed(f"{door}: {status['phase']}/{status.get('reason')}: {json.dumps(status.get('error'))}")
+        raise Failed(f"{api}: {status['phase']}/{status.get('reason')}: {json.dumps(status.get('error'))}")
     result = json.dumps(status.get("result", {}).get("value"))
-    sys.stdout.write(f"{door}: Succeeded in {time.monotonic() - started:.1f} s, result {result}\n")
+    sys.stdout.write(f"{api}: Succeeded in {time.monotonic() - started:.1f} s, result {result}\n")
 
 
 def _api_server() -> Ask:
