@@ -8,12 +8,12 @@ process staged it. The only exception is a task that was interrupted because its
 local ATTEMPTS_KEPT = 5
 
 local WORKER_LOST = {
-  kind = 'failed', reason = 'WorkerLost', result = '', error_type = 'WorkerLost',
+  kind = 'failed', reason = 'WorkerLost', error_type = 'WorkerLost',
   error = '{"type":"WorkerLost","message":"the worker stopped renewing its lease before the task ended",'
     .. '"traceback":""}',
 }
 
--- The outcome in the arguments of `stage` and `settle`. What is not sent is empty.
+-- The outcome in the arguments of `stage` and `settle`. A field that was not sent is nil, which means the same as ''.
 local function read_outcome(args)
   local outcome = {}
   if tonumber(args[1]) <= 2 then
@@ -22,7 +22,6 @@ local function read_outcome(args)
   else
     for i = 4, #args, 2 do outcome[args[i]] = args[i + 1] end
   end
-  for _, field in ipairs(OUTCOME) do outcome[field] = outcome[field] or '' end
   return outcome
 end
 
@@ -30,13 +29,12 @@ local function stage(args)
   local uid, fence = args[2], args[3]
   local run = claimed_run(uid, fence)
   if not run then return 'fenced' end
-  local outcome, flat = read_outcome(args), {}
-  -- Every field, since an earlier outcome may be staged.
+  local outcome, flat = read_outcome(args), { 'staged_fence', fence }
+  -- Also the fields that were not sent, since an earlier outcome may be staged.
   for i, field in ipairs(OUTCOME) do
-    flat[#flat + 1] = STAGED_OUTCOME[i]
-    flat[#flat + 1] = outcome[field]
+    flat[2 * i + 1], flat[2 * i + 2] = STAGED_OUTCOME[i], outcome[field] or ''
   end
-  redis.call('HSET', run_key(uid), 'staged_fence', fence, unpack(flat))
+  redis.call('HSET', run_key(uid), unpack(flat))
   return 'ok'
 end
 
@@ -88,23 +86,24 @@ end
 
 local function conclude(run, reported)
   local outcome = decisive_outcome(run, reported)
+  local error_json, error_type = outcome.error or '', outcome.error_type or ''
   if outcome.kind == 'succeeded' then
     remember_attempt(run, 'Completed', '')
-    finish(run, 'Succeeded', 'Completed', { result = outcome.result })
+    finish(run, 'Succeeded', 'Completed', { result = outcome.result or '' })
   elseif run.phase == 'Cancelling' then
-    remember_attempt(run, run.cancel_reason, outcome.error_type)
-    finish(run, 'Cancelled', run.cancel_reason, { error = outcome.error })
+    remember_attempt(run, run.cancel_reason, error_type)
+    finish(run, 'Cancelled', run.cancel_reason, { error = error_json })
   elseif outcome.kind == 'retry' then
-    remember_attempt(run, 'Retried', outcome.error_type)
+    remember_attempt(run, 'Retried', error_type)
     -- Without a message of its own, the next attempt uses the one that the run had.
-    if outcome.head ~= '' then change(run, { retry_head = outcome.head, retry_tail = outcome.tail }) end
+    if (outcome.head or '') ~= '' then change(run, { retry_head = outcome.head, retry_tail = outcome.tail }) end
     return back_off(run, tonumber(outcome.delay_ms) or 0)
   elseif may_retry(run, outcome.reason) then
-    remember_attempt(run, outcome.reason, outcome.error_type)
+    remember_attempt(run, outcome.reason, error_type)
     return retry_by_spec(run, outcome.reason)
   else
-    remember_attempt(run, outcome.reason, outcome.error_type)
-    finish(run, 'Failed', outcome.reason, { error = outcome.error })
+    remember_attempt(run, outcome.reason, error_type)
+    finish(run, 'Failed', outcome.reason, { error = error_json })
   end
   pump(run.key)
 end

@@ -26,12 +26,13 @@ local function view_one(uid, inline_bytes, revision)
     rank = redis.call('ZRANK', wait_key(key), uid)
     holders = holders_shown(key)
   end
-  local position = rank and text(rank + 1) or '0'
-  local attempts = redis.call('LRANGE', prefix .. ':attempts:' .. uid, 0, -1)
-  for _, value in ipairs({ text(size), result, position, attempts, holders }) do values[#values + 1] = value end
+  local last = #RECORD
+  values[last + 1], values[last + 2], values[last + 3] = text(size), result, rank and text(rank + 1) or '0'
+  values[last + 4] = redis.call('LRANGE', prefix .. ':attempts:' .. uid, 0, -1)
+  values[last + 5] = holders
   if revision >= 2 then
     local added = redis.call('HMGET', run_key(uid), unpack(RECORD_2))
-    for i = 1, #RECORD_2 do values[#values + 1] = added[i] or '' end
+    for i = 1, #RECORD_2 do values[last + 5 + i] = added[i] or '' end
   end
   return values
 end
