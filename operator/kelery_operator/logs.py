@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kelery.telemetry import logs
 
-#: kopf tells of its handlers' every success, which nobody needs.
+#: kopf reports every success of its handlers, which nobody needs.
 _NOISY = ("kopf.objects", "kopf.activities", "aiohttp.access", "kopf._core.engines.activities")
 
 
