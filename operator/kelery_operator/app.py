@@ -10,8 +10,7 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 from kelery.errors import SettingsError
 from kelery.kube.login import Login
@@ -21,6 +20,7 @@ from kelery.ledger.ticker import LedgerTicker
 from kelery_operator import kopf_watch
 from kelery_operator.runtime.health import HealthServer
 from kelery_operator.runtime.metrics import Metrics
+from kelery_operator.runtime.parts import Parts
 from kelery_operator.runtime.scope import Scope
 from kelery_operator.runtime.watchdog import Watchdog
 from kelery_operator.runtime.workqueue import WorkQueue
@@ -43,15 +43,10 @@ from kelery_operator.ttl.ttl_controller import TtlController
 logger = logging.getLogger("kelery.operator")
 
 _REDIS_TIMEOUT_SECONDS = 5.0
-_CANCELS = 5
 _DRAIN_SECONDS = 5.0
 _WAIT_SECONDS = 1.0
-#: The collector's first two thresholds.
-_GARBAGE_LOOKED_AT, _GARBAGE_GENERATION = 20_000, 20
-
-
-class PartEnded(Exception):
-    """A part of the operator that should run for ever has ended."""
+#: The garbage collector's first two thresholds.
+_YOUNG_OBJECTS, _YOUNG_COLLECTIONS = 20_000, 20
 
 
 class Operator:
@@ -82,7 +77,7 @@ class Operator:
         self._outage: Outage | None = None
         self._synced = False
         self._stop = asyncio.Event()
-        self._parts: dict[asyncio.Task[None], str] = {}
+        self._parts = Parts()
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT; raises if a part fails."""
@@ -93,11 +88,11 @@ class Operator:
         address = self._settings.health_address
         await health.start(host=address.host, port=address.port)
         try:
-            self._start("start", self._begin())
-            await self._until_stopped()
+            self._parts.start("start", self._begin(), may_end=True)
+            await self._parts.run_until(self._stop)
             await self._drain()
         finally:
-            await self._end_parts()
+            await self._parts.cancel()
             await health.stop()
             await self._api.close()
             await self._client.aclose()
@@ -115,29 +110,29 @@ class Operator:
         # From here on no change is missed: the stream's place first, then the comparison of everything.
         await follower.begin()
         await resync.first()
-        self._start("lane", reconciler.run())
-        self._start("writer", self._writer.run())
-        self._start("events", follower.run())
-        self._start("positions", positions.run())
-        self._start("resync", resync.run())
+        self._parts.start("lane", reconciler.run())
+        self._parts.start("writer", self._writer.run())
+        self._parts.start("events", follower.run())
+        self._parts.start("positions", positions.run())
+        self._parts.start("resync", resync.run())
         expiry = self._ttl_controller(scope)
-        self._start("expiry", expiry.run())
-        self._start("sweep", expiry.run_sweep())
+        self._parts.start("expiry", expiry.run())
+        self._parts.start("sweep", expiry.run_sweep())
         keeper = LedgerTicker(
             ledger,
             stand_still=self._settings.ledger.lease.stand_still,
             on_reclaim=self._count_reclaim,
         )
-        self._start("keeper", keeper.run())
+        self._parts.start("keeper", keeper.run())
         for number in range(CHECKERS):
-            self._start(f"check-{number}", self._checks.run())
+            self._parts.start(f"check-{number}", self._checks.run())
         events = WatchEvents(
             states=states, queue=queue, checks=self._checks, writer=self._writer, metrics=self._metrics
         )
         watch = kopf_watch.watch(
             events, login=self._login, namespaces=scope.namespaces, started=self._watching
         )
-        self._start("watch", watch)
+        self._parts.start("watch", watch)
         logger.info("watching TaskRuns", extra={"cluster": cluster, "taskruns": len(states)})
 
     def _resync(self, scope: Scope) -> Resync:
@@ -192,7 +187,7 @@ class Operator:
         # What is there by now stays, and little of what comes refers to itself: fewer searches do.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(_GARBAGE_LOOKED_AT, _GARBAGE_GENERATION)
+        gc.set_threshold(_YOUNG_OBJECTS, _YOUNG_COLLECTIONS)
         # kopf has put its own handlers in the place of ours; draining comes first.
         self._catch_signals()
 
@@ -233,43 +228,9 @@ class Operator:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
 
-    def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        self._parts[asyncio.create_task(work, name=name)] = name
-
-    async def _until_stopped(self) -> None:
-        stop = asyncio.create_task(self._stop.wait())
-        try:
-            while not stop.done():
-                done, _ = await asyncio.wait({stop, *self._parts}, return_when=asyncio.FIRST_COMPLETED)
-                for task in done - {stop}:
-                    name = self._parts.pop(task)  # type: ignore[arg-type]  # the set mixes result types
-                    task.result()
-                    if name != "start":
-                        raise PartEnded(f"{name} has ended")
-        finally:
-            stop.cancel()
-
     async def _drain(self) -> None:
         """What was decided is written; nothing new is begun. The watch stays until then: kopf ends rudely."""
         logger.info("stopping")
-        for task, name in list(self._parts.items()):
-            if name != "watch":
-                await _end(task)
+        await self._parts.end_all_but("watch")
         if not await self._writer.drain(seconds=_DRAIN_SECONDS):
             logger.warning("stopping with unsent statuses", extra={"unsent": self._writer.unsent()})
-
-    async def _end_parts(self) -> None:
-        for task in self._parts:
-            task.cancel()
-        if self._parts:
-            await asyncio.wait(self._parts, timeout=3)
-
-
-async def _end(task: asyncio.Task[Any]) -> None:
-    """Cancel it until it ends: asyncio.wait_for of Python 3.11, which redis-py uses, may lose a cancel."""
-    for _ in range(_CANCELS):
-        task.cancel()
-        await asyncio.wait({task}, timeout=1)
-        if task.done():
-            return
-    logger.warning("a part of the operator does not end", extra={"part": task.get_name()})

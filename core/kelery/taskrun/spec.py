@@ -73,7 +73,7 @@ def parse_spec(spec: Mapping[str, Any]) -> RunSpec:
 
 
 def parse_readable_part(spec: Any) -> RunSpec:
-    """What can be told of a spec that cannot be run: task ("" if none could be shown), cancel, and ttl."""
+    """What is readable in a spec that cannot be run: task ("" if it cannot be shown), cancel, and ttl."""
     fields = as_mapping(spec)
     task, cancel, ttl = fields.get("task"), fields.get("cancel"), fields.get("ttlSecondsAfterFinished")
     return RunSpec(

@@ -91,7 +91,7 @@ class LedgerCalls:
             case Submit():
                 # A ledger that was emptied counts its revisions from the start.
                 self._writer.drop(step.uid)
-                # Of what is new the ledger's stream tells, and sooner.
+                # The ledger's stream reports what is new, and sooner.
                 is_new = isinstance(reply, Submitted) and reply.new
                 self._queue.add_after(step.uid, delay=_CHECK_SECONDS if is_new else 0)
             case Cancel():

@@ -1,7 +1,7 @@
 """What a watch event means: a state to take in, or a run that left the watch.
 
 The server shows unfinished runs only, so a run leaves the watch by its deletion and by its end. An end that
-we wrote ourselves needs no look; anything else is looked at before it is called gone.
+we wrote ourselves needs no check; in any other case the object is checked before it is called gone.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from kelery_operator.taskrun.snapshot import Snapshot, completed_at, snapshot_of
 
 logger = logging.getLogger("kelery.operator")
 
-_LOOK_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 _AT_ONCE = 8
 _BATCH = 500
 _TROUBLE_SECONDS = 30.0
@@ -70,7 +70,7 @@ class TtlController:
                 pass
             except Exception:
                 logger.exception("looking for expired TaskRuns failed")
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def run_sweep(self) -> None:
         """Note again, now and then, when each finished TaskRun is due."""

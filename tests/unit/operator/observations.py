@@ -54,14 +54,14 @@ def met(*uids: str) -> RunStates:
     return states
 
 
-def seen(**said: Any) -> Snapshot:
+def snapshot(**said: Any) -> Snapshot:
     """The same, as the operator has read it."""
     return snapshot_of(body(**said))
 
 
 def showing(record: Record, **said: Any) -> Snapshot:
     """A TaskRun whose status is what the record says."""
-    return seen(shown=status.render(record, previous={}), **said)
+    return snapshot(shown=status.render(record, previous={}), **said)
 
 
 def present(

@@ -25,7 +25,7 @@ from kelery_operator.taskrun.actions import (
 from kelery_operator.taskrun.decide import Observation, decide
 from kelery_operator.taskrun.run_state import Presence
 from tests.support import sample_records as records
-from tests.unit.operator.observations import NOW, gone, present, seen, showing
+from tests.unit.operator.observations import NOW, gone, present, showing, snapshot
 
 DAY = 86400.0
 HOUR = 3600.0
@@ -51,7 +51,7 @@ DELETED = Cancel(mode=CancelMode.GRACEFUL, reason=Reason.DELETED)
 EXPIRES, ACKNOWLEDGED = ExpireLater(due=ENDED_AT + DAY), Acknowledge(retain_seconds=DAY + HOUR)
 
 TABLE: list[tuple[str, Observation, tuple[Action, ...]]] = [
-    ("a new run is submitted", present(seen(), None), (Submit(),)),
+    ("a new run is submitted", present(snapshot(), None), (Submit(),)),
     (
         "one that was shown waiting and has no record is submitted anew",
         present(showing(records.waiting()), None),
@@ -116,7 +116,7 @@ TABLE: list[tuple[str, Observation, tuple[Action, ...]]] = [
     ),
     (
         "a cancel at creation is recorded and never runs",
-        present(seen(spec=asked("Graceful")), None),
+        present(snapshot(spec=asked("Graceful")), None),
         (
             Submit(
                 born_final=Reason.CANCELLED_AT_CREATE,
@@ -126,7 +126,7 @@ TABLE: list[tuple[str, Observation, tuple[Action, ...]]] = [
     ),
     (
         "a cancel before the submission never runs either",
-        present(seen(spec=asked("Force"), generation=2), None),
+        present(snapshot(spec=asked("Force"), generation=2), None),
         (
             Submit(
                 born_final=Reason.CANCELLED_BY_USER,
@@ -153,7 +153,7 @@ def test_situation(situation: Observation, expected: tuple[Action, ...]) -> None
     ],
 )
 def test_what_is_not_shown_yet_is_written_as_urgently_as_it_is(record: Record, urgency: Urgency) -> None:
-    (write,) = decide(present(seen(), record), now=NOW)
+    (write,) = decide(present(snapshot(), record), now=NOW)
     assert isinstance(write, WriteStatus)
     assert (write.status["phase"], write.rev, write.urgency) == (record.phase.value, record.rev, urgency)
 
@@ -167,10 +167,10 @@ def test_progress_alone_is_a_minor_matter() -> None:
 
 
 def test_far_behind_in_the_queue_a_hand_over_changes_nothing() -> None:
-    shown = decide(present(seen(), records.waiting(position=50, held_by=("a",))), now=NOW)[0]
+    shown = decide(present(snapshot(), records.waiting(position=50, held_by=("a",))), now=NOW)[0]
     assert isinstance(shown, WriteStatus)
     later = records.waiting(position=49, held_by=("b",))
-    assert decide(present(seen(shown=dict(shown.status)), later), now=NOW) == ()
+    assert decide(present(snapshot(shown=dict(shown.status)), later), now=NOW) == ()
 
 
 @pytest.mark.parametrize("shown", [records.running(), CANCELLING, records.admitted(attempt=2)])
@@ -180,7 +180,7 @@ def test_a_run_that_had_started_and_has_no_record_fails_and_is_not_run_again(sho
     (write,) = actions
     assert isinstance(write, WriteStatus)
     assert (write.status["reason"], write.urgency) == ("LedgerLost", Urgency.FINAL)
-    assert kinds(decide(present(seen(shown=dict(write.status)), None, final_written=True), now=NOW)) == [
+    assert kinds(decide(present(snapshot(shown=dict(write.status)), None, final_written=True), now=NOW)) == [
         "ExpireLater",
         "Forget",
     ]
@@ -201,18 +201,18 @@ def test_a_run_that_had_started_and_has_no_record_fails_and_is_not_run_again(sho
 def test_what_cannot_be_run_ends_with_the_reason_and_the_field(
     spec: dict[str, Any], reason: Reason, word: str
 ) -> None:
-    (submit,) = decide(present(seen(spec=spec), None), now=NOW)
+    (submit,) = decide(present(snapshot(spec=spec), None), now=NOW)
     assert isinstance(submit, Submit)
     assert submit.born_final is reason
     assert word in submit.message
 
 
 def test_while_the_ledger_is_away_a_new_run_says_so_once() -> None:
-    (write,) = decide(present(seen(), None, answers=False), now=NOW)
+    (write,) = decide(present(snapshot(), None, answers=False), now=NOW)
     assert isinstance(write, WriteStatus)
     told = {condition["type"]: condition for condition in write.status["conditions"]}
     assert (told["Admitted"]["status"], told["Admitted"]["reason"]) == ("False", "LedgerUnavailable")
-    assert decide(present(seen(shown=dict(write.status)), None, answers=False), now=NOW) == ()
+    assert decide(present(snapshot(shown=dict(write.status)), None, answers=False), now=NOW) == ()
 
 
 def test_nothing_is_done_about_a_run_that_nobody_has_met() -> None:
@@ -257,7 +257,7 @@ possible_records = st.none() | st.builds(
     error_json=st.sampled_from(["", "null", '{"type": 1}']),
 )
 views = st.builds(
-    seen,
+    snapshot,
     spec=specs,
     shown=st.none() | broken_statuses | true_statuses | json_values,
     generation=st.integers(1, 3),

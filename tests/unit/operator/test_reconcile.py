@@ -70,7 +70,7 @@ class World:
         return [Submitted(new=False, phase=Phase.RUNNING, reason="Started", rev=3) for _ in words]
 
 
-def looked_at(meanwhile: Callable[[RunStates, WorkQueue[str]], None]) -> World:
+def after_a_round(meanwhile: Callable[[RunStates, WorkQueue[str]], None]) -> World:
     """After a round over "new", of which nothing is known, and "old", which has a status."""
 
     async def scene() -> World:
@@ -94,7 +94,7 @@ def test_a_status_that_comes_while_the_ledger_is_asked_about_others_loses_nothin
         if states.presence("new") is Presence.PRESENT and not getattr(states.snapshot("new"), "status", None):
             put(states, body(uid="new", name="new", version="200", shown=started))
 
-    world = looked_at(starts)
+    world = after_a_round(starts)
     assert ("submit", "new") in world.called
     # That it is lost may be said only when the ledger was asked for it and did not know it.
     assert world.called.index(("submit", "new")) < world.called.index(("view", "new"))
@@ -106,5 +106,5 @@ def test_a_deletion_that_comes_while_the_ledger_is_asked_about_others_is_heeded(
             states.mark_gone("new")
             queue.add("new")
 
-    world = looked_at(goes)
+    world = after_a_round(goes)
     assert ("view", "new") in world.called

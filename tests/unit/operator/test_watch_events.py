@@ -18,7 +18,7 @@ from kelery_operator.taskrun.run_state import Presence, RunStates
 from kelery_operator.taskrun.status.writer import StatusWriter
 from kelery_operator.taskrun.watch_events import WatchEvents
 from tests.unit.operator.observations import body
-from tests.unit.operator.test_writer import Heard
+from tests.unit.operator.test_writer import Reports
 
 WHO = Identity(uid="uid-1", namespace="default", name="run")
 
@@ -47,7 +47,7 @@ class Scene:
         self.states = RunStates()
         self.queue = WorkQueue(place=self.states.place, clock=self.clock)
         self.checks = ExistenceChecks(self.api, states=self.states, queue=self.queue, metrics=metrics)
-        self.writer = StatusWriter(self.api, states=self.states, listener=Heard(), metrics=metrics)
+        self.writer = StatusWriter(self.api, states=self.states, listener=Reports(), metrics=metrics)
         self.events = WatchEvents(
             states=self.states,
             queue=self.queue,

@@ -40,8 +40,8 @@ class Transport:
         return answer
 
 
-class Heard:
-    """What the writer told its listener."""
+class Reports:
+    """What the writer reported to its listener."""
 
     def __init__(self) -> None:
         self.written: list[Write] = []
@@ -62,13 +62,13 @@ def final(**status: Any) -> WriteStatus:
 
 
 def writer_for(
-    transport: Transport, *, states: RunStates | None = None, heard: Heard | None = None
+    transport: Transport, *, states: RunStates | None = None, reports: Reports | None = None
 ) -> StatusWriter:
     """A writer for the run `WHO`, or for others that were met."""
     return StatusWriter(
         transport,
         states=states or met("u"),
-        listener=heard or Heard(),
+        listener=reports or Reports(),
         metrics=Metrics(),
         connections=4,
     )
@@ -78,32 +78,32 @@ def play(
     transport: Transport,
     act: Callable[[StatusWriter], None],
     *,
-    until: Callable[[Heard], bool],
+    until: Callable[[Reports], bool],
     states: RunStates | None = None,
-) -> tuple[Heard, StatusWriter]:
+) -> tuple[Reports, StatusWriter]:
     """Run a writer until what is expected has happened."""
 
-    async def scene() -> tuple[Heard, StatusWriter]:
-        heard = Heard()
-        writer = writer_for(transport, states=states, heard=heard)
+    async def scene() -> tuple[Reports, StatusWriter]:
+        reports = Reports()
+        writer = writer_for(transport, states=states, reports=reports)
         task = asyncio.create_task(writer.run())
         act(writer)
         async with asyncio.timeout(5):
-            while not until(heard):
-                heard.something.clear()
-                await heard.something.wait()
+            while not until(reports):
+                reports.something.clear()
+                await reports.something.wait()
         task.cancel()
-        return heard, writer
+        return reports, writer
 
     return asyncio.run(scene())
 
 
 def test_a_good_answer_is_told_with_the_version() -> None:
     states = met("u")
-    heard, _ = play(
+    reports, _ = play(
         Transport(), lambda w: w.offer(WHO, final()), until=lambda h: bool(h.written), states=states
     )
-    assert heard.written[0].rev == 3
+    assert reports.written[0].rev == 3
     assert states.end_version("u") == 7
 
 
@@ -119,14 +119,14 @@ def test_no_answer_and_throttling_are_tried_again() -> None:
 
 def test_an_object_that_is_not_there_is_told_and_not_written_again() -> None:
     transport = Transport(Answer(status=404, body={}))
-    heard, writer = play(transport, lambda w: w.offer(WHO, final()), until=lambda h: bool(h.changed))
-    assert (heard.changed, writer.unsent(), len(transport.sent)) == ([WHO], 0, 1)
+    reports, writer = play(transport, lambda w: w.offer(WHO, final()), until=lambda h: bool(h.changed))
+    assert (reports.changed, writer.unsent(), len(transport.sent)) == ([WHO], 0, 1)
 
 
 def test_another_object_of_that_name_is_told() -> None:
     transport = Transport(Answer(status=422, body={"details": {}}))
-    heard, _ = play(transport, lambda w: w.offer(WHO, final()), until=lambda h: bool(h.changed))
-    assert heard.changed == [WHO]
+    reports, _ = play(transport, lambda w: w.offer(WHO, final()), until=lambda h: bool(h.changed))
+    assert reports.changed == [WHO]
 
 
 def test_a_status_that_the_server_does_not_take_is_cut_down_to_its_outcome() -> None:
