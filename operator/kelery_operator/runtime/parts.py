@@ -7,7 +7,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("kelery.operator")
 
 _CANCELS = 5
 _LAST_SECONDS = 3.0
