@@ -20,6 +20,7 @@ from kelery.ledger.ticker import LedgerTicker
 from kelery_operator import kopf_watch
 from kelery_operator.runtime.health import HealthServer
 from kelery_operator.runtime.metrics import Metrics
+from kelery_operator.runtime.outage import Outage
 from kelery_operator.runtime.parts import Parts
 from kelery_operator.runtime.scope import Scope
 from kelery_operator.runtime.watchdog import Watchdog
@@ -29,7 +30,6 @@ from kelery_operator.taskrun.existence_checks import CHECKERS, ExistenceChecks
 from kelery_operator.taskrun.kube_api import KubeApi
 from kelery_operator.taskrun.ledger_calls import LedgerCalls
 from kelery_operator.taskrun.ledger_events import LedgerEvents
-from kelery_operator.taskrun.outage import Outage
 from kelery_operator.taskrun.planning import Planner
 from kelery_operator.taskrun.queue_positions import QueuePositions
 from kelery_operator.taskrun.reconcile import Reconciler

@@ -13,9 +13,9 @@ from kelery.ledger import commands
 from kelery.ledger.async_client import Ledger
 from kelery.ledger.types import Submitted
 from kelery.run.model import Record
+from kelery_operator.runtime.outage import Outage
 from kelery_operator.runtime.workqueue import WorkQueue
 from kelery_operator.taskrun.actions import Acknowledge, Cancel, ExpireLater, Submit
-from kelery_operator.taskrun.outage import Outage
 from kelery_operator.taskrun.planning import LedgerStep, Planner
 from kelery_operator.taskrun.run_state import RunStates
 from kelery_operator.taskrun.status.writer import StatusWriter

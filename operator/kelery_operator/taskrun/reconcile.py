@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 from kelery.errors import LedgerUnavailable
 from kelery_operator.runtime.metrics import Metrics
+from kelery_operator.runtime.outage import Outage
 from kelery_operator.runtime.watchdog import Watchdog
 from kelery_operator.runtime.workqueue import WorkQueue
 from kelery_operator.taskrun.ledger_calls import LedgerCalls
-from kelery_operator.taskrun.outage import Outage
 from kelery_operator.taskrun.planning import Planner
 
 #: Specs of 128 KiB make a pipeline of some tens of MB.

@@ -12,13 +12,13 @@ from kelery.ledger.types import Submitted
 from kelery.run.phases import Phase
 from kelery.settings import LedgerSettings
 from kelery_operator.runtime.metrics import Metrics
+from kelery_operator.runtime.outage import Outage
 from kelery_operator.runtime.scope import Scope
 from kelery_operator.runtime.watchdog import Watchdog
 from kelery_operator.runtime.workqueue import WorkQueue
 from kelery_operator.settings import OperatorSettings
 from kelery_operator.taskrun.existence_checks import ExistenceChecks
 from kelery_operator.taskrun.ledger_calls import LedgerCalls
-from kelery_operator.taskrun.outage import Outage
 from kelery_operator.taskrun.planning import Planner
 from kelery_operator.taskrun.reconcile import Reconciler
 from kelery_operator.taskrun.run_state import Presence, RunStates
