@@ -1,4 +1,4 @@
-"""The Lua library as text, joined from its parts, and its revision; loaded into Redis by `sync` and `aio`.
+"""The Lua library as text, joined from its parts, and its revision; loaded into Redis by `client`.
 
 Invariant: the parts are one chunk and one FUNCTION LOAD. A part sees the local names of the parts before it,
 and no others.
