@@ -17,7 +17,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from kelery import __version__
-from kelery.kube.login import Login, load_credentials, off_loop
+from kelery.kube.login import Login, load_credentials
 from kelery.kube.session import ClusterSession
 from kelery.ledger import async_client
 from kelery.ledger.ticker import LedgerTicker
@@ -45,7 +45,7 @@ _LEDGER_SECONDS = 1.5
 _FOLLOWER_SECONDS = 3.0
 
 
-def create_app(settings: ApiSettings, *, login: Login | None = None) -> FastAPI:
+def create_app(settings: ApiSettings, *, login: Login | None) -> FastAPI:
     """The gateway's app; `login` is who it is at the API server, by default what the environment says."""
     metrics, stopping = Metrics(), asyncio.Event()
 
@@ -88,10 +88,6 @@ async def _open(
         follower = Follower(
             _connect(settings, closing, seconds=_FOLLOWER_SECONDS, name="kelery-api-follower")
         )
-        login = login or environment_login(settings)
-        if login is not None:
-            # What is wrong with it is said at the start.
-            await off_loop(login.credentials)
         # For deleting TaskRuns.
         session = ClusterSession(login, client_name="kelery-api") if login else None
         if session is not None:
@@ -122,7 +118,7 @@ async def _open(
             on_reclaim=lambda taken: metrics.reclaims.labels("taken" if taken else "moved").inc(),
             on_tick=readiness.ticked,
         )
-        parts = {"keeper": ticker.run(), "follower": follower.run(), "dismissal": _dismiss(gateway)}
+        parts = {"ticker": ticker.run(), "follower": follower.run(), "dismissal": _dismiss(gateway)}
         closing.push_async_callback(_cancel, [_start(name, part, stopping) for name, part in parts.items()])
         yield gateway
         stopping.set()

@@ -70,7 +70,7 @@ def cases_of(group: Group) -> Callable[..., AbstractContextManager[list[Case]]]:
 def _measure_group(
     group: Group, *, plane: ControlPlane, size: Size, rounds: int | None, report: Report
 ) -> list[Result]:
-    report(f"{group.name}: starting its parts")
+    report(f"{group.name}: starting its services")
     results: list[Result] = []
     with (
         local_stack(

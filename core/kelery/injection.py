@@ -17,8 +17,8 @@ from pathlib import Path, PurePosixPath
 PACKAGES = ("kelery", "kelery_worker")
 #: Only these folders of the core. The others need more libraries than Celery brings.
 CORE_FOLDERS = ("ledger", "run")
-#: They need the installed distribution.
-_LEFT_OUT = frozenset({"__main__.py", "cli.py", "injection.py"})
+#: They need the installed distribution, or serve only operator and gateway.
+_LEFT_OUT = frozenset({"__main__.py", "address.py", "cli.py", "injection.py", "json_codec.py"})
 _SUFFIXES = frozenset({".lua", ".py"})
 _FILE_MODE, _FOLDER_MODE = 0o644, 0o755
 

@@ -13,8 +13,8 @@ import signal
 from collections.abc import Callable
 
 from kelery.errors import SettingsError
+from kelery.kube.answer import KubeError
 from kelery.kube.login import Login
-from kelery.kube.session import KubeError
 from kelery.ledger import async_client
 from kelery.ledger.ticker import LedgerTicker
 from kelery_operator import kopf_watch
@@ -73,7 +73,7 @@ class Operator:
         )
         self._metrics.queued.set_function(lambda: len(queue))
         self._metrics.queue_age.set_function(queue.oldest_age)
-        self._metrics.taskruns.set_function(lambda: len(states))
+        self._metrics.taskruns.set_function(states.present_count)
         self._outage: Outage | None = None
         self._synced = False
         self._stop = asyncio.Event()
@@ -110,20 +110,20 @@ class Operator:
         # From here on no change is missed: the stream's place first, then the comparison of everything.
         await follower.begin()
         await resync.first()
-        self._parts.start("lane", reconciler.run())
+        self._parts.start("reconciler", reconciler.run())
         self._parts.start("writer", self._writer.run())
         self._parts.start("events", follower.run())
         self._parts.start("positions", positions.run())
         self._parts.start("resync", resync.run())
-        expiry = self._ttl_controller(scope)
-        self._parts.start("expiry", expiry.run())
-        self._parts.start("sweep", expiry.run_sweep())
-        keeper = LedgerTicker(
+        ttl = self._ttl_controller(scope)
+        self._parts.start("ttl", ttl.run())
+        self._parts.start("ttl-sweep", ttl.run_sweep())
+        ticker = LedgerTicker(
             ledger,
             stand_still=self._settings.ledger.lease.stand_still,
             on_reclaim=self._count_reclaim,
         )
-        self._parts.start("keeper", keeper.run())
+        self._parts.start("ticker", ticker.run())
         for number in range(CHECKERS):
             self._parts.start(f"check-{number}", self._checks.run())
         events = WatchEvents(
@@ -133,7 +133,7 @@ class Operator:
             events, login=self._login, namespaces=scope.namespaces, started=self._watching
         )
         self._parts.start("watch", watch)
-        logger.info("watching TaskRuns", extra={"cluster": cluster, "taskruns": len(states)})
+        logger.info("watching TaskRuns", extra={"cluster": cluster, "taskruns": states.present_count()})
 
     def _resync(self, scope: Scope) -> Resync:
         comparison = Comparison(
@@ -157,9 +157,7 @@ class Operator:
             writer=writer,
             metrics=metrics,
         )
-        calls = LedgerCalls(
-            self._ledger, planner=planner, states=states, queue=queue, writer=writer, outage=outage
-        )
+        calls = LedgerCalls(self._ledger, planner=planner, states=states, queue=queue, outage=outage)
         return Reconciler(
             queue=queue,
             planner=planner,

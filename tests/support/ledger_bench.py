@@ -69,7 +69,7 @@ class Bench:
         nonce = nonce or f"n{next(self._nonces)}"
         return self.ledger.run(commands.claim(uid, attempt=attempt, worker=worker, nonce=nonce))
 
-    def ring_by(self, message: dict[str, Any]) -> Claim | ClaimRefused:
+    def claim_by_message(self, message: dict[str, Any]) -> Claim | ClaimRefused:
         """A claim as a worker makes it that got this message."""
         tag, nonce = self._tag(message), f"n{next(self._nonces)}"
         return self.ledger.run(
@@ -118,8 +118,8 @@ class Bench:
         held = (Phase.ADMITTED, Phase.RUNNING, Phase.CANCELLING)
         return [record.uid for record in records if record is not None and record.phase in held]
 
-    def rung(self, queue: str = QUEUE) -> list[str]:
-        """The runs and attempts that the messages on a queue ring for, oldest first: "uid:1"."""
+    def pushed(self, queue: str = QUEUE) -> list[str]:
+        """The runs and attempts that the messages on a queue are for, oldest first: "uid:1"."""
         return [f"{tag.uid}:{tag.attempt}" for tag in map(self._tag, self.messages(queue))]
 
     def messages(self, queue: str = QUEUE) -> list[dict[str, Any]]:

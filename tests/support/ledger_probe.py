@@ -34,7 +34,7 @@ class LedgerProbe:
         concurrency = Concurrency(key=key, limit=limit) if key else None
         kwargs = spec.pop("kwargs", {})
         wanted = RunSpec(task=task, args=args, kwargs=kwargs, concurrency=concurrency, **spec)
-        bell = run_message.make(uid=uid, task=task, args=args, kwargs=kwargs, queue="celery")
+        message = run_message.make(uid=uid, task=task, args=args, kwargs=kwargs, queue="celery")
         self.ledger.run(
             commands.submit(
                 Submission(
@@ -48,7 +48,7 @@ class LedgerProbe:
                     spec_hash="test",
                     queue="celery",
                     queue_key="celery",
-                    run_message=bell,
+                    run_message=message,
                 )
             )
         )

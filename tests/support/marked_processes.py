@@ -1,9 +1,8 @@
 """Processes of a test, found wherever they fled to: by a mark in their environment, or by their folder."""
 
 import os
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,16 +10,6 @@ import psutil
 import pytest
 
 _MARK = "KELERY_TEST_MARK"
-_POLL_SECONDS = 0.05
-
-
-def wait_until(condition: Callable[[], object], *, timeout: float, state: Callable[[], object]) -> None:
-    """Poll until the condition holds; else fail and show the last state."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"not so after {timeout:g} s; last state:\n{state()}")
-        time.sleep(_POLL_SECONDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

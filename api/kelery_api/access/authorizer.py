@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from kelery.kube.answer import KubeError
 from kelery.kube.login import Login
-from kelery.kube.session import ClusterSession, KubeError
+from kelery.kube.session import ClusterSession
 from kelery_api.access import bearer
 from kelery_api.access.permission import AnyPermission
 from kelery_api.access.requester import NOBODY, Requester

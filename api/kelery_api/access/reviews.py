@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from kelery.kube.session import Answer, ClusterSession
+from kelery.kube.answer import Answer
+from kelery.kube.session import ClusterSession
 from kelery.taskrun.resource import GROUP
 from kelery_api.access.permission import AnyPermission, Permission
 from kelery_api.access.requester import Requester

@@ -31,7 +31,7 @@ _TAGS = (
     ("quickstart", "For a first curl: one run at a time, in Celery's words."),
     ("taskruns", "Runs of both APIs, as TaskRuns."),
     ("keys", "Who holds a concurrency key, and who waits for it."),
-    ("fleet", "Queues and workers."),
+    ("workers and queues", "Queues and workers."),
     ("health", "For kubelet and Prometheus; plain text."),
 )
 #: The only one whose routes serve without the ledger.
@@ -123,7 +123,8 @@ def _schemas(drawn: dict[str, Schema]) -> dict[str, Schema]:
 def _complete(operation: dict[str, Any], *, auth: Auth, is_public: bool) -> None:
     asks_access = auth is Auth.KUBERNETES and not is_public
     responses = operation["responses"]
-    if MEDIA_TYPE not in responses.get("422", {}).get("content", {MEDIA_TYPE: None}):
+    # FastAPI's own, for requests that it validates; ours is a problem.
+    if "422" in responses and MEDIA_TYPE not in responses["422"].get("content", {}):
         del responses["422"]
     kinds = _common_problems(operation, asks_access=asks_access)
     if auth is Auth.NONE:

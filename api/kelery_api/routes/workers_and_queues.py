@@ -12,7 +12,7 @@ from kelery_api.models import Queue, QueueList, WorkerList
 from kelery_api.ops import workers_and_queues
 from kelery_api.ops.workers_and_queues import QueueStats
 
-router = APIRouter(prefix="/v1", tags=["fleet"], route_class=GuardedRoute)
+router = APIRouter(prefix="/v1", tags=["workers and queues"], route_class=GuardedRoute)
 
 
 @router.get("/queues", response_model=QueueList, response_description="The queues.")

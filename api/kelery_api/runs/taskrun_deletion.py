@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kelery.kube.session import ClusterSession, KubeError
+from kelery.kube.answer import KubeError
+from kelery.kube.session import ClusterSession
 from kelery.run.model import Record
 from kelery.taskrun.resource import GROUP, PLURAL, VERSION
 from kelery_api.http.problems import Kind, Problem

@@ -15,7 +15,7 @@ import functools
 import json
 import time
 import urllib.parse
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,7 +93,12 @@ class Connection:
     async def lines(self, request: Prepared) -> AsyncIterator[bytes]:
         """The answer's lines as they come, such as the events of a watch."""
         await self._write(request)
-        status, _ = await self._head()
+        status, headers = await self._head()
+        if status == 401:
+            await self._body(headers)
+            if await self._has_renewed():
+                await self._write(request)
+                status, _ = await self._head()
         if status != request.status:
             raise DevError(f"{request.what}: {status}")
         rest = b""
@@ -125,13 +130,12 @@ class Connection:
 
     async def _read(self) -> tuple[int, bytes]:
         status, headers = await self._head()
-        body = b""
+        return status, await self._body(headers)
+
+    async def _body(self, headers: Mapping[str, str]) -> bytes:
         if headers.get("transfer-encoding") == "chunked":
-            async for chunk in self._chunks():
-                body += chunk
-        else:
-            body = await self._reader.readexactly(int(headers.get("content-length", 0)))
-        return status, body
+            return b"".join([chunk async for chunk in self._chunks()])
+        return await self._reader.readexactly(int(headers.get("content-length", 0)))
 
     async def _head(self) -> tuple[int, dict[str, str]]:
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1")
@@ -201,7 +205,7 @@ async def connections(access: SyncSession, *, count: int) -> AsyncIterator[list[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class WatchEvent:
     """An event of a watch, and when its line was there."""
 
     moment: float
@@ -212,7 +216,7 @@ class Seen:
 @contextlib.asynccontextmanager
 async def watching(
     access: SyncSession, collection: str, *, selector: str = ""
-) -> AsyncIterator[AsyncIterator[Seen]]:
+) -> AsyncIterator[AsyncIterator[WatchEvent]]:
     """What happens to a collection, or to its objects with a label, from now on.
 
     A watch that the server ends, or whose connection breaks, is taken up where it stopped: no event is lost,
@@ -230,7 +234,7 @@ async def watching(
 
 async def _events(
     access: SyncSession, connection: Connection, path: str, version: str
-) -> AsyncIterator[Seen]:
+) -> AsyncIterator[WatchEvent]:
     async with contextlib.AsyncExitStack() as further:
         while True:
             try:
@@ -243,6 +247,6 @@ async def _events(
                         raise DevError(f"the watch {path} failed: {body.get('message')}")
                     version = body["metadata"]["resourceVersion"]
                     if kind != "BOOKMARK":
-                        yield Seen(moment=moment, kind=kind, body=body)
+                        yield WatchEvent(moment=moment, kind=kind, body=body)
             except (OSError, asyncio.IncompleteReadError):
                 connection = await further.enter_async_context(connected(access))

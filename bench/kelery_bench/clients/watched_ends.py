@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from kelery.kube.sync_session import SyncSession
-from kelery_bench.clients.api_client import Seen, watching
+from kelery_bench.clients.api_client import WatchEvent, watching
 from kelery_dev.errors import DevError
 
 Body = Mapping[str, Any]
@@ -32,7 +32,7 @@ class Ends:
         """The object at its end; waits until it is seen."""
         return (await self._end(name))[1]
 
-    async def read(self, events: AsyncIterator[Seen]) -> None:
+    async def read(self, events: AsyncIterator[WatchEvent]) -> None:
         """Take note of each event; a watch that fails is an error for whoever waits, now or later."""
         try:
             async for event in events:
@@ -49,7 +49,7 @@ class Ends:
             if end.done() and not end.cancelled():
                 end.exception()
 
-    def _note(self, event: Seen) -> None:
+    def _note(self, event: WatchEvent) -> None:
         end = self._end(event.body["metadata"]["name"])
         if end.done():
             return

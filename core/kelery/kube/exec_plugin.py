@@ -52,7 +52,7 @@ class ExecPlugin:
     args: tuple[str, ...] = field(default=(), repr=False)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     install_hint: str = ""
-    #: Told to it, if it wants to know.
+    #: What it learns of the cluster, if it wants to.
     cluster: Mapping[str, Any] | None = field(default=None, repr=False)
 
     def run(self, environ: Mapping[str, str], *, unattended: bool) -> ExecCredential:
@@ -66,7 +66,7 @@ class ExecPlugin:
         try:
             done = subprocess.run(
                 [self._program(environ), *self.args],
-                env={**environ, **self.variables, _EXEC_INFO: json.dumps(info)},
+                env={**environ, **self.variables, _EXEC_INFO: json.dumps(info, default=str)},
                 stdin=None if interactive else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 timeout=limit,
@@ -74,6 +74,8 @@ class ExecPlugin:
             )
         except OSError as error:
             raise self._fault("command", f"cannot be run: {error.strerror}{self._hint}") from None
+        except ValueError:
+            raise self._fault("command", "cannot be run: mend the characters in args and env") from None
         except subprocess.TimeoutExpired:
             problem = f"did not end within {limit:g} s; log in with it by hand, then try again"
             raise self._fault("command", problem) from None
@@ -106,7 +108,7 @@ class ExecPlugin:
     def _credential(self, printed: bytes) -> ExecCredential:
         try:
             answer = json.loads(printed)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise self._fault("command", "did not print JSON; run it by hand to see what is wrong") from None
         version = answer.get("apiVersion") if isinstance(answer, dict) else None
         if version != self.api_version or answer.get("kind") != "ExecCredential":
@@ -126,7 +128,7 @@ class ExecPlugin:
         if bool(certificate) != bool(private_key):
             raise self._fault("command", "printed only one of clientCertificateData and clientKeyData")
         return ExecCredential(
-            token=token or None,
+            token=token.strip() if token else None,
             certificate=certificate or None,
             private_key=private_key or None,
             expires_at=self._seconds(expiry) if expiry else math.inf,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import os
-import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -53,7 +52,7 @@ def from_kubeconfig(
     proxy = cluster.text("proxy-url")
     server = _credentials(cluster, proxy=proxy, environ=variables)
     credentials = _logged_in(server, user)
-    plugin = exec_plugin(user, cluster=_told_to_plugin(cluster, server, proxy=proxy))
+    plugin = exec_plugin(user, cluster=_cluster_for_plugin(cluster, server, proxy=proxy))
     # As kubectl: other credentials of the user come first.
     if plugin and not (credentials.token or credentials.username or credentials.certificate):
         found = plugin.run(variables, unattended=unattended)
@@ -64,6 +63,10 @@ def from_kubeconfig(
             private_key=found.private_key,
             expires_at=found.expires_at,
         )
+    for field, value in (("token", credentials.token), ("as", credentials.impersonate)):
+        if value and not (value.isascii() and value.isprintable()):
+            # The client that sends it would show it in its error.
+            raise user.fault(field, "has characters that an HTTP header cannot carry; log in again")
     _look_at_certificates(credentials, cluster=cluster, user=user)
     return credentials
 
@@ -105,13 +108,13 @@ def _logged_in(server: Credentials, user: Entry) -> Credentials:
 
 def _token(user: Entry) -> str | None:
     """A file is renewed, so it comes first; as for kubectl, the other one serves while it cannot be read."""
-    token, file = user.text("token"), user.text("tokenFile")
+    token, file = user.text("token").strip(), user.text("tokenFile")
     if file and not (token and not user.path(file).exists()):
         return user.read("tokenFile").strip() or token or None
     return token or None
 
 
-def _told_to_plugin(cluster: Entry, server: Credentials, *, proxy: str) -> dict[str, Any]:
+def _cluster_for_plugin(cluster: Entry, server: Credentials, *, proxy: str) -> dict[str, Any]:
     """The `cluster` of an ExecCredential."""
     authority = base64.b64encode(server.authority.encode()).decode() if server.authority else None
     extensions = cluster.content.get("extensions")
@@ -120,7 +123,7 @@ def _told_to_plugin(cluster: Entry, server: Credentials, *, proxy: str) -> dict[
         for one in (extensions if isinstance(extensions, list) else ())
         if isinstance(one, dict) and one.get("name") == _EXEC_EXTENSION
     ]
-    told = {
+    shown = {
         "server": server.server,
         "tls-server-name": server.tls_server_name,
         "insecure-skip-tls-verify": server.insecure,
@@ -128,7 +131,7 @@ def _told_to_plugin(cluster: Entry, server: Credentials, *, proxy: str) -> dict[
         "proxy-url": proxy,
         "config": config[0] if config else None,
     }
-    return {name: value for name, value in told.items() if value}
+    return {name: value for name, value in shown.items() if value}
 
 
 def _look_at_certificates(credentials: Credentials, *, cluster: Entry, user: Entry) -> None:
@@ -136,15 +139,15 @@ def _look_at_certificates(credentials: Credentials, *, cluster: Entry, user: Ent
     try:
         if credentials.authority:
             replace(credentials, certificate=None).trust()
-    except (ssl.SSLError, ValueError):
+    except (OSError, ValueError):
         problem = "has no certificate in PEM that can be read; take it from the cluster again"
         raise cluster.fault("certificate-authority", problem) from None
     try:
         if credentials.certificate:
             credentials.trust()
-    except (ssl.SSLError, ValueError):
-        problem = "and its key are no pair in PEM without a password; log in again"
-        raise user.fault("the client certificate", problem) from None
+    except (OSError, ValueError):
+        problem = "does not match client-key, is not PEM, or its key is encrypted; log in again"
+        raise user.fault("client-certificate", problem) from None
 
 
 def _is_address(server: str) -> bool:

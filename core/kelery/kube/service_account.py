@@ -34,3 +34,5 @@ def _read(file: Path) -> str:
         return file.read_text()
     except OSError as error:
         raise SettingsError(f"cannot read {file} of the pod's service account: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"cannot read {file} of the pod's service account: it is not text") from None

@@ -12,6 +12,7 @@ import contextlib
 import functools
 import json
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 
 import aiohttp
 
@@ -20,11 +21,18 @@ from kelery.kube.answer import Answer, KubeError, answer_of
 from kelery.kube.credentials import Credentials
 from kelery.kube.login import Login, off_loop
 
-__all__ = ["Answer", "ClusterSession", "KubeError"]
-
 _REQUEST_SECONDS = 30.0
 _CONNECT_SECONDS = 10.0
 _FAILURES = (aiohttp.ClientError, TimeoutError, OSError)
+
+
+@dataclass(slots=True)
+class _Opened:
+    """A session and the credentials it was opened for. When replaced, it closes after its last request."""
+
+    session: aiohttp.ClientSession
+    credentials: Credentials
+    requests: int = 0
 
 
 class ClusterSession:
@@ -50,8 +58,8 @@ class ClusterSession:
             total=request_seconds, connect=min(_CONNECT_SECONDS, request_seconds)
         )
         self._reading: asyncio.Future[Credentials] | None = None
-        #: The session, and the credentials that it was opened for.
-        self._session: tuple[aiohttp.ClientSession, Credentials] | None = None
+        self._session: _Opened | None = None
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def request(
         self,
@@ -87,7 +95,16 @@ class ClusterSession:
         """The lines of an answer as they come, such as the events of a watch."""
         timeout = aiohttp.ClientTimeout(total=None, connect=self._timeout.connect, sock_read=self._seconds)
         credentials = await self._credentials()
-        async with self._sent("GET", path, credentials=credentials, query=query, timeout=timeout) as response:
+        async with contextlib.AsyncExitStack() as stack:
+
+            async def send(credentials: Credentials) -> aiohttp.ClientResponse:
+                sent = self._sent("GET", path, credentials=credentials, query=query, timeout=timeout)
+                return await stack.enter_async_context(sent)
+
+            response = await send(credentials)
+            if response.status == 401:
+                renewed = await self._credentials(refused=credentials)
+                response = response if renewed is credentials else await send(renewed)
             if response.status != 200:
                 content = await response.read()
                 raise answer_of(response.status, content, retry_after=None).error()
@@ -95,9 +112,11 @@ class ClusterSession:
 
     async def close(self) -> None:
         """Close the session."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session[0].close()
+        opened, self._session = self._session, None
+        if opened is not None:
+            await opened.session.close()
+        if self._closing:
+            await asyncio.wait(self._closing)
 
     @contextlib.asynccontextmanager
     async def _sent(
@@ -111,9 +130,10 @@ class ClusterSession:
         headers: Mapping[str, str] | None = None,
         timeout: aiohttp.ClientTimeout | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        session = await self._session_for(credentials)
+        opened = self._opened_for(credentials)
+        opened.requests += 1
         try:
-            async with session.request(
+            async with opened.session.request(
                 method,
                 credentials.server + path,
                 params=query,
@@ -125,6 +145,10 @@ class ClusterSession:
                 yield response
         except _FAILURES as error:
             raise KubeError(f"the API server does not answer: {type(error).__name__}", status=0) from error
+        finally:
+            opened.requests -= 1
+            if opened is not self._session:
+                self._close_if_idle(opened)
 
     async def _credentials(self, *, refused: Credentials | None = None) -> Credentials:
         """Those of the login, others than those that were refused; no request waits longer than it may."""
@@ -144,21 +168,24 @@ class ClusterSession:
         except KeleryError as error:
             raise KubeError(f"cannot renew the credentials for the API server: {error}", status=0) from error
 
-    async def _session_for(self, credentials: Credentials) -> aiohttp.ClientSession:
+    def _opened_for(self, credentials: Credentials) -> _Opened:
         """A renewed token needs new headers only; anything else a new session."""
         old = self._session
-        if old is not None and (old[1] is credentials or old[1].same_connection(credentials)):
-            return old[0]
+        if old is not None and (
+            old.credentials is credentials or old.credentials.same_connection(credentials)
+        ):
+            return old
         secure = credentials.server.startswith("https:")
-        session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=self._connections,
-                ssl=credentials.trust() if secure else True,
-                keepalive_timeout=60,
-            )
+        connector = aiohttp.TCPConnector(
+            limit=self._connections, ssl=credentials.trust() if secure else True, keepalive_timeout=60
         )
-        # Before anything is waited for: others may want one too.
-        self._session = (session, credentials)
+        self._session = _Opened(aiohttp.ClientSession(connector=connector), credentials)
         if old is not None:
-            await old[0].close()
-        return session
+            self._close_if_idle(old)
+        return self._session
+
+    def _close_if_idle(self, replaced: _Opened) -> None:
+        if not replaced.requests:
+            task = asyncio.create_task(replaced.session.close())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)

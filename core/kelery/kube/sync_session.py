@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 from kelery.kube.answer import Answer, KubeError, answer_of
 from kelery.kube.credentials import Credentials
@@ -19,6 +20,13 @@ from kelery.kube.kubeconfig import from_kubeconfig
 from kelery.kube.login import Login
 
 _REQUEST_SECONDS = 30.0
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """The library would send our credentials to whatever host an answer names."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
 
 
 class SyncSession:
@@ -73,6 +81,7 @@ class SyncSession:
         proxy = credentials.proxy_url
         opener = urllib.request.build_opener(
             urllib.request.HTTPSHandler(context=self._trust_of(credentials)),
+            _NoRedirects(),
             # The environment's proxies are in the credentials, if they are to be used.
             urllib.request.ProxyHandler({"http": proxy, "https": proxy} if proxy else {}),
         )

@@ -84,7 +84,7 @@ def claim(
     uid: str, *, attempt: int, worker: str, nonce: str, push: int | None = None
 ) -> Call[Claim | ClaimRefused]:
     """Take an admitted attempt for `worker`. The same worker and nonce again get the same answer; anybody
-    else is refused, and who was rung for by message number `push` before the run was submitted.
+    else is refused. So is a claim for message number `push` if that was pushed before the run was submitted.
     """
 
     def parse(reply: Any) -> Claim | ClaimRefused:
@@ -101,8 +101,8 @@ def claim(
             cancel=cancel,
         )
 
-    rung_by = () if push is None else (push,)
-    return function("claim", uid, attempt, worker, nonce, *rung_by, parse=parse)
+    number = () if push is None else (push,)
+    return function("claim", uid, attempt, worker, nonce, *number, parse=parse)
 
 
 def renew(worker: str, claims: Sequence[tuple[str, int]]) -> Call[Renewals]:

@@ -24,6 +24,8 @@ _BLOCK_SECONDS = 1.0
 _READ_AT_ONCE = 500
 #: After a failure.
 _PAUSE_SECONDS = 0.25
+#: The position in a stream that has no entry yet.
+_EMPTY = "0-0"
 #: Between two checks while changes come: whoever waits for a change also waits for the check.
 _CHECK_SECONDS = 0.5
 
@@ -88,6 +90,8 @@ class StreamFollower(ABC):
             )
             if events:
                 self.changed(events)
+                if checked == _EMPTY:
+                    checked = events[0].id
                 end = position = events[-1].id
                 if len(events) < _READ_AT_ONCE:
                     await self.gather(events)
@@ -95,6 +99,9 @@ class StreamFollower(ABC):
                     continue
             else:
                 end = await self._ledger.run(commands.last_event_id())
+                if end != position and (position == _EMPTY or await self._is_there(position)):
+                    # It was written just now: the next read brings it.
+                    continue
             if end != position or not await self._is_whole(checked, position):
                 logger.info("changes are missing in the ledger's stream; looking at everything")
                 self.missed()
@@ -103,4 +110,7 @@ class StreamFollower(ABC):
 
     async def _is_whole(self, first: str, last: str) -> bool:
         """Whether nothing between two positions was trimmed away."""
-        return first == last or await self._ledger.run(commands.has_event(first))
+        return first == last or await self._is_there(first)
+
+    async def _is_there(self, event_id: str) -> bool:
+        return await self._ledger.run(commands.has_event(event_id))

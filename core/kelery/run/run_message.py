@@ -1,8 +1,8 @@
 """The Celery message of a run (protocol 2), cut where the ledger writes its delivery tag.
 
-The message is only a run_message: it may be lost or doubled, and the claim tells. Its delivery tag is
-"<uid>:<attempt>:<push>", so a late copy that rings for an older attempt, or for a purged
-run of the same uid, is told apart from the one that counts.
+A message is only a hint: it may be lost or delivered twice, and the claim decides. Its delivery tag is
+"<uid>:<attempt>:<push>", so a late copy for an older attempt, or for a purged run with the same uid, is
+recognized.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from typing import Any
 #: Marks a message as Kelery's; the value is the run's uid. Custom headers reach `self.request`.
 HEADER = "x-kelery"
 #: The name of the task to run. The message itself names one that no worker has: a worker of the queue without
-#: the plug-in, which
-#: would run it without a claim, rejects it instead, and the ledger rings again.
+#: the plug-in would run it without a claim. So it rejects the message, and the ledger sends it again.
 TASK_HEADER = "x-kelery-task"
 STAND_IN_TASK = "kelery.run (start this worker with -I kelery_worker)"
 
@@ -32,7 +31,7 @@ class RunMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tag:
-    """What a delivery tag says: which attempt of which run it rings for, and its place among all messages."""
+    """What a delivery tag says: which attempt of which run it is for, and its place among all messages."""
 
     uid: str
     attempt: int

@@ -132,7 +132,7 @@ class Stack:
             self._port = ReservedPort(self.options.port)
             self._held.callback(self._port.release)
             if self.options.kubeconfig:
-                # The parts that it starts have no terminal, so a plug-in must do without from the first time.
+                # The services that it starts have no terminal, so a plug-in must do without one.
                 self._access = SyncSession.from_kubeconfig(self.kubeconfig, unattended=True)
             else:
                 self._binaries = find_control_plane(announce=self.console.say)

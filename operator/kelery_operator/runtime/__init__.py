@@ -1,1 +1,1 @@
-"""What any controller needs, whatever it controls: work queue, watchdog, health, metrics."""
+"""What every controller of the operator needs: scope, work queue, outage, watchdog, health, metrics."""

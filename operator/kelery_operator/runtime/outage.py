@@ -31,13 +31,15 @@ class Outage:
         self._metrics.ledger_up.set(0)
         if self._since is None:
             self._since = now
-            logger.warning("the ledger is away; waiting for it: %s", error)
+            logger.warning("the ledger does not answer; waiting for it: %s", error)
         return now - self._since
 
     def ends(self) -> None:
         """The ledger answered."""
         self._metrics.ledger_up.set(1)
         if self._since is not None:
-            logger.warning("the ledger is back", extra={"seconds": round(time.monotonic() - self._since)})
+            logger.warning(
+                "the ledger answers again", extra={"seconds": round(time.monotonic() - self._since)}
+            )
             self._since = None
             self._on_recovery()

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from kelery.kube.session import KubeError
+from kelery.kube.answer import KubeError
 from kelery.taskrun.resource import Identity
 from kelery_operator.runtime.metrics import Metrics
 from kelery_operator.runtime.workqueue import WorkQueue

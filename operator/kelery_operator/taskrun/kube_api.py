@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
+from kelery.kube.answer import Answer
 from kelery.kube.login import Login
-from kelery.kube.session import Answer, ClusterSession
+from kelery.kube.session import ClusterSession
 from kelery.taskrun.resource import GROUP, PLURAL, VERSION
 
 _CLIENT_NAME = "kelery-operator"

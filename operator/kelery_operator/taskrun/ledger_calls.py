@@ -18,7 +18,6 @@ from kelery_operator.runtime.workqueue import WorkQueue
 from kelery_operator.taskrun.actions import Acknowledge, Cancel, ExpireLater, Submit
 from kelery_operator.taskrun.planning import LedgerStep, Planner
 from kelery_operator.taskrun.run_state import RunStates
-from kelery_operator.taskrun.status.writer import StatusWriter
 
 #: After a submission: stream and watch may have kept something from us.
 _CHECK_SECONDS = 1.0
@@ -34,14 +33,12 @@ class LedgerCalls:
         planner: Planner,
         states: RunStates,
         queue: WorkQueue[str],
-        writer: StatusWriter,
         outage: Outage,
     ) -> None:
         self._ledger = ledger
         self._planner = planner
         self._states = states
         self._queue = queue
-        self._writer = writer
         self._outage = outage
 
     async def records(self, uids: Sequence[str]) -> dict[str, Record | Exception | None]:
@@ -90,7 +87,7 @@ class LedgerCalls:
                 self._states.forget(step.uid)
             case Submit():
                 # A ledger that was emptied counts its revisions from the start.
-                self._writer.drop(step.uid)
+                self._states.forget_writes(step.uid)
                 # The ledger's stream reports what is new, and sooner.
                 is_new = isinstance(reply, Submitted) and reply.new
                 self._queue.add_after(step.uid, delay=_CHECK_SECONDS if is_new else 0)

@@ -1,5 +1,5 @@
-"""Queues the runs that the ledger's stream names, when a look at them is worth it. After a gap in the stream,
-all of them: a look at the cache and the ledger finds what a comparison with the cluster would, and sooner.
+"""Queues the runs that the ledger's stream names, each when it is worth it. After a gap in the stream
+it queues all known runs: what is known of them and the ledger show what a comparison would show, and sooner.
 """
 
 from __future__ import annotations

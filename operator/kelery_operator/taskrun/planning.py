@@ -129,7 +129,7 @@ class Planner:
         )
         state.position_key = _position_key(record) if snapshot else ""
         if snapshot is None:
-            self._writer.drop(uid)
+            self._states.forget_writes(uid)
         steps: list[LedgerStep] = []
         for action in decide(observation, now=datetime.now(UTC)):
             self._metrics.actions.labels(type(action).__name__).inc()

@@ -69,7 +69,7 @@ class RunStates:
         #: uid -> version of the object with the final status that we wrote
         self._ends: OrderedDict[str, int] = OrderedDict()
 
-    def __len__(self) -> int:
+    def present_count(self) -> int:
         """How many TaskRuns are there."""
         return sum(1 for state in self._states.values() if state.snapshot)
 
@@ -108,6 +108,11 @@ class RunStates:
     def mark_gone(self, uid: str) -> None:
         """It was looked for and is not there."""
         self._states.setdefault(uid, RunState(snapshot=None)).snapshot = None
+
+    def forget_writes(self, uid: str) -> None:
+        """Its TaskRun is gone, or nothing more is to be written."""
+        if state := self._states.get(uid):
+            state.writes = None
 
     def forget(self, uid: str) -> None:
         """Nothing is left to do for it."""

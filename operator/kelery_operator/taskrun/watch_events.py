@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from kelery.taskrun.resource import version_of
+from kelery.taskrun.validation import as_mapping, as_text
 from kelery_operator.runtime.metrics import Metrics
 from kelery_operator.runtime.workqueue import WorkQueue
 from kelery_operator.taskrun.existence_checks import ExistenceChecks
@@ -47,19 +49,26 @@ class WatchEvents:
     def event(self, kind: str | None, body: Mapping[str, Any]) -> None:
         """One watch event; `kind` None is the watch's own list."""
         self._metrics.events.labels((kind or "LISTED").lower()).inc()
+        if self._is_late(kind, body):
+            return
         snapshot = self._states.read(body)
         if kind == "DELETED":
             self._left(snapshot)
         else:
             self._showed(snapshot, listed=kind is None)
 
+    def _is_late(self, kind: str | None, body: Mapping[str, Any]) -> bool:
+        """Whether it says nothing new about a run whose end is written; its spec is not read for that."""
+        metadata = as_mapping(as_mapping(body).get("metadata"))
+        uid = as_text(metadata.get("uid"))
+        end = self._states.end_version(uid)
+        if end is None:
+            return False
+        return self._states.get(uid) is None if kind == "DELETED" else version_of(metadata) <= end
+
     def _showed(self, snapshot: Snapshot, *, listed: bool) -> None:
         uid = snapshot.who.uid
-        end = self._states.end_version(uid)
-        if end is not None:
-            if snapshot.version <= end:
-                # A late word about a run whose end is written.
-                return
+        if self._states.end_version(uid) is not None:
             # Somebody has undone its end.
             self._states.forget_end(uid)
         known = self._states.snapshot(uid)

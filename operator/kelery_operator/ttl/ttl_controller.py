@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kelery.errors import LedgerError
-from kelery.kube.session import KubeError
+from kelery.kube.answer import KubeError
 from kelery.ledger import commands
 from kelery.ledger.async_client import Ledger
 from kelery.run.phases import FINAL_PHASES

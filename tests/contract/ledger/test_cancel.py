@@ -16,7 +16,7 @@ def test_a_waiting_run_is_cancelled_at_once_and_never_starts(bench: Bench) -> No
     assert bench.cancel("b")
     assert bench.state("b") == "Cancelled/CancelledByUser"
     bench.settle("a", fence)
-    assert bench.rung() == ["a:1", "c:1"]
+    assert bench.pushed() == ["a:1", "c:1"]
 
 
 def test_the_head_that_is_cancelled_lets_the_next_in(bench: Bench) -> None:

@@ -90,7 +90,7 @@ def test_a_handback_makes_the_same_attempt_claimable_by_another(bench: Bench) ->
     assert bench.ledger.run(commands.handback("a", fence))
     record = bench.record("a")
     assert (record.attempt, record.worker, record.started_at) == (1, "", None)
-    assert bench.rung() == ["a:1", "a:1"]
+    assert bench.pushed() == ["a:1", "a:1"]
     assert not bench.ledger.run(commands.handback("a", fence))
     assert bench.submit("b", concurrency=keyed()) == "Waiting/WaitingForKey"
     again = bench.claim("a", worker="celery@other/boot-1")
@@ -134,6 +134,6 @@ def test_a_message_of_a_purged_run_does_not_start_a_later_one_with_its_uid(bench
     bench.until(lambda: bench.ledger.client.exists("kelery:run:a"), 0)
     bench.submit("a", args=("new",))
     assert [message["body"] == old["body"] for message in bench.messages()] == [True, False]
-    late, due = (bench.ring_by(message) for message in bench.messages())
+    late, due = (bench.claim_by_message(message) for message in bench.messages())
     assert late == ClaimRefused(why="stale")
     assert isinstance(due, Claim)

@@ -127,7 +127,7 @@ def test_its_uid_is_known_until_it_is_purged(bench: Bench) -> None:
     bench.settle("a", start(bench, submission), SUCCEEDED)
     delete(bench, "a")
     assert not bench.ledger.run(commands.submit(submission)).new
-    assert bench.rung() == ["a:1"]
+    assert bench.pushed() == ["a:1"]
     with pytest.raises(RunConflict):
         bench.ledger.run(commands.submit(replace(submission, spec_hash="another")))
     bench.make_due("purge", "a")

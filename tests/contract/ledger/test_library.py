@@ -64,7 +64,7 @@ def test_the_first_call_of_all_loads_the_library(client: redis.Redis, bench: Ben
 def test_calls_in_one_round_trip_load_it_too_and_all_are_made(client: redis.Redis, bench: Bench) -> None:
     answers = bench.ledger.run_all([commands.submit(bench.submission(uid)) for uid in ("a", "b")])
     assert [isinstance(answer, LedgerError) for answer in answers] == [False, False]
-    assert bench.rung() == ["a:1", "b:1"]
+    assert bench.pushed() == ["a:1", "b:1"]
 
 
 @both_callers
@@ -77,7 +77,7 @@ def test_where_calls_in_one_round_trip_load_it_one_that_fails_does_not_keep_the_
     first, conflict, last = run_all(valkey_url, [commands.submit(submission) for submission in submissions])
     assert isinstance(conflict, RunConflict)
     assert [isinstance(answer, Submitted) for answer in (first, last)] == [True, True]
-    assert bench.rung() == ["a:1", "b:1", "c:1"]
+    assert bench.pushed() == ["a:1", "b:1", "c:1"]
 
 
 def test_a_flush_of_all_functions_heals_and_loses_nothing(client: redis.Redis, bench: Bench) -> None:
@@ -194,7 +194,7 @@ def test_the_asynchronous_caller_does_all_of_that_too(
             await connection.aclose()
 
     asyncio.run(check())
-    assert bench.rung() == ["a:1", "b:1"]
+    assert bench.pushed() == ["a:1", "b:1"]
 
 
 def _loaded(client: redis.Redis) -> int | None:

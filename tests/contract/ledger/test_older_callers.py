@@ -62,7 +62,7 @@ def test_an_older_caller_settles_a_retry_with_its_message_and_its_pause(bench: B
     bench.tick()
     newest = bench.messages()[-1]
     assert newest["body"] == json.loads(f"{MESSAGE.head}{MESSAGE.tail}")["body"]
-    assert bench.rung()[-1] == "a:2"
+    assert bench.pushed()[-1] == "a:2"
 
 
 @older

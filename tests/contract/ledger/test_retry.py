@@ -16,8 +16,8 @@ from tests.support.ledger_bench import Bench, failed, keyed
 
 def celerys_retry(*args: Any, delay: float = 0) -> Outcome:
     """What the plug-in makes of `self.retry(args=args, countdown=delay)`."""
-    bell = run_message.make(uid="a", task="demo.add", args=args, kwargs={}, queue="celery", retries=1)
-    return Outcome(kind="retry", run_message=bell, delay_seconds=delay, error_type="Retry")
+    message = run_message.make(uid="a", task="demo.add", args=args, kwargs={}, queue="celery", retries=1)
+    return Outcome(kind="retry", run_message=message, delay_seconds=delay, error_type="Retry")
 
 
 @pytest.mark.parametrize("reason", RETRYABLE_REASONS)
@@ -27,7 +27,7 @@ def test_a_failed_attempt_is_followed_by_another_that_keeps_the_slot(bench: Benc
     settled = bench.settle("a", fence, failed(reason))
     assert (settled.phase, settled.reason) == (Phase.ADMITTED, "WaitingForWorker")
     assert bench.state("b") == "Waiting/WaitingForKey"
-    assert bench.rung() == ["a:1", "a:2"]
+    assert bench.pushed() == ["a:1", "a:2"]
     second = bench.claim("a", attempt=2)
     assert second > fence
     assert bench.settle("a", second, failed(reason)).reason == reason.value
@@ -61,9 +61,9 @@ def test_the_next_attempt_is_not_claimable_before_its_pause_is_over(bench: Bench
     assert (record.attempt, record.worker) == (2, "")
     assert record.due is not None
     bench.tick()
-    assert bench.rung() == ["a:1"]
+    assert bench.pushed() == ["a:1"]
     bench.until(lambda: bench.state("a"), "Admitted/WaitingForWorker")
-    assert bench.rung() == ["a:1", "a:2"]
+    assert bench.pushed() == ["a:1", "a:2"]
     assert bench.record("a").due is None
     assert bench.state("b") == "Waiting/WaitingForKey"
 
@@ -96,17 +96,17 @@ def test_celerys_own_retry_keeps_the_slot_and_brings_its_message(bench: Bench) -
     fence = bench.start("a", args=(1,), concurrency=keyed())
     bench.submit("b", concurrency=keyed())
     assert bench.settle("a", fence, celerys_retry(2)).phase is Phase.ADMITTED
-    assert (_args(bench), bench.rung()[-1]) == ([2], "a:2")
+    assert (_args(bench), bench.pushed()[-1]) == ([2], "a:2")
     assert bench.state("b") == "Waiting/WaitingForKey"
     assert bench.record("a").attempts[0].reason == "Retried"
 
 
 def test_a_retry_without_a_message_of_its_own_goes_on_from_the_one_it_had(bench: Bench) -> None:
     bench.settle("a", bench.start("a", args=(1,)), Outcome(kind="retry"))
-    assert (_args(bench), bench.rung()[-1]) == ([1], "a:2")
+    assert (_args(bench), bench.pushed()[-1]) == ([1], "a:2")
     bench.settle("a", bench.claim("a", attempt=2), celerys_retry(2))
     bench.settle("a", bench.claim("a", attempt=3), Outcome(kind="retry"))
-    assert (_args(bench), bench.rung()[-1]) == ([2], "a:4")
+    assert (_args(bench), bench.pushed()[-1]) == ([2], "a:4")
 
 
 def test_a_message_that_was_staged_with_an_earlier_outcome_is_not_that_of_a_later_one(bench: Bench) -> None:
@@ -114,7 +114,7 @@ def test_a_message_that_was_staged_with_an_earlier_outcome_is_not_that_of_a_late
     bench.ledger.run(commands.stage("a", fence, celerys_retry(2, delay=600)))
     bench.ledger.run(commands.stage("a", fence, Outcome(kind="retry")))
     bench.settle("a", fence)
-    assert (_args(bench), bench.rung()[-1]) == ([1], "a:2")
+    assert (_args(bench), bench.pushed()[-1]) == ([1], "a:2")
 
 
 def test_celerys_countdown_is_the_pause(bench: Bench) -> None:
@@ -126,7 +126,7 @@ def test_celerys_countdown_is_the_pause(bench: Bench) -> None:
     assert record.due == finished + 600_000_000
     bench.make_due("retry", "a")
     bench.tick()
-    assert (_args(bench), bench.rung()[-1]) == ([2], "a:2")
+    assert (_args(bench), bench.pushed()[-1]) == ([2], "a:2")
 
 
 def test_celerys_retries_do_not_use_up_the_specs(bench: Bench) -> None:
@@ -144,7 +144,7 @@ def test_after_an_error_of_the_task_it_starts_again_from_the_message_as_submitte
     fence = bench.start("a", args=(1,), retry=Retry(max_attempts=2, backoff_seconds=0))
     bench.settle("a", fence, celerys_retry(2))
     bench.settle("a", bench.claim("a", attempt=2), failed())
-    assert (_args(bench), bench.rung()[-1]) == ([1], "a:3")
+    assert (_args(bench), bench.pushed()[-1]) == ([1], "a:3")
 
 
 @pytest.mark.parametrize("reason", [Reason.WORKER_LOST, Reason.TIMEOUT])
@@ -152,13 +152,13 @@ def test_after_the_loss_of_its_worker_it_goes_on_from_celerys_retry(bench: Bench
     fence = bench.start("a", args=(1,), retry=Retry(max_attempts=2, backoff_seconds=0))
     bench.settle("a", fence, celerys_retry(2))
     bench.settle("a", bench.claim("a", attempt=2), failed(reason))
-    assert (_args(bench), bench.rung()[-1]) == ([2], "a:3")
+    assert (_args(bench), bench.pushed()[-1]) == ([2], "a:3")
 
 
 def test_a_reclaimed_run_is_attempted_again_if_its_spec_says_so(bench: Bench) -> None:
     bench.start("a", retry=Retry(max_attempts=2, backoff_seconds=0))
     bench.ledger.run(commands.reclaim("a", bench.lease("a")))
-    assert bench.rung() == ["a:1", "a:2"]
+    assert bench.pushed() == ["a:1", "a:2"]
 
 
 def _args(bench: Bench) -> list[Any]:

@@ -24,7 +24,7 @@ def test_a_run_without_a_key_is_admitted_and_its_message_pushed(bench: Bench) ->
 
 def test_the_message_goes_to_the_runs_own_queue(bench: Bench) -> None:
     bench.submit("a", queue="batch")
-    assert bench.rung("batch") == ["a:1"]
+    assert bench.pushed("batch") == ["a:1"]
     assert bench.record("a").queue == "batch"
 
 
@@ -36,7 +36,7 @@ def test_submitting_again_changes_nothing_and_tells_where_the_run_stands(bench: 
     assert bench.record("a") == before
     bench.settle("a", fence)
     assert bench.submit("a") == "Succeeded/Completed"
-    assert bench.rung() == ["a:1"]
+    assert bench.pushed() == ["a:1"]
 
 
 def test_a_cancel_or_ttl_set_later_is_no_other_spec(bench: Bench) -> None:
@@ -68,7 +68,7 @@ def test_a_run_can_be_born_final_and_takes_no_slot(bench: Bench, reason: Reason,
     assert bench.ledger.run(commands.submit(born)).phase is phase
     record = bench.record("a")
     assert (record.reason, record.error_json, record.attempt, record.fence) == (reason.value, error, 1, 0)
-    assert bench.rung() == []
+    assert bench.pushed() == []
     assert bench.submit("b", concurrency=keyed()) == "Admitted/WaitingForWorker"
     assert bench.ledger.run(commands.unacknowledged_uids(CLUSTER)) == {"a"}
     assert bench.ledger.run(commands.live_uids(CLUSTER)) == {"b"}
@@ -80,10 +80,10 @@ def test_one_at_a_time_and_the_next_is_admitted_in_the_call_that_ends_the_last(b
     assert bench.submit("c", concurrency=keyed()) == "Waiting/WaitingForKey"
     assert (bench.record("b").position, bench.record("c").position) == (1, 2)
     assert bench.record("b").held_by == ("run-a",)
-    assert bench.rung() == ["a:1"]
+    assert bench.pushed() == ["a:1"]
     bench.settle("a", fence)
     assert bench.state("b") == "Admitted/WaitingForWorker"
-    assert bench.rung() == ["a:1", "b:1"]
+    assert bench.pushed() == ["a:1", "b:1"]
     assert bench.record("c").position == 1
 
 
@@ -120,7 +120,7 @@ def test_waiters_are_admitted_by_priority_then_by_age(bench: Bench) -> None:
     order, uid = [], "first"
     for _ in range(6):
         bench.settle(uid, fence)
-        uid = bench.rung()[-1].removesuffix(":1")
+        uid = bench.pushed()[-1].removesuffix(":1")
         order.append(uid)
         fence = bench.claim(uid)
     assert order == ["high", "high too", "a", "b", "c", "low"]
@@ -134,7 +134,7 @@ def test_reject_fails_at_once_if_there_is_no_room_or_others_wait(bench: Bench) -
     bench.submit("waits", concurrency=keyed("wide", limit=1))
     rejected = keyed("wide", limit=9, policy=Policy.REJECT)
     assert bench.submit("c", concurrency=rejected) == "Failed/ConcurrencyRejected"
-    assert bench.rung() == ["a:1", "small:1"]
+    assert bench.pushed() == ["a:1", "small:1"]
 
 
 def test_queue_latest_supersedes_those_who_wait_and_no_holder(bench: Bench) -> None:
@@ -156,7 +156,7 @@ def test_replace_waits_until_the_running_holder_has_really_ended(bench: Bench) -
     assert bench.submit("new", concurrency=replacing) == "Waiting/WaitingForKey"
     assert bench.state("old") == "Cancelling/Superseded"
     assert bench.state("waiter") == "Cancelled/Superseded"
-    assert bench.rung() == ["old:1"]
+    assert bench.pushed() == ["old:1"]
     bench.settle("old", fence)
     assert bench.state("new") == "Admitted/WaitingForWorker"
 
@@ -228,8 +228,8 @@ def test_a_queue_that_became_something_else_keeps_nobody_from_ending(bench: Benc
     assert bench.state("b") == "Admitted/WaitingForWorker"
     bench.make_due("redispatch", "b")
     bench.tick()
-    assert bench.rung() == ["a:1"]
+    assert bench.pushed() == ["a:1"]
     bench.ledger.client.delete("batch")
     bench.make_due("redispatch", "b")
     bench.tick()
-    assert bench.rung("batch") == ["b:1"]
+    assert bench.pushed("batch") == ["b:1"]

@@ -42,7 +42,7 @@ def in_the_way(answer: Submitted | SubmissionRefused) -> str:
 def test_with_room_it_is_admitted(bench: Bench) -> None:
     answer = submit(bench, bench.submission("a", concurrency=keyed()), ROOM)
     assert is_new(answer)
-    assert bench.rung() == ["a:1"]
+    assert bench.pushed() == ["a:1"]
 
 
 def test_without_room_it_is_refused_with_who_holds_the_key(bench: Bench) -> None:
@@ -164,4 +164,4 @@ def test_of_many_rivals_at_once_one_is_taken(bench: Bench, valkey_url: str) -> N
         answers = list(pool.map(rival, range(64)))
     [taken] = [answer for answer in answers if not answer.startswith("gave way")]
     assert answers.count(f"gave way to {taken}") == 63
-    assert bench.rung() == [f"{taken}:1"]
+    assert bench.pushed() == [f"{taken}:1"]

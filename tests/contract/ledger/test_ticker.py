@@ -1,4 +1,4 @@
-"""The timekeeper of operator and gateway: takes what stands still, leaves what moves, and tells of both."""
+"""The ticker of operator and gateway: takes what stands still, leaves what moves, and reports both."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STAND_STILL = 1.5
 
 
 class Watched:
-    """A timekeeper at work, and what it told."""
+    """A ticker at work, and what it reported."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -25,7 +25,7 @@ class Watched:
         self.ticks: list[LedgerError | None] = []
 
     async def work_until(self, is_enough: Callable[[], bool], *, meanwhile: Callable[[], object]) -> None:
-        client = async_client.connect(self.url, timeout_seconds=0.5, client_name="timekeeper-test")
+        client = async_client.connect(self.url, timeout_seconds=0.5, client_name="ticker-test")
         keeper = LedgerTicker(
             async_client.Ledger(client, prefix="kelery"),
             stand_still=_STAND_STILL,

@@ -8,7 +8,7 @@ import pytest
 from kelery.kube.sync_session import SyncSession
 from kelery_dev.control_plane.control_plane import ControlPlane
 from tests.contract.manifest.taskruns_over_http import TaskRuns
-from tests.contract.manifest.until_in_force import poll_until
+from tests.contract.manifest.until_in_force import ask_until
 
 
 @pytest.fixture(scope="session")
@@ -36,5 +36,5 @@ def taskruns(access: SyncSession, new_namespace: Callable[[dict[str, str]], str]
     """The administrator's TaskRuns in a namespace without labels."""
     taskruns = TaskRuns(access=access, namespace=new_namespace({}))
     probe = taskruns.create({"task": "demo.add", "args": [1]})
-    poll_until(lambda: taskruns.try_replace(probe, spec={"task": "demo.add", "args": [2]}), status=422)
+    ask_until(lambda: taskruns.try_replace(probe, spec={"task": "demo.add", "args": [2]}), status=422)
     return taskruns

@@ -10,7 +10,7 @@ import pytest
 from kelery.kube.sync_session import SyncSession
 from kelery_dev.control_plane import manifests
 from tests.contract.manifest.taskruns_over_http import TaskRuns
-from tests.contract.manifest.until_in_force import poll_until
+from tests.contract.manifest.until_in_force import ask_until
 from tests.support.cluster import with_credentials
 
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
@@ -64,8 +64,8 @@ def user(access: SyncSession, new_namespace: NewNamespace) -> TaskRuns:
     namespace = new_namespace({_LABEL: "true"})
     rules = [_CREATE, _use("demo.add", "проект.задача")]
     user = _service_account(access, namespace=namespace, rules=rules)
-    poll_until(lambda: user.try_create({"task": "demo.add"}), status=201)
-    poll_until(lambda: user.try_create({"task": "demo.fail"}), status=403)
+    ask_until(lambda: user.try_create({"task": "demo.add"}), status=201)
+    ask_until(lambda: user.try_create({"task": "demo.fail"}), status=403)
     return user
 
 
@@ -96,7 +96,7 @@ def test_a_namespace_without_the_label_asks_for_no_right(
 ) -> None:
     """`user` is here so that the policy is known to be in force."""
     other = _service_account(access, namespace=new_namespace(labels), rules=[_CREATE])
-    answer = poll_until(lambda: other.try_create({"task": "demo.fail"}), status=201)
+    answer = ask_until(lambda: other.try_create({"task": "demo.fail"}), status=201)
     assert answer.body["spec"]["task"] == "demo.fail"
 
 
@@ -105,7 +105,7 @@ def test_a_namespace_that_gets_the_label_later_asks_from_then_on(
 ) -> None:
     namespace = new_namespace({})
     other = _service_account(access, namespace=namespace, rules=[_CREATE])
-    poll_until(lambda: other.try_create({"task": "demo.add"}), status=201)
+    ask_until(lambda: other.try_create({"task": "demo.add"}), status=201)
     answer = access.request(
         "PATCH",
         path=f"/api/v1/namespaces/{namespace}",
@@ -113,21 +113,21 @@ def test_a_namespace_that_gets_the_label_later_asks_from_then_on(
         content_type="application/merge-patch+json",
     )
     assert answer.status == 200, answer.message
-    poll_until(lambda: other.try_create({"task": "demo.add"}), status=403)
+    ask_until(lambda: other.try_create({"task": "demo.add"}), status=403)
 
 
 def test_a_binding_without_a_selector_asks_everywhere(
     access: SyncSession, new_namespace: NewNamespace
 ) -> None:
     other = _service_account(access, namespace=new_namespace({}), rules=[_CREATE, _use("demo.add")])
-    poll_until(lambda: other.try_create({"task": "demo.fail"}), status=201)
+    ask_until(lambda: other.try_create({"task": "demo.fail"}), status=201)
     (binding,) = manifests.manifests(subfolder="policy-everywhere")
     manifests.apply(access, manifest=binding)
     try:
-        poll_until(lambda: other.try_create({"task": "demo.fail"}), status=403)
+        ask_until(lambda: other.try_create({"task": "demo.fail"}), status=403)
         assert other.try_create({"task": "demo.add"}).status == 201
     finally:
         path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
         answer = access.request("DELETE", path=f"{path}/{binding['metadata']['name']}")
         assert answer.status == 200, answer.message
-    poll_until(lambda: other.try_create({"task": "demo.fail"}), status=201)
+    ask_until(lambda: other.try_create({"task": "demo.fail"}), status=201)

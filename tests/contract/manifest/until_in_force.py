@@ -8,7 +8,7 @@ from kelery.kube.answer import Answer
 _SECONDS = 30.0
 
 
-def poll_until(ask: Callable[[], Answer], *, status: int) -> Answer:
+def ask_until(ask: Callable[[], Answer], *, status: int) -> Answer:
     """Ask until the answer has this status; the last answer is told if it never has."""
     deadline = time.monotonic() + _SECONDS
     while True:

@@ -120,9 +120,9 @@ def test_a_problem_is_an_object_that_names_every_bad_field(client: GeneratedClie
     assert {error.pointer for error in problem.errors} == {"/spec/task", "/spec/priority"}
 
 
-def test_the_first_doors_say_who_runs(client: GeneratedClient) -> None:
-    started = client.call("first_doors.start_task", task="demo.add", args="[1, 2]")
+def test_the_quickstart_says_who_runs(client: GeneratedClient) -> None:
+    started = client.call("quickstart.start_task", task="demo.add", args="[1, 2]")
     assert started.status == client.models.TaskOutStatus.PENDING
-    second = client.call("first_doors.post_start_task")
+    second = client.call("quickstart.post_start_task")
     assert (second.type_, second.id) == (f"{PROBLEMS}already-running", started.id)
-    assert client.call("first_doors.cancel_task", task_id=started.id).status == "REVOKED"
+    assert client.call("quickstart.cancel_task", task_id=started.id).status == "REVOKED"

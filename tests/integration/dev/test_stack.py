@@ -16,7 +16,8 @@ from kelery_dev.control_plane.binaries import Binaries
 from kelery_dev.control_plane.control_plane import ControlPlane
 from kelery_dev.supervise.ports import free_port
 from tests.integration.dev.test_control_plane import RUN
-from tests.support.marked_processes import Marked, wait_until
+from tests.support.marked_processes import Marked
+from tests.support.polling import poll_until
 
 PROGRAM = str(Path(__file__).with_name("stack_with_stand_ins.py"))
 UP = "the stack is up"
@@ -44,8 +45,11 @@ class RunningStack:
 
     def wait_for(self, text: str, *, timeout: float = 60) -> None:
         """Wait until it printed a text; fail at once if it ended before."""
-        wait_until(
-            lambda: text in self.text() or self.process.poll() is not None, timeout=timeout, state=self.text
+        poll_until(
+            lambda: text in self.text() or self.process.poll() is not None,
+            seconds=timeout,
+            what=repr(text),
+            state=self.text,
         )
         assert text in self.text(), self.text()
 
@@ -157,7 +161,7 @@ def test_sigkill_leaves_nothing_running(start_stack: StartStack, marked: Marked)
     stack.wait_for(UP)
     assert len(marked.names()) == 7
     stack.end(signal.SIGKILL)
-    wait_until(lambda: not marked.names(), timeout=10, state=marked.names)
+    poll_until(lambda: not marked.names(), seconds=10, what="the end of all", state=marked.names)
 
 
 def test_a_signal_while_it_comes_up_leaves_nothing_running(start_stack: StartStack, marked: Marked) -> None:
@@ -251,9 +255,10 @@ def test_a_server_of_the_stack_that_crashes_comes_back(
         victim.kill()
     stack.wait_for("etcd died (signal SIGKILL); starting it again in 1 s")
     stack.wait_for("valkey died (signal SIGKILL)")
-    wait_until(
+    poll_until(
         lambda: stack.text().count("etcd is up") == 2 and stack.text().count("valkey is up") == 2,
-        timeout=30,
+        seconds=30,
+        what="both servers to be up again",
         state=stack.text,
     )
     kubectl(stack, control_plane_binaries, "create", "namespace", "after")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kelery.kube.session import KubeError
+from kelery.kube.answer import KubeError
 from kelery_api.access.authorizer import KubernetesAuthorizer, OpenAuthorizer
 from kelery_api.access.permission import AnyPermission, PathPermission, Permission
 from kelery_api.access.requester import NOBODY, Requester

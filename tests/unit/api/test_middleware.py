@@ -49,7 +49,7 @@ async def breaks() -> Response:
 
 def new_app() -> FastAPI:
     settings = ApiSettings(ledger=LedgerSettings(redis_url="redis://127.0.0.1:1"), auth=Auth.NONE)
-    app = create_app(settings)
+    app = create_app(settings, login=None)
     app.include_router(router)
     return app
 

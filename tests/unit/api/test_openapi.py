@@ -19,7 +19,7 @@ from kelery_api.settings import ApiSettings, Auth
 
 def document(auth: Auth) -> dict[str, Any]:
     settings = ApiSettings(ledger=LedgerSettings(redis_url="redis://127.0.0.1:1"), auth=auth)
-    return create_app(settings).openapi()
+    return create_app(settings, login=None).openapi()
 
 
 @pytest.fixture(scope="module")

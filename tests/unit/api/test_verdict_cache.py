@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from kelery.kube.session import KubeError
+from kelery.kube.answer import KubeError
 from kelery_api.access.verdict_cache import ALLOW_SECONDS, DENY_SECONDS, Verdict, VerdictCache
 
 ALLOWED: Verdict[str] = Verdict(value="yes")

@@ -241,9 +241,14 @@ def test_what_is_no_credential_is_said_and_not_shown(
     assert "s3cret" not in text
 
 
+def test_arguments_that_no_program_takes_are_said(tmp_path: Path) -> None:
+    user = {"exec": {**Plugin(tmp_path / "plugin").user()["exec"], "args": ["a\x00b"]}}
+    assert "cannot be run: mend the characters in args and env" in refusal(tmp_path, user)
+
+
 def test_a_certificate_that_is_none_is_said(plugin: Plugin, tmp_path: Path) -> None:
     plugin.hands_out(clientCertificateData="s3cret", clientKeyData="s3cret")
-    with pytest.raises(SettingsError, match="the client certificate of 'u' in users: and its key") as refused:
+    with pytest.raises(SettingsError, match="client-certificate of 'u' in users: does not match") as refused:
         log_in(tmp_path, plugin.user())
     assert "s3cret" not in str(refused.value)
     plugin.hands_out(clientCertificateData=PAIR.certificate, clientKeyData=PAIR.private_key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kelery.kube.session import Answer
+from kelery.kube.answer import Answer
 
 NOT_FOUND = {"kind": "Status", "reason": "NotFound", "details": {"name": "run", "kind": "taskruns"}}
 

@@ -217,9 +217,19 @@ def test_a_pod_goes_through_no_proxy(tmp_path: Path) -> None:
         (
             {},
             {"client-certificate-data": data(PAIR.certificate), "client-key-data": data(OTHER.private_key)},
-            "the client certificate of 'u' in users: and its key are no pair",
+            "client-certificate of 'u' in users: does not match client-key",
         ),
         ({}, {"token": 12345}, "token of 'u' in users: is no text"),
+        (
+            {},
+            {"token": "s3cret\nX-Other: 1"},
+            "token of 'u' in users: has characters that an HTTP header cannot",
+        ),
+        (
+            {},
+            {"token": "t", "as": "s3cret\n"},
+            "as of 'u' in users: has characters that an HTTP header cannot",
+        ),
         ({}, {"tokenFile": "gone"}, "tokenFile of 'u' in users: cannot read"),
     ],
 )
@@ -234,6 +244,11 @@ def test_what_it_cannot_use_is_said_with_the_file_and_the_field(
     assert words in said
     assert "s3cret" not in said
     assert "12345" not in said
+
+
+def test_a_token_may_end_with_its_line(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path / "config", user={"token": "s3cret\n"})
+    assert from_kubeconfig([path]).headers() == {"Authorization": "Bearer s3cret"}
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_a_tag_that_the_ledger_did_not_write_is_none(tag: str) -> None:
 
 def _message(channel: Any, *, tag: str) -> Message:
     """As kombu's Redis transport makes it of what stands in the list."""
-    bell = run_message.make(uid="uid-1", task="demo.add", args=ARGS, kwargs=KWARGS, queue="batch", retries=3)
-    payload = json.loads(bell.head + tag + bell.tail)
+    made = run_message.make(uid="uid-1", task="demo.add", args=ARGS, kwargs=KWARGS, queue="batch", retries=3)
+    payload = json.loads(made.head + tag + made.tail)
     message: Message = channel.Message(payload, channel=channel)
     return message

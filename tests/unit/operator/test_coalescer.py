@@ -173,9 +173,10 @@ def test_a_status_that_the_server_keeps_in_other_words_is_not_written_for_ever()
 
 
 def test_a_run_that_is_gone_is_dropped_with_what_waits() -> None:
-    coalescer = fresh()
+    states = met("u")
+    coalescer = Coalescer(states)
     coalescer.offer(write(1), now=0.0)
-    coalescer.drop("u")
+    states.forget_writes("u")
     assert sent(coalescer, 1.0) == []
     assert coalescer.unsent() == 0
 

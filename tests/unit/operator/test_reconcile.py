@@ -50,9 +50,7 @@ class World:
             writer=writer,
             metrics=metrics,
         )
-        calls = LedgerCalls(
-            cast("Any", self), planner=planner, states=states, queue=queue, writer=writer, outage=outage
-        )
+        calls = LedgerCalls(cast("Any", self), planner=planner, states=states, queue=queue, outage=outage)
         self.reconciler = Reconciler(
             queue=queue, planner=planner, calls=calls, outage=outage, metrics=metrics, watchdog=Watchdog()
         )

@@ -62,7 +62,11 @@ def test_an_older_state_and_one_of_a_run_that_is_gone_say_nothing_new() -> None:
     assert not put(states, body(version="100"))
     states.mark_gone("uid-1")
     assert not put(states, body(version="101"))
-    assert (states.presence("uid-1"), states.snapshot("uid-1"), len(states)) == (Presence.GONE, None, 0)
+    assert (states.presence("uid-1"), states.snapshot("uid-1"), states.present_count()) == (
+        Presence.GONE,
+        None,
+        0,
+    )
 
 
 def test_of_a_run_that_is_forgotten_nothing_but_its_end_is_remembered() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kelery.kube.session import Answer
+from kelery.kube.answer import Answer
 from kelery.taskrun.resource import Identity
 from kelery_operator.runtime.metrics import Metrics
 from kelery_operator.runtime.workqueue import WorkQueue

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kelery.kube.session import Answer, KubeError
+from kelery.kube.answer import Answer, KubeError
 from kelery.taskrun.resource import Identity
 from kelery_operator.runtime.metrics import Metrics
 from kelery_operator.taskrun.actions import Urgency, WriteStatus

@@ -2,7 +2,7 @@
 
 It expects the broker to deliver them again. A run is claimed by then, so its message starts nothing when it
 comes again, and a child may have its job already: then the pool must go on knowing it, or nobody hears how it
-ends. One that has not been sent to a child yet is handed back, and the ledger rings for it.
+ends. One that has not been sent to a child yet is handed back, and the ledger sends its message again.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ are wrapped when it is made.
 
 Invariant: a Kelery request reaches the pool only with a good claim, and its message is acknowledged once a
 child has taken it, whatever its task says of that: the ledger, not the broker, brings a run back. A message
-that is delivered again because the worker died before that rings for a claimed attempt, and starts nothing.
+that is delivered again because the worker died before that names a claimed attempt, and starts nothing.
 Celery's own `revoke` has no say over a run; `cancel` has.
 """
 
@@ -68,7 +68,7 @@ class RunRequest(_Request):  # type: ignore[misc]
             try:
                 self._kelery_passed = self._gate()
             except Exception:
-                # Celery expects none here, and would lose a place of its pool. The ledger rings again.
+                # Celery expects none here, and would lose a place of its pool. The ledger redelivers it.
                 logger.exception("run %s: cannot be claimed", self.id)
                 self._drop()
         return not self._kelery_passed

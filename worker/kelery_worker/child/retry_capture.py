@@ -2,7 +2,7 @@
 instead.
 
 Celery would put an ETA message on the queue, to wait in some worker's memory while the slot is free for
-others. The ledger keeps the slot and rings again when it is due, on the run's own queue: a queue or a
+others. The ledger keeps the slot and sends the message when it is due, on the run's own queue: a queue or a
 priority given to `retry` has no effect. `max_retries` stays Celery's business; it decides whether `retry` is
 reached at all.
 """

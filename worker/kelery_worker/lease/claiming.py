@@ -34,7 +34,7 @@ class Claiming:
         self._orphans: set[tuple[str, int]] = set()
 
     def ask(self, tag: Tag) -> Claim | None:
-        """The claim on the attempt that `tag` rings for; None if there is nothing to start.
+        """The claim on the attempt that `tag` names; None if there is nothing to start.
 
         Call `answered` once the claim is kept: until then it is no orphan.
         """

@@ -70,7 +70,7 @@ class Keeper:
         self._outage = OutageLog()
         self._wakeup = Wakeup()
         self._watcher = Watcher(
-            self._table, pool=pool, lease=lease, worker_nonce=self.nonce, on_ended=self._wakeup.ring
+            self._table, pool=pool, lease=lease, worker_nonce=self.nonce, on_ended=self._wakeup.wake
         )
         channel = f"{ledger.prefix}:nudge:{self.identity}"
         self._cancels = CancelListener(ledger, channel=channel, on_cancel=self._renew_now)
@@ -104,7 +104,7 @@ class Keeper:
         return bool(self._table.all())
 
     def claim(self, request: Any, *, tag: Tag | None) -> LiveRun | None:
-        """Claim the run that `request`'s message rings for; None if there is nothing to start."""
+        """Claim the run that `request`'s message names; None if there is nothing to start."""
         if tag is None or tag.uid != request.id:
             logger.warning("run %s: a message that the ledger did not write was dropped", request.id)
             return None
@@ -122,7 +122,7 @@ class Keeper:
                 return None
             run = LiveRun(claim=claim, request=request, claimed_at=asked_at, renewed_at=asked_at)
             if self._table.add(run):
-                self._watcher.ring()
+                self._watcher.wake()
             return run
         finally:
             self._claiming.answered(tag.uid)
@@ -145,12 +145,12 @@ class Keeper:
         with self._table.lock:
             run.celery_limit = seconds
             run.ask_to_stop(Stop.TIMEOUT, now=time.monotonic(), grace=0)
-        self._watcher.ring()
+        self._watcher.wake()
 
     def not_dispatched(self, run: LiveRun) -> None:
         """The pool did not take the run: it never started."""
         self._table.update(run, undispatched=True)
-        self._watcher.ring()
+        self._watcher.wake()
 
     def untaken(self) -> list[LiveRun]:
         """The runs that are with the pool, and that no child has said it took."""
@@ -178,7 +178,7 @@ class Keeper:
         """
         self._draining = self._finishing = True
         self._stop_all(0)
-        self._wakeup.ring()
+        self._wakeup.wake()
         if self._thread.is_alive():
             self._thread.join(SHUTDOWN_SECONDS)
         self._watcher.stop()
@@ -193,11 +193,11 @@ class Keeper:
         if running:
             logger.warning("%d runs have not ended at the worker's shutdown; stopping them", len(running))
         self._table.ask_all_to_stop(Stop.DRAIN, now=time.monotonic(), grace=grace)
-        self._watcher.ring()
+        self._watcher.wake()
 
     def _renew_now(self) -> None:
         self._next_renewal = 0.0
-        self._wakeup.ring()
+        self._wakeup.wake()
 
     # The keeper's own thread
 
@@ -245,7 +245,7 @@ class Keeper:
             self._next_renewal = time.monotonic() + UNAVAILABLE_AGAIN_SECONDS
             return
         self._settling.look_after_adopted()
-        self._watcher.ring()
+        self._watcher.wake()
         ours = {run.claim.uid for run in self._table.all()}
         self._claiming.take_orphans(set(orphans), ours=ours)
 

@@ -25,6 +25,8 @@ def put(request: dict[str, Any], claim: RequestClaim) -> None:
 
 
 def read(request: Mapping[str, Any]) -> RequestClaim | None:
-    """The claim that the request carries; None if it did not pass the gate."""
+    """The claim that the request carries; None if it did not pass the gate, whatever somebody put there."""
     fields = request.get(_FIELD)
-    return None if fields is None else RequestClaim(**fields)
+    if not isinstance(fields, dict) or fields.keys() != RequestClaim.__dataclass_fields__.keys():
+        return None
+    return RequestClaim(**fields)

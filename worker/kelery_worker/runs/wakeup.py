@@ -16,13 +16,13 @@ class Wakeup:
         """What to poll for reading."""
         return self._read
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Wake it; a full pipe is awake already."""
         with suppress(BlockingIOError):
             os.write(self._write, b"!")
 
     def clear(self) -> None:
-        """Forget all rings so far."""
+        """Forget all wake-ups so far."""
         with suppress(BlockingIOError):
             while os.read(self._read, 4096):
                 continue

@@ -47,7 +47,7 @@ class Watcher:
         self._on_ended = on_ended
         self._wakeup = Wakeup()
         self._stopping = False
-        #: When it looks next if nobody rings, on the monotonic clock; never, while it does.
+        #: When it looks next if nobody wakes it, on the monotonic clock; never, while it does.
         self._looks_at = float("inf")
         #: A child has taken a run since the last look.
         self._is_busy = False
@@ -59,15 +59,15 @@ class Watcher:
         """Start watching."""
         self._thread.start()
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Something about a run has changed."""
-        self._wakeup.ring()
+        self._wakeup.wake()
 
     def look_soon(self) -> None:
         """A child has taken a run. It is woken for that only if it would sleep on for long."""
         self._is_busy = True
         if self._looks_at > time.monotonic() + SOON_SECONDS:
-            self._wakeup.ring()
+            self._wakeup.wake()
 
     def returned(self, run: LiveRun, error: BaseException | None) -> None:
         """Its child gave the run back. If nobody stopped it, it has ended with that; else there may be
@@ -79,12 +79,12 @@ class Watcher:
         if is_over:
             self._on_ended()
         else:
-            self._wakeup.ring()
+            self._wakeup.wake()
 
     def stop(self) -> None:
         """End the thread; nothing is watched any more."""
         self._stopping = True
-        self._wakeup.ring()
+        self._wakeup.wake()
 
     def _run(self) -> None:
         while not self._stopping:

@@ -58,7 +58,7 @@ class Coalescer:
         self._schedule(uid, slot)
 
     def take_due(self, *, now: float, most: int) -> list[Write]:
-        """Up to `most` writes to be sent now; each is on its way until `written`, `failed` or `drop`."""
+        """Up to `most` writes to be sent now; each is on its way until `written`, `failed` or forgotten."""
         taken: list[Write] = []
         for heap in (self._finals_due, self._others_due):
             while heap and heap[0][0] <= now and len(taken) < most:
@@ -74,7 +74,7 @@ class Coalescer:
         uid, slot = write.who.uid, self._slot(write.who.uid)
         if write.is_final:
             self._states.note_end(uid, version=version)
-            self.drop(uid)
+            self._states.forget_writes(uid)
         elif slot is not None:
             slot.in_flight, slot.failures, slot.not_before = None, 0, 0.0
             slot.written, slot.written_version, slot.written_at = write, version, now
@@ -102,12 +102,6 @@ class Coalescer:
         pause = _REFUSED_PAUSE if instead.status == write.status else None
         self.failed(instead, now=now, jitter=jitter, pause=pause)
         self._opened(write.who.uid).refused = write.status
-
-    def drop(self, uid: str) -> None:
-        """Its TaskRun is gone, or nothing more is to be said."""
-        state = self._states.get(uid)
-        if state:
-            state.writes = None
 
     def is_latest(self, uid: str, *, status: Mapping[str, Any]) -> bool:
         """Whether no other status of it was sent since this one was."""

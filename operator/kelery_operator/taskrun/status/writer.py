@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-from kelery.kube.session import Answer, KubeError
+from kelery.kube.answer import Answer, KubeError
 from kelery.taskrun.resource import Identity
 from kelery_operator.runtime.metrics import Metrics
 from kelery_operator.taskrun.actions import WriteStatus
@@ -88,10 +88,6 @@ class StatusWriter:
     def final_on_its_way(self, uid: str) -> bool:
         """Whether a final status of it was sent and not yet answered."""
         return self._coalescer.final_on_its_way(uid)
-
-    def drop(self, uid: str) -> None:
-        """Nothing more is to be written for it."""
-        self._coalescer.drop(uid)
 
     def unsent(self) -> int:
         """How many writes wait or are on their way."""
@@ -171,7 +167,7 @@ class StatusWriter:
             self._coalescer.written(write, now=now, version=snapshot.version)
             self._listener.status_written(write, snapshot)
         elif answer.status == 404:
-            self._coalescer.drop(who.uid)
+            self._states.forget_writes(who.uid)
             self._listener.object_changed(who)
         elif answer.status == 409:
             self._coalescer.failed(write, now=now, jitter=random.random())
