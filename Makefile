@@ -54,7 +54,7 @@ fmt: setup ## Format and fix what can be fixed
 	$(BIN)/ruff format .
 
 .PHONY: lock
-lock: setup ## Write the lock files anew from pyproject.toml
+lock: setup ## Update the lock files from pyproject.toml
 	$(LOCK) --all-extras --group build --group test --upgrade --output-file requirements.lock pyproject.toml
 	@rm -f requirements-image.lock requirements-wheel.lock
 	$(LOCK) --constraint requirements.lock --extra api --extra operator --extra worker \
