@@ -1,0 +1,46 @@
+"""What a release checks first: tag, package, chart and changelog name one version. Prints its notes.
+
+    python3 .ci/release.py v0.1.0
+
+It runs in the root of the repository, on Python's standard library alone.
+"""
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+
+def main(tag: str) -> None:
+    version = tag.removeprefix("v")
+    chart = Path("charts/kelery/Chart.yaml").read_text()
+    named = {
+        "the tag": version if tag.startswith("v") else f"{tag}, without a v",
+        "pyproject.toml": tomllib.loads(Path("pyproject.toml").read_text())["project"]["version"],
+        "version in Chart.yaml": _value(chart, "version"),
+        "appVersion in Chart.yaml": _value(chart, "appVersion"),
+    }
+    if set(named.values()) != {version}:
+        sys.exit("These must be one version:\n" + "\n".join(f"  {name}: {at}" for name, at in named.items()))
+    notes = _section(Path("CHANGELOG.md").read_text(), version)
+    if not notes:
+        sys.exit(f"CHANGELOG.md needs a section '## [{version}] - YYYY-MM-DD' that is not empty.")
+    sys.stdout.write(f"{notes}\n")
+
+
+def _value(chart: str, field: str) -> str:
+    found = re.search(rf'^{field}: "?([^"\s]+)"?$', chart, re.M)
+    return found[1] if found else "missing"
+
+
+def _section(changelog: str, version: str) -> str:
+    # The date is what marks a section as finished.
+    heading = rf"^## \[{re.escape(version)}\] - \d{{4}}-\d{{2}}-\d{{2}}\n(.*?)(?=^## |^\[[^]]+\]: |\Z)"
+    found = re.search(heading, changelog, re.M | re.S)
+    return found[1].strip() if found else ""
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python3 .ci/release.py TAG")
+    main(sys.argv[1])
