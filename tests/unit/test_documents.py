@@ -34,7 +34,8 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 BOTH_APIS = ROOT / "examples" / "both-apis"
 CRD = ROOT / "charts" / "kelery" / "files" / "crds" / "taskruns.kelery.dev.yaml"
 
-_LINK = re.compile(r"\]\((?!https?://)([^)#]+)")
+#: `../../actions/` is a page of GitHub, seen from the README there.
+_LINK = re.compile(r"\]\((?!https?://|\.\./\.\./actions/)([^)#]+)")
 _TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 _PATH = re.compile(r"`((?:core|api|worker|operator|dev|tests|charts|docs|examples)/[\w./-]*)`")
 _VARIABLE = re.compile(r"\bKELERY_[A-Z_]+\b")
