@@ -1,7 +1,9 @@
 """Loopback ports: found free, and remembered in a state directory so that they outlive a restart.
 
 Ports are picked below the range from which the kernel hands ports to outgoing connections, so that a port
-that is free while its server is down is not lost to some client.
+that is free while its server is down is not lost to some client. A port that `free_port` has given to one
+process it gives to no other while the first one lives: between this check and the start of a server, nobody
+listens.
 """
 
 import json
@@ -32,9 +34,23 @@ def free_port(*, taken: Sequence[int] = ()) -> int:
     """A loopback port on which nothing listens and which is not among `taken`."""
     for _ in range(_TRIES):
         port = random.choice(_RANGE)
-        if port not in taken and is_free(port):
+        if port not in taken and is_free(port) and _is_ours(port):
             return port
     raise OSError(f"no free port found between {_RANGE.start} and {_RANGE.stop}")
+
+
+def _is_ours(port: int) -> bool:
+    """Take the port's name for the life of this process; False if it is taken, by this process or by another."""
+    name = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        # An abstract socket: only one process of the machine can have it, and it leaves no file.
+        name.bind(f"\0kelery-port-{port}")
+    except OSError:
+        name.close()
+        return False
+    # The descriptor stays open until the process ends; nobody holds the object.
+    name.detach()
+    return True
 
 
 def remembered_ports(file: Path, *, names: Sequence[str]) -> dict[str, int]:

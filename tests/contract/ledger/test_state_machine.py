@@ -1,11 +1,6 @@
-"""The ledger keeps its promises under any sequence of calls: Hypothesis drives the real one on a real Valkey.
-
-`KELERY_HYPOTHESIS=thorough` makes many more and longer examples.
-"""
+"""The ledger keeps its promises under any sequence of calls: Hypothesis drives the real one on a real Valkey."""
 
 from __future__ import annotations
-
-import os
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -14,11 +9,9 @@ from hypothesis.stateful import run_state_machine_as_test
 from kelery.ledger.sync_client import connect
 from tests.contract.ledger.ledger_machine import machine_for
 
-THOROUGH = os.environ.get("KELERY_HYPOTHESIS") == "thorough"
-
-SETTINGS = settings(
-    max_examples=5000 if THOROUGH else 300,
-    stateful_step_count=60 if THOROUGH else 40,
+SEARCH = settings(
+    max_examples=150,
+    stateful_step_count=40,
     derandomize=False,
     deadline=None,
     print_blob=True,
@@ -28,11 +21,17 @@ SETTINGS = settings(
     # How long the server takes says nothing about the strategies.
     suppress_health_check=[HealthCheck.too_slow],
 )
+LONG_SEARCH = settings(SEARCH, max_examples=5000, stateful_step_count=60)
 
 
-# Hypothesis may take five minutes to make a failing example short, and it is worth having.
-@pytest.mark.slow
-@pytest.mark.timeout(3600 if THOROUGH else 600)
-def test_the_ledger_keeps_its_promises_in_any_sequence_of_calls(valkey_url: str) -> None:
+@pytest.mark.parametrize(
+    "search",
+    [
+        # Hypothesis may take five minutes to make a failing example short, and it is worth having.
+        pytest.param(SEARCH, marks=pytest.mark.timeout(600), id="short"),
+        pytest.param(LONG_SEARCH, marks=[pytest.mark.thorough, pytest.mark.timeout(3600)], id="long"),
+    ],
+)
+def test_the_ledger_keeps_its_promises_in_any_sequence_of_calls(valkey_url: str, search: settings) -> None:
     with connect(valkey_url, timeout_seconds=10, client_name="state-machine") as client:
-        run_state_machine_as_test(machine_for(client), settings=SETTINGS)
+        run_state_machine_as_test(machine_for(client), settings=search)

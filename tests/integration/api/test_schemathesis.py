@@ -1,8 +1,7 @@
 """schemathesis asks the live gateway all that its OpenAPI document allows, and all that it forbids.
 
 All phases (examples, coverage, fuzzing, stateful by the document's links) and all checks; runs end, as a
-worker takes them. `KELERY_HYPOTHESIS=thorough` takes twenty minutes; `KELERY_SCHEMATHESIS_SEED` repeats a
-run by the seed that it has printed.
+worker takes them. `KELERY_SCHEMATHESIS_SEED` repeats a run by the seed that it has printed.
 """
 
 from __future__ import annotations
@@ -21,8 +20,6 @@ from tests.integration.api.conftest import StartGateway
 from tests.support.accounts import new_account, new_gateway_account
 from tests.support.gateway_process import GatewayProcess
 from tests.support.played_worker import BusyWorker
-
-THOROUGH = os.environ.get("KELERY_HYPOTHESIS") == "thorough"
 
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parents[2]
@@ -58,16 +55,20 @@ def run_schemathesis(gateway: GatewayProcess, *options: str, seconds: int, folde
     assert "failed inside the gateway" not in gateway.log.read_text()
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(3600 if THOROUGH else 400)
+@pytest.mark.parametrize(
+    "seconds",
+    [
+        pytest.param(20, marks=pytest.mark.timeout(400)),
+        pytest.param(1200, marks=[pytest.mark.thorough, pytest.mark.timeout(3600)]),
+    ],
+)
 def test_the_gateway_does_what_its_document_says(
-    gateway_process: GatewayProcess, valkey_url: str, tmp_path: Path
+    gateway_process: GatewayProcess, valkey_url: str, tmp_path: Path, seconds: int
 ) -> None:
     with BusyWorker(valkey_url):
-        run_schemathesis(gateway_process, seconds=1200 if THOROUGH else 60, folder=tmp_path)
+        run_schemathesis(gateway_process, seconds=seconds, folder=tmp_path)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_it_does_so_too_where_kubernetes_decides_who_may(
     control_plane: ControlPlane, start_gateway: StartGateway, valkey_url: str, tmp_path: Path
@@ -85,4 +86,4 @@ def test_it_does_so_too_where_kubernetes_decides_who_may(
     gateway = start_gateway(KELERY_AUTH="kubernetes", KUBECONFIG=str(kubeconfig))
     with BusyWorker(valkey_url):
         token = f"Authorization: Bearer {user.token('kelery')}"
-        run_schemathesis(gateway, "--header", token, seconds=20, folder=tmp_path)
+        run_schemathesis(gateway, "--header", token, seconds=10, folder=tmp_path)

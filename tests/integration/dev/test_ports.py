@@ -2,6 +2,8 @@
 
 import json
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,24 @@ def test_a_reserved_port_refuses_connections() -> None:
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", number), timeout=1)
     reserved.release()
+
+
+def test_a_port_that_a_process_was_given_goes_to_no_other_process_while_it_lives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    give = "from kelery_dev.supervise.ports import free_port; print(free_port(), flush=True); input()"
+    other = subprocess.Popen(
+        [sys.executable, "-c", give], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout
+    number = int(other.stdout.readline())
+    monkeypatch.setattr(ports, "_RANGE", range(number, number + 1))
+    with pytest.raises(OSError, match="no free port"):
+        ports.free_port()
+    other.communicate("\n")
+    assert ports.free_port() == number
+    with pytest.raises(OSError, match="no free port"):
+        ports.free_port()
 
 
 def test_ports_are_the_same_the_next_time(tmp_path: Path) -> None:
