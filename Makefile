@@ -26,9 +26,20 @@ demo: setup ## Start the whole stack, run the examples, show what happens, stop
 	@$(BIN)/python -m kelery_dev.demo
 
 .PHONY: test
-test: setup ## Run every test but the cluster end-to-end tier
+test: setup ## Run what every change must pass: all but the thorough, perf and end-to-end tiers
 	@$(BIN)/python -m kelery_dev.prepare
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 4
+
+.PHONY: thorough
+thorough: setup ## Run every test with long searches and storms, then the perf tier; takes hours
+	@$(BIN)/python -m kelery_dev.prepare
+	@$(BIN)/python -m pytest --numprocesses 2 -m "thorough or not thorough"
+	@$(BIN)/python -m pytest tests/perf
+
+.PHONY: perf
+perf: setup ## Run the perf tier: ratios against their limits, soak, storm, the benchmark's own tests
+	@$(BIN)/python -m kelery_dev.prepare
+	@$(BIN)/python -m pytest tests/perf
 
 .PHONY: bench
 bench: setup ## Measure Kelery beside its references; BENCH="--only rest --json FILE" for its options

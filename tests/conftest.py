@@ -1,18 +1,48 @@
-"""The real parts that tests share: one control plane and one Valkey per test session.
+"""The real parts that tests share: one control plane and one Valkey per process that runs tests.
 
 They are started at their first use. If they cannot be had, the tests that want them fail: a suite that skips
 its real parts would pass without having tested anything.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 import redis
+from xdist.scheduler import LoadFileScheduling
 
 from kelery_dev.control_plane.binaries import Binaries
 from kelery_dev.control_plane.control_plane import ControlPlane
 from kelery_dev.control_plane.sources import find_control_plane
 from kelery_dev.stack.valkey import ValkeyServer
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+
+
+class FilesInOrder(LoadFileScheduling):
+    """`--numprocesses`: a file's tests stay in one process, so that they share its fixtures.
+
+    So do those of `tests/chart/live`, which share a control plane. Files are given out in the order of
+    `testpaths`: those that wait most come first, and the many short ones fill the gaps at the end.
+    """
+
+    def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
+        # Otherwise the files with the most tests would come first, which are the quick ones.
+        config.option.loadscopereorder = False
+        super().__init__(config, log)
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        folder = file.rpartition("/")[0]
+        return folder if folder == "tests/chart/live" else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesInOrder:
+    """How tests are given to processes."""
+    return FilesInOrder(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -27,10 +27,12 @@ class LedgerProbe:
     def __init__(self, url: str) -> None:
         self.client = sync_client.connect(url, timeout_seconds=5, client_name="test")
         self.ledger = sync_client.Ledger(self.client, prefix=PREFIX)
+        self._submitted: list[str] = []
 
     def submit(self, task: str, *args: Any, key: str | None = None, limit: int = 1, **spec: Any) -> str:
         """A new run; its uid."""
         uid = str(uuid.uuid4())
+        self._submitted.append(uid)
         concurrency = Concurrency(key=key, limit=limit) if key else None
         kwargs = spec.pop("kwargs", {})
         wanted = RunSpec(task=task, args=args, kwargs=kwargs, concurrency=concurrency, **spec)
@@ -90,6 +92,14 @@ class LedgerProbe:
     def cancel(self, uid: str, mode: CancelMode = CancelMode.GRACEFUL) -> None:
         """As `spec.cancel` does."""
         self.ledger.run(commands.cancel(uid, mode, Reason.CANCELLED_BY_USER))
+
+    def end_all(self) -> None:
+        """Leave nothing of a test behind on a worker that others use, too."""
+        for uid in self._submitted:
+            if not self.record(uid).phase.is_final:
+                self.cancel(uid, CancelMode.FORCE)
+        for uid in self._submitted:
+            self.wait_for(uid)
 
     def ticker(self, *, stand_still: float) -> Callable[[], None]:
         """An observer such as operator and gateway are: acts at most every 0.2 s."""

@@ -37,6 +37,7 @@ class WorkerProcess:
         args: tuple[str, ...],
         env: dict[str, str],
     ):
+        self.url = url
         self.log = log
         self.name = name
         command = [

@@ -1,4 +1,8 @@
-"""Real workers and the test's own hand on the ledger."""
+"""Real workers and the test's own hand on the ledger.
+
+A test that leaves its worker as it was uses `worker`, which its module's tests share. One that kills a worker,
+or wants a special one, starts it with `start_worker`, on an empty ledger.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,44 @@ from pathlib import Path
 
 import pytest
 
+from kelery_dev.stack.valkey import ValkeyServer
 from tests.support.ledger_probe import LedgerProbe
 from tests.support.worker_process import WorkerProcess
 
 StartWorker = Callable[..., WorkerProcess]
 
 
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
+    """One worker with two children and everything as it comes, with a Valkey of its own."""
+    with ValkeyServer() as valkey:
+        log = tmp_path_factory.mktemp("worker") / "shared.log"
+        process = WorkerProcess(
+            url=valkey.url, log=log, app="user_app", name="shared", lease=15, args=("-c", "2"), env={}
+        )
+        try:
+            process.wait_until_ready()
+            yield process
+        finally:
+            process.close()
+
+
 @pytest.fixture
-def probe(valkey_url: str) -> LedgerProbe:
-    """On an empty ledger."""
-    return LedgerProbe(valkey_url)
+def valkey_url(request: pytest.FixtureRequest, valkey_url: str) -> str:
+    """The shared worker's, for a test that uses it; else the session's, emptied."""
+    if "worker" in request.fixturenames:
+        shared: WorkerProcess = request.getfixturevalue("worker")
+        return shared.url
+    return valkey_url
+
+
+@pytest.fixture
+def probe(request: pytest.FixtureRequest, valkey_url: str) -> Iterator[LedgerProbe]:
+    """On the ledger of the test's worker."""
+    probe = LedgerProbe(valkey_url)
+    yield probe
+    if "worker" in request.fixturenames:
+        probe.end_all()
 
 
 @pytest.fixture
@@ -49,9 +81,3 @@ def start_worker(valkey_url: str, tmp_path: Path) -> Iterator[StartWorker]:
     yield start
     for worker in started:
         worker.close()
-
-
-@pytest.fixture
-def worker(start_worker: StartWorker) -> WorkerProcess:
-    """One worker with two children and everything as it comes."""
-    return start_worker()
