@@ -2,8 +2,8 @@
 
 `stand_in.py worker ...` prints Celery's ready line; `stand_in.py operator` and `stand_in.py gateway` serve
 /readyz where they are asked to.
-`--stubborn` makes it write down SIGTERM and SIGQUIT, and go on; `--orphan FILE` starts a process in another session and
-writes its pid; `--exit CODE` ends it at once.
+`--stubborn` makes it write down SIGTERM and SIGQUIT, and go on; `--orphan FILE` starts a process in another
+session and writes its pid; `--exit CODE` ends it at once.
 """
 
 import argparse

@@ -75,8 +75,10 @@ StartStack = Callable[..., RunningStack]
 
 @pytest.fixture
 def start_stack(tmp_path: Path, marked: Marked, control_plane_binaries: Binaries) -> Iterator[StartStack]:
-    """Start stacks that share one state directory unless told otherwise. With `on` they use that cluster, which
-    is quicker, and the same to what is tested of worker, operator and gateway.
+    """Start stacks that share one state directory unless told otherwise.
+
+    `on` is a cluster to use: for what is tested of worker, operator and gateway, a control plane of the
+    stack's own would only take time.
     """
     own = str(control_plane_binaries.folder)
     started: list[RunningStack] = []
