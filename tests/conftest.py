@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling
 
 from kelery_dev.control_plane.binaries import Binaries
@@ -20,6 +21,11 @@ from kelery_dev.stack.valkey import ValkeyServer
 
 if TYPE_CHECKING:
     from xdist.remote import Producer
+
+
+# How long an example takes on a busy machine says nothing about the strategy, nor about the code.
+settings.register_profile("beside-others", suppress_health_check=[HealthCheck.too_slow], deadline=None)
+settings.load_profile("beside-others")
 
 
 class FilesInOrder(LoadFileScheduling):  # type: ignore[misc]  # it has no types
