@@ -89,7 +89,6 @@ def test_a_token_for_the_gateway_says_who_it_is(gateway: Account, user: Account)
     play(work)
 
 
-@pytest.mark.slow
 def test_no_other_token_is_good(gateway: Account, control_plane: ControlPlane, user: Account) -> None:
     gone = new_account(control_plane, namespace=user.namespace, name="gone")
     of_gone = gone.token("kelery")
@@ -287,7 +286,6 @@ class Later:
         return time.monotonic() + self.seconds
 
 
-@pytest.mark.slow
 def test_without_the_api_server_the_gate_closes_and_opens_again(
     control_plane_binaries: Binaries, tmp_path: Path
 ) -> None:

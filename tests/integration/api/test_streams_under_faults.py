@@ -67,7 +67,6 @@ class Nemesis:
         self.trimmed += trimmed
 
 
-@pytest.mark.slow
 def test_no_change_is_lost_or_told_twice_while_everything_breaks(
     own_valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
