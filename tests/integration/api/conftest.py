@@ -19,16 +19,24 @@ StartGateway = Callable[..., GatewayProcess]
 
 
 @pytest.fixture(scope="module")
-def gateway_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    """One that is ready, without authentication, and with a Valkey of its own."""
+def gateway_valkey() -> Iterator[ValkeyServer]:
+    """The shared gateway's own, so that no other test empties it."""
     with ValkeyServer() as valkey:
-        log = tmp_path_factory.mktemp("gateway") / "shared.log"
-        process = GatewayProcess({"KELERY_REDIS_URL": valkey.url}, log=log)
-        try:
-            process.wait_until_ready()
-            yield process
-        finally:
-            process.kill()
+        yield valkey
+
+
+@pytest.fixture(scope="module")
+def gateway_process(
+    gateway_valkey: ValkeyServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[GatewayProcess]:
+    """One that is ready, without authentication."""
+    log = tmp_path_factory.mktemp("gateway") / "shared.log"
+    process = GatewayProcess({"KELERY_REDIS_URL": gateway_valkey.url}, log=log)
+    try:
+        process.wait_until_ready()
+        yield process
+    finally:
+        process.kill()
 
 
 @pytest.fixture

@@ -178,9 +178,7 @@ def test_a_signal_ends_it_in_time_also_while_streams_and_waits_are_open(
     assert events.readline()
     wait.request("GET", f"{path}?wait=60s")
     in_flight = "kelery_api_requests_in_flight 3.0"
-    poll_until(
-        lambda: in_flight in gateway.ask("/metrics").body.decode(), seconds=30, what="both to be open"
-    )
+    poll_until(lambda: in_flight in gateway.ask("/metrics").body.decode(), seconds=30, what="both to be open")
     os.kill(gateway.pid, number)
     # Five seconds are promised; the wait that is open would take sixty.
     assert gateway.wait(seconds=15) == 0
