@@ -5,13 +5,12 @@ One gateway lives through the outages one after the other.
 
 from __future__ import annotations
 
-import os
-import signal
 from concurrent.futures import ThreadPoolExecutor
 
 from kelery_dev.stack.valkey import ValkeyServer
 from kelery_dev.supervise.ports import free_port
 from tests.integration.api.conftest import StartGateway
+from tests.support.frozen_process import frozen
 from tests.support.gateway_process import Answer, GatewayProcess
 
 RUNS = "/v1/namespaces/default/taskruns"
@@ -46,16 +45,13 @@ def test_a_redis_that_hangs_is_told_in_time_and_waited_for(
     gateway_process: GatewayProcess, gateway_valkey: ValkeyServer
 ) -> None:
     assert start_a_run(gateway_process).status == 202
-    os.kill(gateway_valkey.pid, signal.SIGSTOP)
-    try:
+    with frozen(gateway_valkey.pid):
         # Over the connection that was good, over new ones, and many at once.
         with ThreadPoolExecutor(max_workers=8) as together:
             for answer in together.map(lambda _: start_a_run(gateway_process), range(16)):
                 assert_says_so(answer)
         gateway_process.wait_until_not_ready()
         assert gateway_process.ask("/livez").status == 200
-    finally:
-        os.kill(gateway_valkey.pid, signal.SIGCONT)
     gateway_process.wait_until_ready()
     assert start_a_run(gateway_process).status == 202
 
