@@ -79,7 +79,7 @@ class PlayedWorker:
             self._fail(claim, message="the test is over")
         poll_until(
             lambda: not self._uids("live") and not self.unacknowledged(),
-            seconds=30,
+            seconds=60,
             what="the operator to end all runs",
             state=lambda: [self.record(uid) for uid in self._uids("live")],
         )

@@ -4,7 +4,7 @@ The worker is played through the ledger's own calls, so that each test decides w
 
 Tests that want an operator as it comes share `operator`, its namespace and its ledger with their module; they
 may kill and restart it. One that wants a special operator starts it with `start_operator`, in a namespace of
-the test's own and on an empty ledger. With both in a test, `start_operator` starts a second one beside the first.
+the test's own and on an empty ledger. With both in a test, `start_operator` starts one beside the shared one.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from kelery.kube.sync_session import SyncSession
 from kelery.ledger import sync_client
 from kelery_dev.control_plane.control_plane import ControlPlane
 from kelery_dev.stack.valkey import ValkeyServer
@@ -27,9 +28,9 @@ _numbers = itertools.count(1)
 StartOperator = Callable[..., OperatorProcess]
 
 
-def new_namespace(plane: ControlPlane) -> Cluster:
+def new_namespace(access: SyncSession) -> Cluster:
     """A fresh one."""
-    space = Cluster(plane.access(), namespace=f"operator-{next(_numbers)}")
+    space = Cluster(access, namespace=f"operator-{next(_numbers)}")
     space.create_namespace()
     return space
 
@@ -44,7 +45,7 @@ def operator(
             {
                 "KUBECONFIG": str(control_plane.kubeconfig),
                 "KELERY_REDIS_URL": valkey.url,
-                "KELERY_NAMESPACES": new_namespace(control_plane).namespace,
+                "KELERY_NAMESPACES": new_namespace(control_plane.access()).namespace,
             },
             log=tmp_path_factory.mktemp("operator") / "shared.log",
         )
@@ -71,9 +72,9 @@ def valkey_url(shared: OperatorProcess | None, valkey_url: str) -> str:
 def cluster(
     control_plane: ControlPlane, shared: OperatorProcess | None, worker: PlayedWorker
 ) -> Iterator[Cluster]:
-    """The shared operator's namespace, for a test that uses it; else a fresh one. The test leaves nothing in it."""
+    """The shared operator's namespace, for a test that uses it; else a fresh one. The test leaves it empty."""
     if shared is None:
-        space = new_namespace(control_plane)
+        space = new_namespace(control_plane.access())
         yield space
         space.delete_all()
     else:
