@@ -72,7 +72,7 @@ def valkey_url(shared: OperatorProcess | None, valkey_url: str) -> str:
 def cluster(
     control_plane: ControlPlane, shared: OperatorProcess | None, worker: PlayedWorker
 ) -> Iterator[Cluster]:
-    """The shared operator's namespace, for a test that uses it; else a fresh one. The test leaves it empty."""
+    """The shared operator's namespace, for a test that uses it; else a fresh one. It is left empty."""
     if shared is None:
         space = new_namespace(control_plane.access())
         yield space
