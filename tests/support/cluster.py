@@ -98,7 +98,7 @@ class Cluster:
     def delete_all(self) -> None:
         self.access.request("DELETE", path=self.path)
 
-    def wait_for(self, name: str, *, seconds: float = 10, **fields: Any) -> Body:
+    def wait_for(self, name: str, *, seconds: float = 30, **fields: Any) -> Body:
         """The status, once it has these fields."""
 
         def look() -> Body | None:
@@ -109,7 +109,7 @@ class Cluster:
         assert found is not None
         return found
 
-    def wait_gone(self, name: str, *, seconds: float = 10) -> None:
+    def wait_gone(self, name: str, *, seconds: float = 30) -> None:
         poll_until(
             lambda: self.get(name) is None,
             seconds=seconds,
@@ -158,7 +158,7 @@ class Watcher:
     def phases(self, name: str) -> list[str]:
         return [change.get("status", {}).get("phase", "") for change in self.changes(name)]
 
-    def wait_final(self, name: str, *, seconds: float = 10) -> float:
+    def wait_final(self, name: str, *, seconds: float = 30) -> float:
         """When the end was seen."""
 
         def look() -> float | None:

@@ -21,20 +21,33 @@ class OperatorProcess:
     def __init__(self, environment: Mapping[str, str], *, log: Path) -> None:
         self.port = free_port()
         self.log = log
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("KELERY_")}
-        with log.open("ab") as output:
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("KELERY_")},
+            "KELERY_OPERATOR_HEALTH_ADDR": f"127.0.0.1:{self.port}",
+            "KELERY_LOG_FORMAT": "text",
+            **environment,
+        }
+        self._start()
+
+    def _start(self) -> None:
+        with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "kelery_operator"],
-                env={
-                    **inherited,
-                    "KELERY_OPERATOR_HEALTH_ADDR": f"127.0.0.1:{self.port}",
-                    "KELERY_LOG_FORMAT": "text",
-                    **environment,
-                },
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def restart(self) -> None:
+        """Kill it if it runs, and start it anew; it is ready when this returns."""
+        self.kill()
+        self._start()
+        self.wait_until_ready()
 
     def wait_until_ready(self, *, seconds: float = 30) -> None:
         """Return when it says that it is ready."""
@@ -42,7 +55,7 @@ class OperatorProcess:
 
     def status(self, path: str) -> int:
         """The HTTP status of one of its pages; 0 if it does not answer."""
-        assert self._process.poll() is None, f"the operator has ended:\n{self.told()}"
+        assert not self.has_ended, f"the operator has ended:\n{self.told()}"
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
                 return int(answer.status)
@@ -62,7 +75,7 @@ class OperatorProcess:
         return 0.0
 
     def kill(self) -> None:
-        """SIGKILL, as a crash."""
+        """SIGKILL, as a crash; nothing happens if it has ended."""
         self._process.kill()
         self._process.wait()
 

@@ -31,8 +31,9 @@ class PlayedWorker:
     def __init__(self, ledger: sync_client.Ledger) -> None:
         self.ledger = ledger
         self._nonces = 0
+        self._claims: list[Claim] = []
 
-    def next_message(self, *, seconds: float = 10) -> Message:
+    def next_message(self, *, seconds: float = 30) -> Message:
         """Wait for a message."""
         message = poll_until(lambda: self.pop(seconds=1), seconds=seconds, what="a message")
         assert message is not None
@@ -48,14 +49,16 @@ class PlayedWorker:
 
     def unacknowledged(self) -> list[str]:
         """Final runs whose last status nobody has confirmed, of whatever cluster the operator found."""
-        names = list(self.ledger.client.scan_iter("kelery:final:*"))
-        return [uid for name in names for uid in self.ledger.client.smembers(name)]
+        return self._uids("final")
 
     def claim(self, message: Message) -> Claim | ClaimRefused:
         self._nonces += 1
-        return self.ledger.run(
+        answer = self.ledger.run(
             commands.claim(message.uid, attempt=message.attempt, worker=NAME, nonce=str(self._nonces))
         )
+        if isinstance(answer, Claim):
+            self._claims.append(answer)
+        return answer
 
     def start_next(self) -> Claim:
         """Take the next message and claim its run."""
@@ -68,9 +71,19 @@ class PlayedWorker:
         assert self.ledger.run(commands.settle(claim.uid, claim.fence, outcome)).verdict == "ok"
 
     def fail(self, claim: Claim, *, message: str = "broken") -> None:
-        error = json.dumps({"type": "ValueError", "message": message, "traceback": "Traceback ..."})
-        outcome = Outcome(kind="failed", reason=Reason.TASK_ERROR, error_json=error, error_type="ValueError")
-        assert self.ledger.run(commands.settle(claim.uid, claim.fence, outcome)).verdict == "ok"
+        assert self._fail(claim, message=message) == "ok"
+
+    def end_all(self) -> None:
+        """Leave nothing behind for the next test of an operator that serves several; no TaskRun is left."""
+        for claim in self._claims:
+            self._fail(claim, message="the test is over")
+        poll_until(
+            lambda: not self._uids("live") and not self.unacknowledged(),
+            seconds=60,
+            what="the operator to end all runs",
+            state=lambda: [self.record(uid) for uid in self._uids("live")],
+        )
+        self.ledger.client.delete("celery")
 
     def progress(self, claim: Claim, current: int, total: int) -> None:
         said = json.dumps({"current": current, "total": total, "message": ""})
@@ -79,7 +92,7 @@ class PlayedWorker:
     def record(self, uid: str) -> Record | None:
         return self.ledger.run(commands.view([uid], inline_bytes=32768))[0]
 
-    def wait_for_record(self, uid: str, *, seconds: float = 10, **fields: object) -> Record:
+    def wait_for_record(self, uid: str, *, seconds: float = 30, **fields: object) -> Record:
         """The record, once it has these fields."""
 
         def look() -> Record | None:
@@ -90,6 +103,16 @@ class PlayedWorker:
         found = poll_until(look, seconds=seconds, what=f"{uid}: {fields}", state=lambda: self.record(uid))
         assert found is not None
         return found
+
+    def _fail(self, claim: Claim, *, message: str) -> str:
+        error = json.dumps({"type": "ValueError", "message": message, "traceback": "Traceback ..."})
+        outcome = Outcome(kind="failed", reason=Reason.TASK_ERROR, error_json=error, error_type="ValueError")
+        return self.ledger.run(commands.settle(claim.uid, claim.fence, outcome)).verdict
+
+    def _uids(self, kind: str) -> list[str]:
+        """Those of one of the ledger's sets, of whatever cluster the operator found."""
+        names = list(self.ledger.client.scan_iter(f"kelery:{kind}:*"))
+        return [uid for name in names for uid in self.ledger.client.smembers(name)]
 
 
 class BusyWorker:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -42,13 +41,11 @@ def body(uid: str, *, version: str) -> dict[str, Any]:
 
 
 class ApiServer:
-    """Lists some TaskRuns, then shows some events, then waits."""
+    """Lists some TaskRuns, then shows some events, then none: one that waits for others waits in vain."""
 
     def __init__(self, *, listed: Iterable[Any], shown: Iterable[Any]) -> None:
         self._listed, self._shown = list(listed), list(shown)
         self.methods: set[str] = set()
-        #: When the events were sent.
-        self.sent_at = 0.0
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.methods.add(request.method)
@@ -58,7 +55,6 @@ class ApiServer:
             return web.json_response({"metadata": {"resourceVersion": "7"}, "items": self._listed})
         response = web.StreamResponse()
         await response.prepare(request)
-        self.sent_at = time.monotonic()
         for kind, shown in self._shown:
             await response.write(json.dumps({"type": kind, "object": shown}).encode() + b"\n")
         self._shown = []
@@ -73,14 +69,12 @@ class Events:
         self._left, self._bad = enough, bad
         self.taken: list[tuple[str | None, str, str]] = []
         self.done = asyncio.Event()
-        self.done_at = 0.0
 
     def event(self, kind: str | None, shown: Any) -> None:
         metadata = shown["metadata"]
         self.taken.append((kind, metadata["uid"], metadata["resourceVersion"]))
         self._left -= 1
         if not self._left:
-            self.done_at = time.monotonic()
             self.done.set()
         if metadata["resourceVersion"] == self._bad:
             raise ValueError("cannot be read")
@@ -104,7 +98,7 @@ async def watch(server: ApiServer, events: Events) -> None:
         )
     )
     done = asyncio.create_task(events.done.wait())
-    await asyncio.wait({done, watching}, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({done, watching}, timeout=30, return_when=asyncio.FIRST_COMPLETED)
     for task in (done, watching):
         task.cancel()
     await asyncio.wait({watching}, timeout=5)
@@ -130,8 +124,6 @@ def test_every_event_is_taken_in_once_and_those_of_an_object_in_their_order(
         assert of_a == [(None, "5"), *modified, ("DELETED", "200")]
         assert of_b == [("ADDED", "9"), *modified]
         assert server.methods == {"GET"}
-        # No event waits for others to come together with it.
-        assert events.done_at - server.sent_at < 5
 
     with caplog.at_level(logging.ERROR):
         asyncio.run(play())

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from kelery.ledger import sync_client
 from kelery_dev.stack.valkey import ValkeyServer
 from tests.integration.operator.conftest import StartOperator
 from tests.support.cluster import Cluster
 from tests.support.played_worker import PlayedWorker
 from tests.support.polling import poll_until
-
-
-@pytest.fixture
-def own_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
-    """A durable server of this test's own, so that it may die."""
-    with ValkeyServer(folder=tmp_path / "valkey", durable=True) as server:
-        yield server
 
 
 def played(server: ValkeyServer) -> PlayedWorker:
@@ -44,14 +32,14 @@ def test_while_redis_is_away_new_runs_say_so_once_and_then_go_on(
             conditions = cluster.status("during").get("conditions", [])
             return [c["reason"] for c in conditions if c["type"] == "Admitted" and c["status"] == "False"]
 
-        reasons = poll_until(admitted, seconds=15, what="LedgerUnavailable", state=operator.told)
+        reasons = poll_until(admitted, seconds=30, what="LedgerUnavailable", state=operator.told)
         assert reasons == ["LedgerUnavailable"]
         assert operator.status("/livez") == 200
         assert operator.status("/readyz") == 503
         assert cluster.status("before")["phase"] == "Running"
         own_valkey.start()
         poll_until(
-            lambda: operator.status("/readyz") == 200, seconds=15, what="readiness", state=operator.told
+            lambda: operator.status("/readyz") == 200, seconds=30, what="readiness", state=operator.told
         )
         worker.succeed(claim)
         cluster.wait_for("before", phase="Succeeded")
@@ -72,7 +60,7 @@ def test_it_starts_while_redis_is_away(
         lambda: any(
             c["reason"] == "LedgerUnavailable" for c in cluster.status("early").get("conditions", [])
         ),
-        seconds=20,
+        seconds=30,
         what="LedgerUnavailable",
         state=operator.told,
     )

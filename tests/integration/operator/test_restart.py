@@ -19,82 +19,77 @@ MOMENTS = ("created", "admitted", "running", "settled", "final written")
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_run_survives_the_death_of_the_operator_when_it_is(
-    moment: str, cluster: Cluster, worker: PlayedWorker, start_operator: StartOperator
+    moment: str, cluster: Cluster, worker: PlayedWorker, operator: OperatorProcess
 ) -> None:
-    first = start_operator()
     if moment == "created":
-        first.kill()
+        operator.kill()
         uid = cluster.create(name="run")["metadata"]["uid"]
-        first = start_operator()
+        operator.restart()
     else:
         uid = cluster.create(name="run")["metadata"]["uid"]
     message = worker.next_message()
     if moment == "admitted":
-        first.kill()
-        start_operator()
+        operator.restart()
         cluster.wait_for("run", phase="Admitted")
     claim = worker.claim(message)
     assert claim.uid == uid  # type: ignore[union-attr]  # refused: then it has no uid and the test fails
     if moment == "running":
         cluster.wait_for("run", phase="Running")
-        first.kill()
-        start_operator()
+        operator.restart()
     if moment == "settled":
-        first.kill()
+        operator.kill()
     worker.succeed(claim, "once")  # type: ignore[arg-type]
     if moment == "settled":
-        start_operator()
+        operator.restart()
     assert cluster.wait_for("run", phase="Succeeded")["result"]["value"] == "once"
     if moment == "final written":
-        first.kill()
-        start_operator()
+        operator.restart()
     record = worker.record(uid)
     assert record is not None
     assert (record.attempt, record.phase) == (1, Phase.SUCCEEDED)
     assert worker.messages_waiting() == 0
-    poll_until(lambda: not worker.unacknowledged(), seconds=10, what="the acknowledgement")
+    poll_until(lambda: not worker.unacknowledged(), seconds=30, what="the acknowledgement")
 
 
 def test_a_deletion_while_the_operator_is_down_is_caught_up(
-    cluster: Cluster, worker: PlayedWorker, start_operator: StartOperator
+    cluster: Cluster, worker: PlayedWorker, operator: OperatorProcess
 ) -> None:
-    first = start_operator()
     cluster.create(name="running", concurrency={"key": "k"})
     claim = worker.start_next()
     cluster.create(name="waiting", concurrency={"key": "k"})
     cluster.wait_for("waiting", phase="Waiting")
     waiting = (cluster.get("waiting") or {})["metadata"]["uid"]
-    first.kill()
+    operator.kill()
     cluster.delete("running")
     cluster.delete("waiting")
-    start_operator()
+    operator.restart()
     worker.wait_for_record(waiting, phase=Phase.CANCELLED, reason="Deleted")
     worker.wait_for_record(claim.uid, phase=Phase.CANCELLING, cancel_reason="Deleted")
 
 
 def test_a_finished_run_hands_its_slot_on_while_the_operator_is_down(
-    cluster: Cluster, worker: PlayedWorker, start_operator: StartOperator
+    cluster: Cluster, worker: PlayedWorker, operator: OperatorProcess
 ) -> None:
-    first = start_operator()
     cluster.create(name="one", concurrency={"key": "k"})
     claim = worker.start_next()
     cluster.create(name="two", concurrency={"key": "k"})
     cluster.wait_for("two", phase="Waiting")
-    first.kill()
+    operator.kill()
     worker.succeed(claim, 1)
     worker.succeed(worker.start_next(), 2)
     assert cluster.status("two")["phase"] == "Waiting"
-    start_operator()
+    operator.restart()
     assert cluster.wait_for("one", phase="Succeeded")["result"]["value"] == 1
     assert cluster.wait_for("two", phase="Succeeded")["result"]["value"] == 2
 
 
 def test_runs_created_while_it_was_down_are_served_as_they_came(
-    cluster: Cluster, worker: PlayedWorker, start_operator: StartOperator
+    cluster: Cluster, worker: PlayedWorker, operator: OperatorProcess
 ) -> None:
+    operator.kill()
     names = ["z", "c", "q", "a", "k"]
     uids = [cluster.create(name=name, concurrency={"key": "k"})["metadata"]["uid"] for name in names]
-    start_operator()
+    operator.restart()
     served = []
     for _ in names:
         claim = worker.start_next()
@@ -104,17 +99,16 @@ def test_runs_created_while_it_was_down_are_served_as_they_came(
 
 
 def test_without_its_record_a_started_run_fails_and_another_is_submitted_anew(
-    cluster: Cluster, worker: PlayedWorker, start_operator: StartOperator
+    cluster: Cluster, worker: PlayedWorker, operator: OperatorProcess
 ) -> None:
-    first = start_operator()
     cluster.create(name="started", concurrency={"key": "k"})
     worker.start_next()
     cluster.wait_for("started", phase="Running")
     cluster.create(name="waiting", concurrency={"key": "k"})
     cluster.wait_for("waiting", phase="Waiting")
-    first.kill()
+    operator.kill()
     worker.ledger.client.flushall()
-    start_operator()
+    operator.restart()
     lost = cluster.wait_for("started", phase="Failed", reason="LedgerLost")
     assert "not run again" in lost["error"]["message"]
     claim = worker.start_next()
@@ -124,9 +118,8 @@ def test_without_its_record_a_started_run_fails_and_another_is_submitted_anew(
 
 
 def test_it_goes_on_when_the_ledger_is_emptied_under_it(
-    cluster: Cluster, worker: PlayedWorker, start_operator: StartOperator
+    cluster: Cluster, worker: PlayedWorker, operator: OperatorProcess
 ) -> None:
-    start_operator(KELERY_OPERATOR_RESYNC_SECONDS="1")
     cluster.create(name="waiting")
     cluster.wait_for("waiting", phase="Admitted")
     worker.ledger.client.flushall()
@@ -138,9 +131,8 @@ def test_it_goes_on_when_the_ledger_is_emptied_under_it(
 
 
 def test_two_operators_at_once_do_no_harm(
-    cluster: Cluster, worker: PlayedWorker, start_operator: StartOperator
+    cluster: Cluster, worker: PlayedWorker, operator: OperatorProcess, start_operator: StartOperator
 ) -> None:
-    start_operator()
     start_operator()
     names = [f"shared-{number}" for number in range(10)]
     for name in names:
@@ -158,42 +150,50 @@ def test_two_operators_at_once_do_no_harm(
 
 
 def test_sigterm_writes_what_is_known_and_ends_in_time(
-    cluster: Cluster, worker: PlayedWorker, operator: OperatorProcess
+    cluster: Cluster, worker: PlayedWorker, start_operator: StartOperator
 ) -> None:
+    operator = start_operator()
     cluster.create(name="last-words")
     claim = worker.start_next()
     cluster.wait_for("last-words", phase="Running")
     worker.progress(claim, 1, 2)
     # Progress waits for its turn; the end of the process does not wait with it.
     unsent = "kelery_operator_status_writes_unsent"
-    poll_until(lambda: operator.metric(unsent) == 1, seconds=5, what="the progress to be noted")
-    began = time.monotonic()
-    assert operator.terminate() == 0
-    assert time.monotonic() - began < 8
+    poll_until(lambda: operator.metric(unsent) == 1, seconds=30, what="the progress to be noted")
+    # What the chart grants a pod.
+    assert operator.terminate(seconds=30) == 0
     assert cluster.status("last-words")["progress"]["text"] == "1/2"
 
 
-@pytest.mark.slow
-def test_a_start_with_a_thousand_live_runs_takes_seconds(
-    cluster: Cluster, worker: PlayedWorker, start_operator: StartOperator
+@pytest.mark.parametrize("runs", [100, pytest.param(1000, marks=pytest.mark.thorough)])
+def test_a_start_with_many_live_runs_submits_and_writes_none_of_them_again(
+    cluster: Cluster, worker: PlayedWorker, operator: OperatorProcess, runs: int
 ) -> None:
-    cluster.create_many([f"live-{number}" for number in range(1000)], concurrency={"key": "k"})
-    first = start_operator()
-    poll_until(lambda: waiting_shown(cluster) >= 999, seconds=60, what="1,000 runs to be shown", every=0.5)
-    first.kill()
+    began = time.monotonic()
+    cluster.create_many([f"live-{number}" for number in range(runs)], concurrency={"key": "k"})
+    poll_until(
+        lambda: waiting_shown(cluster) >= runs - 1, seconds=120, what="all runs to be shown", every=0.5
+    )
+    submission = time.monotonic() - began
+    operator.kill()
     key = f"{cluster.namespace}/k"
     holder = worker.start_next()
     assert worker.ledger.run(commands.first_waiters(key, count=1))
 
     began = time.monotonic()
-    start_operator()
+    operator.restart()
     worker.succeed(holder)
     # It serves all of them: the one that has just ended and the next one are shown as what they are.
-    cluster.wait_for(name_of(cluster, holder.uid, worker), phase="Succeeded", seconds=20)
+    cluster.wait_for(name_of(cluster, holder.uid, worker), phase="Succeeded")
     took = time.monotonic() - began
-    print(f"start with 1,000 live runs: {took:.1f} s")
-    # The contract is 5 s; twice that, for a machine that does other things.
-    assert took < 10
+    writes = operator.metric('kelery_operator_status_writes_total{answer="200"}')
+    print(
+        f"start with {runs} live runs: {took:.1f} s, {writes:g} writes; their submission: {submission:.1f} s"
+    )
+    # Those of the two, and the positions of the next ten.
+    assert writes <= 20
+    # The start of a process is most of both with few runs.
+    assert took < submission or runs < 1000
 
 
 def waiting_shown(cluster: Cluster) -> int:

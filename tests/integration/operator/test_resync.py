@@ -68,7 +68,7 @@ def compare(states: RunStates, *, namespace: str, login: Login, url: str, expect
         await Resync(comparison, every_seconds=60, metrics=metrics).first()
         checks_wanted, queued = len(checks), list[str]()
         checking = asyncio.create_task(checks.run())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(queued) < expect:
                 queued += await queue.take()
         checking.cancel()

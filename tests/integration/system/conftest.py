@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from kelery_dev.control_plane.control_plane import ControlPlane
 from kelery_dev.stack.valkey import ValkeyServer
-from tests.support.cluster import Cluster
-from tests.support.operator_process import OperatorProcess
 from tests.support.system import System, cluster, system
 
 __all__ = ["cluster", "system"]
@@ -20,20 +18,3 @@ def bare_system(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFa
     """API server and Valkey; the test starts the rest."""
     with ValkeyServer() as valkey:
         yield System(plane=control_plane, valkey=valkey, folder=tmp_path_factory.mktemp("system"))
-
-
-@pytest.fixture
-def start_operator(bare_system: System, cluster: Cluster) -> Iterator[Callable[[], OperatorProcess]]:
-    """Start operators for the test's namespace on the bare system; all are gone after the test.
-
-    Other tests of the session leave TaskRuns behind, which an operator with an empty ledger would submit.
-    """
-    started: list[OperatorProcess] = []
-
-    def start() -> OperatorProcess:
-        started.append(bare_system.start_operator(KELERY_NAMESPACES=cluster.namespace))
-        return started[-1]
-
-    yield start
-    for operator in started:
-        operator.kill()

@@ -37,7 +37,7 @@ def test_runs_of_one_key_run_one_at_a_time_in_order_of_arrival(cluster: Cluster,
     for name in names:
         cluster.create(name=name, task="users.exclusive", args=[str(tmp_path), "k", 0.1], concurrency=key())
     for name in names:
-        assert cluster.wait_for(name, seconds=30, phase="Succeeded")
+        assert cluster.wait_for(name, phase="Succeeded")
     assert not (tmp_path / "overlaps").exists()
     assert order_of(cluster, names) == names
     assert_no_overlap(cluster, names)
@@ -73,13 +73,14 @@ def test_keys_of_other_namespaces_and_other_keys_do_not_wait(cluster: Cluster, s
 
 
 def test_a_higher_priority_goes_first(cluster: Cluster) -> None:
-    cluster.create(name="holder", task="users.nap", args=[1], concurrency=key())
+    cluster.create(name="holder", task="users.nap", args=[60], concurrency=key())
     cluster.wait_for("holder", phase="Running")
     for name, priority in (("low", -5), ("usual", 0), ("high", 5)):
         cluster.create(name=name, task="users.echo", args=[1], concurrency=key(), priority=priority)
         cluster.wait_for(name, phase="Waiting")
+    cluster.patch("holder", cancel="Graceful")
     for name in ("low", "usual", "high"):
-        cluster.wait_for(name, seconds=20, phase="Succeeded")
+        cluster.wait_for(name, phase="Succeeded")
     assert order_of(cluster, ["low", "usual", "high"]) == ["high", "usual", "low"]
 
 
@@ -94,30 +95,31 @@ def test_replace_starts_only_after_the_old_run_has_really_ended(cluster: Cluster
     file = tmp_path / "ticks"
     stubborn: dict[str, Any] = {"args": [str(file), 60, True], "cancelGracePeriodSeconds": 1}
     cluster.create(name="old", task="users.ticks", concurrency=key(), **stubborn)
-    poll_until(file.exists, seconds=10, what="its first tick")
+    poll_until(file.exists, seconds=30, what="its first tick")
     cluster.create(name="new", task="users.echo", args=[1], concurrency=key(policy="Replace"))
     assert cluster.wait_for("old", phase="Cancelling")["reason"] == "Superseded"
-    cluster.wait_for("new", seconds=20, phase="Succeeded")
+    cluster.wait_for("new", phase="Succeeded")
     old = cluster.wait_for("old", phase="Cancelled")
     assert old["reason"] == "Superseded"
     assert cluster.status("new")["timing"]["started"] >= old["timing"]["finished"]
 
 
 def test_queue_latest_lets_only_the_newest_waiter_live(cluster: Cluster) -> None:
-    cluster.create(name="holder", task="users.nap", args=[1.5], concurrency=key())
+    cluster.create(name="holder", task="users.nap", args=[60], concurrency=key())
     cluster.wait_for("holder", phase="Running")
     for name in ("first", "second", "third"):
         cluster.create(name=name, task="users.echo", args=[name], concurrency=key(policy="QueueLatest"))
-    cluster.wait_for("third", seconds=20, phase="Succeeded")
     for name in ("first", "second"):
         assert cluster.wait_for(name, phase="Cancelled")["reason"] == "Superseded"
+    cluster.patch("holder", cancel="Graceful")
+    cluster.wait_for("third", phase="Succeeded")
 
 
 def test_a_run_that_waits_too_long_fails(cluster: Cluster) -> None:
     cluster.create(name="holder", task="users.nap", args=[60], concurrency=key())
     cluster.wait_for("holder", phase="Running")
     cluster.create(name="late", task="users.echo", args=[1], concurrency=key(maxQueueSeconds=1))
-    assert cluster.wait_for("late", seconds=20, phase="Failed")["reason"] == "QueueTimeout"
+    assert cluster.wait_for("late", phase="Failed")["reason"] == "QueueTimeout"
 
 
 def test_cancel_in_each_phase(cluster: Cluster, tmp_path: Path) -> None:
@@ -133,7 +135,7 @@ def test_cancel_in_each_phase(cluster: Cluster, tmp_path: Path) -> None:
     for name in ("waiting", "admitted", "running", "ended"):
         cluster.patch(name, cancel="Graceful")
     for name in ("waiting", "admitted", "running"):
-        status = cluster.wait_for(name, seconds=20, phase="Cancelled")
+        status = cluster.wait_for(name, phase="Cancelled")
         assert status["reason"] == "CancelledByUser"
     cluster.patch("running", cancel="Force")
     assert file.read_text().count("begin") == 1
@@ -149,7 +151,7 @@ def test_force_after_graceful_kills(cluster: Cluster, tmp_path: Path) -> None:
     cluster.patch("stubborn", cancel="Graceful")
     cluster.wait_for("stubborn", phase="Cancelling")
     cluster.patch("stubborn", cancel="Force")
-    cluster.wait_for("stubborn", seconds=20, phase="Cancelled")
+    cluster.wait_for("stubborn", phase="Cancelled")
 
 
 def test_a_run_created_with_cancel_never_starts(cluster: Cluster) -> None:
@@ -162,10 +164,10 @@ def test_a_run_created_with_cancel_never_starts(cluster: Cluster) -> None:
 def test_deleting_a_running_taskrun_cancels_it(cluster: Cluster, tmp_path: Path, system: System) -> None:
     file = tmp_path / "notes"
     made = cluster.create(name="doomed", task="users.nap", args=[60, str(file)], concurrency=key())
-    poll_until(file.exists, seconds=10, what="its start")
+    poll_until(file.exists, seconds=30, what="its start")
     deleted = system.plane.kubectl("delete", "ktr", "doomed", "-n", cluster.namespace)
     assert deleted.returncode == 0, deleted.stderr
-    poll_until(lambda: "finally" in file.read_text(), seconds=20, what="its end")
+    poll_until(lambda: "finally" in file.read_text(), seconds=30, what="its end")
     record = system.probe().wait_for(made["metadata"]["uid"])
     assert (record.phase.value, record.reason) == ("Cancelled", "Deleted")
     cluster.create(name="doomed", task="users.echo", args=[1], concurrency=key())

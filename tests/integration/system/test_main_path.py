@@ -64,14 +64,14 @@ def test_every_kind_of_json_comes_back_in_the_status(cluster: Cluster) -> None:
     for number, value in enumerate(VALUES):
         cluster.create(name=f"value-{number}", task="users.echo", args=[value])
     for number, value in enumerate(VALUES):
-        status = cluster.wait_for(f"value-{number}", seconds=20, phase="Succeeded")
+        status = cluster.wait_for(f"value-{number}", phase="Succeeded")
         assert status["result"] == {"value": value, "truncated": False}
         assert type(status["result"]["value"]) is type(value)
 
 
 def test_a_large_result_is_marked_and_whole_elsewhere(system: System, cluster: Cluster) -> None:
     made = cluster.create(name="large", task="users.returns", args=["large"])
-    status = cluster.wait_for("large", seconds=20, phase="Succeeded")
+    status = cluster.wait_for("large", phase="Succeeded")
     assert status["result"]["truncated"] is True
     assert "value" not in status["result"]
     assert system.probe().result(made["metadata"]["uid"]) == "ä" * 40_000
@@ -92,7 +92,7 @@ def test_a_failure_says_why(
     cluster: Cluster, task: str, args: list[Any], reason: str, error_type: str
 ) -> None:
     cluster.create(name="fails", task=task, args=args)
-    status = cluster.wait_for("fails", seconds=20, phase="Failed")
+    status = cluster.wait_for("fails", phase="Failed")
     assert status["reason"] == reason
     assert status["error"]["type"] == error_type
     assert status["error"]["message"]
@@ -102,21 +102,21 @@ def test_a_failure_says_why(
 
 def test_an_exceptions_traceback_is_shown(cluster: Cluster) -> None:
     cluster.create(name="boom", task="users.boom", args=["no such thing"])
-    error = cluster.wait_for("boom", seconds=20, phase="Failed")["error"]
+    error = cluster.wait_for("boom", phase="Failed")["error"]
     assert error["message"] == "'no such thing'"
     assert "in boom" in error["traceback"]
 
 
 def test_a_run_that_takes_too_long_times_out(cluster: Cluster) -> None:
     cluster.create(name="slow", task="users.nap", args=[60], timeoutSeconds=1)
-    status = cluster.wait_for("slow", seconds=20, phase="Failed")
+    status = cluster.wait_for("slow", phase="Failed")
     assert (status["reason"], status["error"]["type"]) == ("Timeout", "Timeout")
 
 
 def test_retries_are_counted_and_told(cluster: Cluster, tmp_path: Any) -> None:
     retry = {"maxAttempts": 3, "backoffSeconds": 0}
     cluster.create(name="flaky", task="users.flaky", args=[str(tmp_path / "starts"), 2], retry=retry)
-    status = cluster.wait_for("flaky", seconds=20, phase="Succeeded")
+    status = cluster.wait_for("flaky", phase="Succeeded")
     assert status["attempt"] == 3
     assert [attempt["reason"] for attempt in status["attempts"]] == ["Completed", "TaskError", "TaskError"]
     assert status["attempts"][1]["errorType"] == "ConnectionError"
@@ -125,9 +125,9 @@ def test_retries_are_counted_and_told(cluster: Cluster, tmp_path: Any) -> None:
 def test_progress_is_shown_while_it_runs(cluster: Cluster, tmp_path: Any) -> None:
     gate = tmp_path / "gate"
     cluster.create(name="steps", task="users.tells_state", args=[str(gate)])
-    cluster.wait_for("steps", seconds=20, progress={"current": 3, "total": 9, "text": "3/9"})
+    cluster.wait_for("steps", progress={"current": 3, "total": 9, "text": "3/9"})
     gate.touch()
-    cluster.wait_for("steps", seconds=20, phase="Succeeded")
+    cluster.wait_for("steps", phase="Succeeded")
 
 
 def test_args_nested_too_deep_end_at_once_and_say_so(cluster: Cluster) -> None:
@@ -135,17 +135,17 @@ def test_args_nested_too_deep_end_at_once_and_say_so(cluster: Cluster) -> None:
     for _ in range(40):
         deep = [deep]
     cluster.create(name="deep", task="users.echo", args=[deep])
-    status = cluster.wait_for("deep", seconds=20, phase="Failed")
+    status = cluster.wait_for("deep", phase="Failed")
     assert status["reason"] == "SpecTooLarge"
     assert "spec.args" in status["error"]["message"]
 
 
 def test_without_a_worker_a_run_waits_and_says_for_what(system: System, cluster: Cluster) -> None:
     cluster.create(name="lonely", task="users.echo", args=[1], queue="another-queue")
-    status = cluster.wait_for("lonely", seconds=20, phase="Admitted")
+    status = cluster.wait_for("lonely", phase="Admitted")
     assert status["reason"] == "WaitingForWorker"
     late = system.start_worker("-Q", "another-queue", concurrency=1)
     try:
-        assert cluster.wait_for("lonely", seconds=30, phase="Succeeded")["worker"] == f"{late.name}@test"
+        assert cluster.wait_for("lonely", phase="Succeeded")["worker"] == f"{late.name}@test"
     finally:
         late.close()

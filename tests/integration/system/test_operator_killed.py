@@ -7,7 +7,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,36 +17,50 @@ from tests.support.cluster import FINAL, Cluster
 from tests.support.operator_process import OperatorProcess
 from tests.support.polling import poll_until
 from tests.support.system import System
-from tests.support.worker_process import WorkerProcess
 
-StartOperator = Callable[[], OperatorProcess]
-
-RUNS, KEYS, KILLS = 80, 4, 8
+KEYS = 4
 
 
-@pytest.fixture
-def worker(bare_system: System) -> Iterator[WorkerProcess]:
-    """A worker; the test handles the operator itself."""
+@pytest.fixture(scope="module", autouse=True)
+def _worker(bare_system: System) -> Iterator[None]:
+    """A worker, which lives on."""
     started = bare_system.start_worker()
-    yield started
+    yield
     started.close()
 
 
+@pytest.fixture(scope="module")
+def operator(bare_system: System) -> Iterator[OperatorProcess]:
+    """It serves one namespace, and each test kills and restarts it.
+
+    Other tests of the session leave TaskRuns behind, which an operator with an empty ledger would submit.
+    """
+    space = Cluster(bare_system.plane.access(), namespace="operator-killed")
+    space.create_namespace()
+    started = bare_system.start_operator(KELERY_NAMESPACES=space.namespace)
+    yield started
+    started.kill()
+
+
+@pytest.fixture
+def cluster(bare_system: System, operator: OperatorProcess) -> Iterator[Cluster]:
+    """The operator's namespace."""
+    space = Cluster(bare_system.plane.access(), namespace=operator.environment["KELERY_NAMESPACES"])
+    yield space
+    space.delete_all()
+
+
+@pytest.mark.parametrize(("runs", "kills"), [(40, 4), pytest.param(80, 8, marks=pytest.mark.thorough)])
 def test_runs_survive_an_operator_that_keeps_dying(
-    bare_system: System,
-    start_operator: StartOperator,
-    worker: WorkerProcess,
-    cluster: Cluster,
-    tmp_path: Path,
+    bare_system: System, operator: OperatorProcess, cluster: Cluster, tmp_path: Path, runs: int, kills: int
 ) -> None:
     """Runs are created throughout, so that each kill meets runs that are being submitted, run and written."""
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     dice = random.Random(seed)
     starts = tmp_path / "starts"
-    operator = start_operator()
-    names = [f"run-{number}" for number in range(RUNS)]
-    kill_before = set(dice.sample(range(5, RUNS), KILLS))
+    names = [f"run-{number}" for number in range(runs)]
+    kill_before = set(dice.sample(range(5, runs), kills))
     for number, name in enumerate(names):
         if number in kill_before:
             time.sleep(dice.uniform(0, 0.1))
@@ -54,7 +68,7 @@ def test_runs_survive_an_operator_that_keeps_dying(
             if dice.random() < 0.5:
                 # Some are created while there is none.
                 cluster.create(name=f"{name}-while-down", task="users.echo", args=[1])
-            operator = start_operator()
+            operator.restart()
         concurrency = {"key": f"k{number % KEYS}"}
         cluster.create(name=name, task="users.nap", args=[0.05, str(starts)], concurrency=concurrency)
         time.sleep(dice.uniform(0, 0.02))
@@ -64,18 +78,17 @@ def test_runs_survive_an_operator_that_keeps_dying(
         return Counter(item.get("status", {}).get("phase", "none") for item in listed)
 
     poll_until(
-        lambda: set(phases()) <= set(FINAL), seconds=60, what="the end of all", state=phases, every=0.2
+        lambda: set(phases()) <= set(FINAL), seconds=120, what="the end of all", state=phases, every=0.2
     )
     assert set(phases()) == {"Succeeded"}
     assert {cluster.status(name)["attempt"] for name in names} == {1}
-    assert starts.read_text().count("begin") == RUNS
+    assert starts.read_text().count("begin") == runs
     assert bare_system.probe().nothing_is_held()
 
 
 def test_a_finished_run_hands_its_slot_on_while_there_is_no_operator(
-    bare_system: System, start_operator: StartOperator, worker: WorkerProcess, cluster: Cluster
+    bare_system: System, operator: OperatorProcess, cluster: Cluster
 ) -> None:
-    operator = start_operator()
     uids = []
     for number in range(3):
         made = cluster.create(
@@ -88,15 +101,14 @@ def test_a_finished_run_hands_its_slot_on_while_there_is_no_operator(
     for uid in uids:
         assert probe.wait_for(uid).phase is Phase.SUCCEEDED
     assert cluster.status("run-2")["phase"] == "Waiting"
-    start_operator()
+    operator.restart()
     for number in range(3):
         cluster.wait_for(f"run-{number}", phase="Succeeded")
 
 
 def test_what_was_asked_while_there_was_no_operator_is_done_when_it_is_back(
-    bare_system: System, start_operator: StartOperator, worker: WorkerProcess, cluster: Cluster
+    bare_system: System, operator: OperatorProcess, cluster: Cluster
 ) -> None:
-    operator = start_operator()
     probe = bare_system.probe()
     uids = {}
     for name in ("deleted", "cancelled"):
@@ -105,25 +117,19 @@ def test_what_was_asked_while_there_was_no_operator_is_done_when_it_is_back(
     operator.kill()
     cluster.delete("deleted")
     cluster.patch("cancelled", cancel="Graceful")
-    start_operator()
+    operator.restart()
     assert probe.wait_for(uids["deleted"]).reason == "Deleted"
-    assert cluster.wait_for("cancelled", seconds=20, phase="Cancelled")["reason"] == "CancelledByUser"
+    assert cluster.wait_for("cancelled", phase="Cancelled")["reason"] == "CancelledByUser"
 
 
-def test_two_operators_at_once_do_no_harm(
-    bare_system: System,
-    start_operator: StartOperator,
-    worker: WorkerProcess,
-    cluster: Cluster,
-    tmp_path: Path,
-) -> None:
-    start_operator()
-    start_operator()
+def test_two_operators_at_once_do_no_harm(bare_system: System, cluster: Cluster, tmp_path: Path) -> None:
+    second = bare_system.start_operator(KELERY_NAMESPACES=cluster.namespace)
     starts = tmp_path / "starts"
     for number in range(20):
         cluster.create(
             name=f"run-{number}", task="users.nap", args=[0.01, str(starts)], concurrency={"key": "two"}
         )
     for number in range(20):
-        cluster.wait_for(f"run-{number}", seconds=30, phase="Succeeded")
+        cluster.wait_for(f"run-{number}", phase="Succeeded")
     assert starts.read_text().count("begin") == 20
+    second.kill()
