@@ -1,11 +1,12 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
+PROCESSES ?= 4
 BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-annotate --quiet
 
 .PHONY: help
 help: ## Show what there is to do
-	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 .PHONY: setup
 setup: .venv/.ready ## Make .venv from the lock file, with .venv/bin/kelery
@@ -28,7 +29,7 @@ demo: setup ## Start the whole stack, run the examples, show what happens, stop
 .PHONY: test
 test: setup ## Run what every change must pass: all but the thorough, perf and end-to-end tiers
 	@$(BIN)/python -m kelery_dev.prepare
-	@$(BIN)/python -m pytest --numprocesses 4
+	@$(BIN)/python -m pytest --numprocesses $(PROCESSES)
 
 .PHONY: thorough
 thorough: setup ## Run every test with long searches and storms, then the perf tier; takes hours
