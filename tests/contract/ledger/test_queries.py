@@ -207,8 +207,8 @@ def test_a_worker_that_is_silent_for_an_hour_is_forgotten(bench: Bench) -> None:
     silence(bench, "late", seconds=3500)
     silent = {one.worker: one.silent_seconds for one in bench.ledger.run(queries.workers())}
     assert set(silent) == {"late", "well"}
-    assert 3499 <= silent["late"] < 3600
-    assert 0 <= silent["well"] < 60
+    assert silent["late"] >= 3499
+    assert 0 <= silent["well"] < silent["late"] - 3400
     bench.ledger.run(queries.present("well", "{}"))
     assert set(bench.ledger.client.hkeys("kelery:worker_info")) == {"late", "well"}
     assert bench.ledger.client.zcard("kelery:workers") == 2

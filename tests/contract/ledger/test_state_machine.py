@@ -1,4 +1,4 @@
-"""The ledger keeps its promises under any sequence of calls: Hypothesis drives the real one on a real Valkey."""
+"""The ledger keeps its promises under any sequence of calls: Hypothesis drives the real one, on Valkey."""
 
 from __future__ import annotations
 

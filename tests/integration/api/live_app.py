@@ -42,7 +42,7 @@ class LiveApp:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         if body is not None:
             headers["Content-Type"] = "application/json"
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, body=None if body is None else json.dumps(body), headers=headers)
             answer = connection.getresponse()
@@ -66,7 +66,7 @@ def live_app(app: FastAPI) -> Iterator[LiveApp]:
     try:
         poll_until(
             lambda: live.ask("GET", "/readyz").status == 200,
-            seconds=20,
+            seconds=60,
             what="the gateway to be ready",
             state=lambda: live.ask("GET", "/readyz").text,
         )

@@ -16,7 +16,7 @@ from kelery.ledger import async_client, commands
 from kelery.run.model import Record
 from kelery.taskrun import status
 from kelery_api.streams.event_stream import EventStream, events
-from kelery_api.streams.follower import Follower
+from kelery_api.streams.follower import Follower, final_record
 
 FOLLOWER_NAME = "kelery-follower"
 
@@ -65,6 +65,21 @@ class Parts:
         assert isinstance(reader, StreamReader), reader
         return reader
 
+    async def wait(self, uid: str, *, seconds: float) -> asyncio.Task[Record | None]:
+        """A wait for the run's end that has had its first look: an outage is no error to it from then on."""
+        has_looked = asyncio.Event()
+
+        async def look() -> Record:
+            try:
+                return await self.record(uid)
+            finally:
+                has_looked.set()
+
+        work = final_record(self.ledger, self.follower, uid, wait_seconds=seconds, first_look=look)
+        task = asyncio.create_task(work)
+        await has_looked.wait()
+        return task
+
 
 @asynccontextmanager
 async def gateway_parts(url: str) -> AsyncIterator[Parts]:
@@ -89,7 +104,7 @@ async def gateway_parts(url: str) -> AsyncIterator[Parts]:
 
 
 async def until(
-    look: Callable[[], object], *, what: str, seconds: float = 10, state: Callable[[], object] = str
+    look: Callable[[], object], *, what: str, seconds: float = 30, state: Callable[[], object] = str
 ) -> None:
     """Wait until `look` is true."""
     deadline = time.monotonic() + seconds
@@ -118,7 +133,7 @@ class StreamReader:
     def names(self) -> list[str]:
         return [event.name for event in self.events]
 
-    async def wait_for_end(self, *, seconds: float = 10) -> StreamReader:
+    async def wait_for_end(self, *, seconds: float = 30) -> StreamReader:
         """Until the stream ended in good order."""
         await asyncio.wait([self.task], timeout=seconds)
         assert self.task.done(), f"the stream has not ended after {seconds} s; it told {self.names}"
@@ -126,7 +141,7 @@ class StreamReader:
         assert self.is_ended
         return self
 
-    async def wait_for(self, count: int, *, seconds: float = 10) -> None:
+    async def wait_for(self, count: int, *, seconds: float = 30) -> None:
         """Until so many events have come."""
         await until(
             lambda: len(self.events) >= count, what=f"{count} events came", seconds=seconds, state=self._state

@@ -58,7 +58,7 @@ def test_a_submitter_runs_the_one_task_of_the_page_in_its_namespace(
         return gateway.ask(path, method="POST", body={"spec": {"task": task}}, token=token).status
 
     # The account's right to review tokens takes the API server a moment.
-    poll_until(lambda: gateway.ask(RUNS, token=token).status == 200, seconds=20, what="the rights")
+    poll_until(lambda: gateway.ask(RUNS, token=token).status == 200, seconds=60, what="the rights")
     assert create("proj.report") == 202
     assert create("proj.other") == 403
     assert create("proj.report", path="/v1/namespaces/default/taskruns") == 403

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
+import statistics
 import time
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
@@ -21,6 +20,7 @@ from kelery_api.streams.follower import final_record
 from kelery_dev.stack.valkey import ValkeyServer
 from tests.integration.api.playing_hand import Hand
 from tests.integration.api.stream_reader import Parts, StreamReader, gateway_parts, until
+from tests.support.frozen_process import frozen
 from tests.support.ledger_bench import SUCCEEDED, Bench, failed
 
 
@@ -36,6 +36,12 @@ def bench(valkey_url: str) -> Iterator[Bench]:
     """The ledger, and a worker played by hand."""
     with sync_client.connect(valkey_url, timeout_seconds=5, client_name="played") as client:
         yield Bench(sync_client.Ledger(client, prefix="kelery"))
+
+
+@pytest.fixture(autouse=True)
+def no_keep_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It looks again, too: without it, only the follower can wake anybody."""
+    monkeypatch.setattr(event_stream, "KEEP_ALIVE_SECONDS", 600.0)
 
 
 def eventful_run(bench: Bench, uid: str) -> Iterator[None]:
@@ -111,30 +117,31 @@ def test_a_stream_tells_each_phase_and_progress_as_it_comes(bench: Bench) -> Non
 
 
 def test_a_task_that_tells_its_progress_without_a_pause_does_not_flood_its_watcher(bench: Bench) -> None:
-    async def follow() -> StreamReader:
+    async def follow() -> tuple[StreamReader, float]:
         async with gateway_parts_of(bench) as parts:
             fence = bench.start("r")
+            began = time.monotonic()
             reader = await parts.read("r")
             for current in range(1000):
                 bench.ledger.run(commands.progress("r", fence, f'{{"current":{current}}}'))
                 await asyncio.sleep(0)
             await until(lambda: reader.events[-1].data.get("current") == 999, what="the newest came")
             bench.settle("r", fence)
-            return await reader.wait_for_end()
+            return await reader.wait_for_end(), time.monotonic() - began
 
-    reader = asyncio.run(follow())
-    assert reader.names.count("progress") < 200
+    reader, seconds = asyncio.run(follow())
+    # One in a tenth of a second.
+    assert reader.names.count("progress") <= seconds * 10 + 2
 
 
 def test_a_wait_ends_with_the_run_and_not_before(bench: Bench) -> None:
-    async def follow() -> list[float]:
-        late = []
+    async def follow() -> tuple[list[float], list[float]]:
+        late, looks = [], []
         async with gateway_parts_of(bench) as parts:
             for number in range(30):
                 uid = f"r-{number}"
                 fence = bench.start(uid)
-                wait = asyncio.create_task(final_record(parts.ledger, parts.follower, uid, wait_seconds=30))
-                await until(lambda: parts.follower.watched_runs == 1, what="it waits")
+                wait = await parts.wait(uid, seconds=60)
                 bench.ledger.run(commands.progress(uid, fence, "{}"))
                 await asyncio.sleep(0.01)
                 assert not wait.done()
@@ -144,12 +151,15 @@ def test_a_wait_ends_with_the_run_and_not_before(bench: Bench) -> None:
                 late.append(time.monotonic() - ended)
                 assert record is not None
                 assert record.phase is Phase.SUCCEEDED
-        return sorted(late)
+                looked = time.monotonic()
+                await parts.record(uid)
+                looks.append(time.monotonic() - looked)
+        return late, looks
 
-    late = asyncio.run(follow())
-    print(f"a wait ends after the run: p50 {late[15] * 1000:.1f} ms, worst {late[-1] * 1000:.1f} ms")
-    # A follower that looks once in a while would need half a second.
-    assert late[15] < 0.1
+    late, look = (statistics.median(measured) for measured in asyncio.run(follow()))
+    print(f"a wait ends {late * 1000:.1f} ms after the run; a look takes {look * 1000:.1f} ms")
+    # It takes an event and a look. A follower that looks once in a while would need half a second.
+    assert late < 100 * look
 
 
 def test_a_wait_ends_at_its_deadline_with_the_newest_record(bench: Bench) -> None:
@@ -165,7 +175,8 @@ def test_a_wait_ends_at_its_deadline_with_the_newest_record(bench: Bench) -> Non
             assert record is not None
             assert record.phase is Phase.RUNNING
             assert record.progress_json == '{"current":1}'
-            assert 0.5 <= took < 2
+            # The deadline, and what a busy machine adds.
+            assert 0.5 <= took < 10
             assert parts.follower.watched_runs == 0
 
     asyncio.run(follow())
@@ -176,11 +187,11 @@ def test_a_wait_for_a_run_that_has_ended_or_that_nobody_knows_is_over_at_once(be
         async with gateway_parts_of(bench) as parts:
             bench.settle("r", bench.start("r"))
             began = time.monotonic()
-            record = await final_record(parts.ledger, parts.follower, "r", wait_seconds=30)
+            record = await final_record(parts.ledger, parts.follower, "r", wait_seconds=60)
             assert record is not None
             assert record.phase is Phase.SUCCEEDED
-            assert await final_record(parts.ledger, parts.follower, "nobody", wait_seconds=30) is None
-            assert time.monotonic() - began < 5
+            assert await final_record(parts.ledger, parts.follower, "nobody", wait_seconds=60) is None
+            assert time.monotonic() - began < 60
 
     asyncio.run(follow())
 
@@ -224,15 +235,15 @@ def test_a_gateway_that_stops_lets_everybody_go(bench: Bench) -> None:
         async with gateway_parts_of(bench) as parts:
             bench.start("r")
             reader = await parts.read("r")
-            wait = asyncio.create_task(final_record(parts.ledger, parts.follower, "r", wait_seconds=30))
+            wait = asyncio.create_task(final_record(parts.ledger, parts.follower, "r", wait_seconds=120))
             await reader.wait_for(2)
             parts.follower.dismiss()
-            await reader.wait_for_end(seconds=5)
-            record = await asyncio.wait_for(wait, timeout=5)
+            await reader.wait_for_end()
+            record = await asyncio.wait_for(wait, timeout=30)
             assert record is not None
             assert record.phase is Phase.RUNNING
             late = await parts.read("r")
-            await late.wait_for_end(seconds=5)
+            await late.wait_for_end()
 
     asyncio.run(follow())
 
@@ -247,7 +258,7 @@ def test_a_stream_stays_open_while_redis_is_away_and_goes_on_where_it_was(
         async with gateway_parts(own_valkey.url) as parts:
             fence = hand.bench.start("r")
             reader = await parts.read("r")
-            wait = asyncio.create_task(final_record(parts.ledger, parts.follower, "r", wait_seconds=60))
+            wait = await parts.wait("r", seconds=120)
             await reader.wait_for(2)
             own_valkey.kill()
             await until(lambda: not parts.follower.is_following, what="the follower sees the outage")
@@ -259,7 +270,7 @@ def test_a_stream_stays_open_while_redis_is_away_and_goes_on_where_it_was(
             await asyncio.to_thread(own_valkey.start)
             hand.say(commands.settle("r", fence, SUCCEEDED))
             await reader.wait_for_end()
-            record = await asyncio.wait_for(wait, timeout=10)
+            record = await asyncio.wait_for(wait, timeout=60)
             assert record is not None
             assert record.phase is Phase.SUCCEEDED
         hand.bench.ledger.client.close()
@@ -275,11 +286,8 @@ def test_a_redis_that_hangs_is_noticed_and_what_happened_meanwhile_is_told(own_v
             fence = hand.bench.start("r")
             reader = await parts.read("r")
             await reader.wait_for(2)
-            os.kill(own_valkey.pid, signal.SIGSTOP)
-            try:
+            with frozen(own_valkey.pid):
                 await until(lambda: not parts.follower.is_following, what="the hang is noticed")
-            finally:
-                os.kill(own_valkey.pid, signal.SIGCONT)
             hand.say(commands.settle("r", fence, SUCCEEDED))
             await reader.wait_for_end()
         hand.bench.ledger.client.close()
@@ -321,7 +329,7 @@ def test_a_change_that_was_trimmed_away_before_it_could_be_read_wakes_all_the_sa
                         other = bench.submission(f"after-{uid}")
                         pipeline.execute_command(*commands.submit(other).words("kelery"))
                     pipeline.execute()
-                await reader.wait_for_end(seconds=5)
+                await reader.wait_for_end()
             return readers
 
     assert [reader.names[-1] for reader in asyncio.run(follow())] == ["finished", "finished"]
@@ -367,7 +375,7 @@ def test_runs_that_nobody_watches_wake_nobody(bench: Bench) -> None:
                     bench.settle(f"n-{number}", bench.start(f"n-{number}"))
                 assert not await subscription.changed(within=0.2)
                 bench.start("r")
-                assert await subscription.changed(within=5)
+                assert await subscription.changed(within=30)
                 # What came before it asked is told at once.
                 assert await other.changed(within=0)
 

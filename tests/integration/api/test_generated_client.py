@@ -6,7 +6,6 @@ import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -47,12 +46,13 @@ def module(name: str) -> ModuleType:
     return importlib.import_module(f"{PACKAGE}.{name}")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(
-    gateway_process: GatewayProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    gateway_process: GatewayProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[GeneratedClient]:
     """Made anew, and imported from where it was written."""
-    settings = tmp_path / "settings.yaml"
+    folder = tmp_path_factory.mktemp("generated")
+    settings = folder / "settings.yaml"
     settings.write_text(SETTINGS)
     made = subprocess.run(
         [
@@ -66,17 +66,18 @@ def client(
                 "--fail-on-warning",
             ),
             *("--url", f"{gateway_process.url}/openapi.json", "--config", str(settings)),
-            *("--output-path", str(tmp_path / PACKAGE)),
+            *("--output-path", str(folder / PACKAGE)),
         ],
         capture_output=True,
         text=True,
         check=False,
     )
     assert made.returncode == 0, made.stdout + made.stderr
-    monkeypatch.syspath_prepend(tmp_path)
-    generated = GeneratedClient(gateway_process.url)
-    yield generated
-    generated.connection.get_httpx_client().close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        generated = GeneratedClient(gateway_process.url)
+        yield generated
+        generated.connection.get_httpx_client().close()
     for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
         del sys.modules[name]
 
@@ -107,7 +108,7 @@ def test_a_run_is_made_found_listed_cancelled_and_deleted(client: GeneratedClien
 
 def test_a_wait_gives_the_finished_run_and_its_result(client: GeneratedClient, valkey_url: str) -> None:
     with BusyWorker(valkey_url):
-        ended = client.create(task="demo.add", args=[1, 2], wait="20s")
+        ended = client.create(task="demo.add", args=[1, 2], wait="60s")
         assert ended.status.phase == client.models.TaskRunStatusPhase.SUCCEEDED
         assert ended.status.result.value == 3
         assert client.call("taskruns.get_result", "default", ended.metadata.uid) == 3

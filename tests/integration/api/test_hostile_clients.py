@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -27,7 +28,7 @@ NOT_HTTP = [
 
 
 @contextmanager
-def connected(gateway: GatewayProcess, *, timeout: float = 20) -> Iterator[socket.socket]:
+def connected(gateway: GatewayProcess, *, timeout: float = 60) -> Iterator[socket.socket]:
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=timeout) as connection:
         yield connection
 
@@ -53,6 +54,16 @@ def problem_in(told: bytes) -> tuple[int, str]:
     problem = json.loads(body)
     assert head.startswith(b"HTTP/1.1 %d " % problem["status"])
     return problem["status"], problem["type"].rpartition("/")[2]
+
+
+def posts(gateway: GatewayProcess) -> Counter[str]:
+    """How many POST requests were answered, by the class of their status."""
+    pattern = r'^kelery_api_requests_total{method="POST",.*status="(...)"} (\S+)$'
+    told = gateway.ask("/metrics").body.decode()
+    counted: Counter[str] = Counter()
+    for status, number in re.findall(pattern, told, re.M):
+        counted[status] += int(float(number))
+    return counted
 
 
 def in_flight(gateway: GatewayProcess) -> int:
@@ -100,14 +111,13 @@ def test_a_large_body_behind_an_early_answer_is_no_large_head(gateway_process: G
     assert re.findall(rb"HTTP/1.1 \d+", told) == [b"HTTP/1.1 400", b"HTTP/1.1 200"]
 
 
-@pytest.mark.slow
 def test_a_head_that_does_not_come_is_waited_for_only_so_long(gateway_process: GatewayProcess) -> None:
+    began = time.monotonic()
     with (
-        connected(gateway_process, timeout=HEAD_SECONDS + 15) as silent,
-        connected(gateway_process, timeout=HEAD_SECONDS + 15) as empty,
-        connected(gateway_process, timeout=HEAD_SECONDS + 15) as slow,
+        connected(gateway_process, timeout=HEAD_SECONDS + 30) as silent,
+        connected(gateway_process, timeout=HEAD_SECONDS + 30) as empty,
+        connected(gateway_process, timeout=HEAD_SECONDS + 30) as slow,
     ):
-        began = time.monotonic()
         empty.sendall(b"\r\n")
         slow.sendall(HEAD + b"X-Slow: ")
         assert problem_in(read_to_end(slow)) == (408, "request-timeout")
@@ -115,14 +125,13 @@ def test_a_head_that_does_not_come_is_waited_for_only_so_long(gateway_process: G
         assert read_to_end(empty) == read_to_end(silent) == b""
 
 
-@pytest.mark.slow
 def test_half_a_next_request_does_not_cut_off_the_answer_to_the_one_before(
     gateway_process: GatewayProcess,
 ) -> None:
     run = gateway_process.ask(RUNS, method="POST", body={"spec": {"task": "demo.add"}}).json
     seconds = int(HEAD_SECONDS) + 2
     path = f"{RUNS}/{run['metadata']['uid']}?wait={seconds}s".encode()
-    with connected(gateway_process, timeout=seconds + 15) as connection:
+    with connected(gateway_process, timeout=seconds + 30) as connection:
         connection.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" + HEAD)
         assert connection.recv(65536).startswith(b"HTTP/1.1 200")
 
@@ -133,23 +142,27 @@ def test_a_client_that_leaves_leaves_nothing_behind(gateway_process: GatewayProc
     path = f"{RUNS}/{run['metadata']['uid']}{what}".encode()
     with connected(gateway_process) as connection:
         connection.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        poll_until(lambda: in_flight(gateway_process) == 1, seconds=10, what="the request to be waited on")
-    poll_until(lambda: in_flight(gateway_process) == 0, seconds=10, what="it to end with its client")
-    assert "failed inside the gateway" not in gateway_process.told()
+        poll_until(lambda: in_flight(gateway_process) == 1, seconds=30, what="the request to be waited on")
+    poll_until(lambda: in_flight(gateway_process) == 0, seconds=30, what="it to end with its client")
+    assert "failed inside the gateway" not in gateway_process.log.read_text()
 
 
 def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_failure_of_the_gateway(
     gateway_process: GatewayProcess,
 ) -> None:
+    before = posts(gateway_process)
     with connected(gateway_process) as connection:
         head = f"POST {RUNS} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-        connection.sendall(head.encode() + b"Content-Length: 100\r\n\r\n{")
-        poll_until(lambda: in_flight(gateway_process) == 1, seconds=10, what="the body to be read")
-    poll_until(lambda: "status=499" in gateway_process.told(), seconds=10, what="the line of its end")
-    assert "failed inside the gateway" not in gateway_process.told()
-    told = gateway_process.ask("/metrics").body.decode()
-    counted = re.findall(r'^kelery_api_requests_total{method="POST",.*status="(...)"} 1.0$', told, re.M)
-    assert counted == ["4xx"]
+        connection.sendall(head.encode() + b"X-Request-ID: leaves\r\nContent-Length: 100\r\n\r\n{")
+        poll_until(lambda: in_flight(gateway_process) == 1, seconds=15, what="the body to be read")
+    poll_until(
+        lambda: re.search("status=499 .*request_id=leaves", gateway_process.log.read_text()),
+        seconds=30,
+        what="the line of its end",
+        state=gateway_process.told,
+    )
+    assert "failed inside the gateway" not in gateway_process.log.read_text()
+    assert posts(gateway_process) - before == Counter({"4xx": 1})
 
 
 def test_many_slow_bodies_keep_nobody_else_waiting(gateway_process: GatewayProcess) -> None:
@@ -158,12 +171,14 @@ def test_many_slow_bodies_keep_nobody_else_waiting(gateway_process: GatewayProce
     try:
         for connection in slow:
             connection.sendall(head.encode() + b"Content-Length: 100\r\n\r\n{")
-        poll_until(lambda: in_flight(gateway_process) == 200, seconds=10, what="200 bodies to be read")
+        poll_until(lambda: in_flight(gateway_process) == 200, seconds=15, what="200 bodies to be read")
         answer = gateway_process.ask(RUNS, method="POST", body={"spec": {"task": "demo.add"}})
-        assert (answer.status, answer.seconds < 2) == (202, True)
+        # It was answered before any of them.
+        assert (answer.status, in_flight(gateway_process)) == (202, 200)
     finally:
         for connection in slow:
             connection.close()
+    poll_until(lambda: in_flight(gateway_process) == 0, seconds=30, what="them to end with their clients")
 
 
 @pytest.mark.parametrize("origin", ["http://[::1", "http://a]b", "//", "null", "http://evil.example"])

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from kelery_dev.stack.valkey import ValkeyServer
 from tests.support.gateway_process import PROBLEMS, GatewayProcess
 from tests.support.spec_cases import BAD, DIFFERENCES, GOOD, UNREADABLE, SpecCase
 
@@ -22,7 +21,7 @@ class GatewayJudge:
     """Submits specs over one connection."""
 
     def __init__(self, *, port: int) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
     def answer(self, spec_text: str) -> tuple[int, Any]:
         """Status and body of the answer to a spec that is sent as it stands."""
@@ -44,18 +43,11 @@ class GatewayJudge:
 
 
 @pytest.fixture(scope="module")
-def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayJudge]:
-    """A gateway with a ledger of its own: nothing runs what is accepted."""
-    with ValkeyServer() as valkey:
-        log = tmp_path_factory.mktemp("verdicts") / "gateway.log"
-        process = GatewayProcess({"KELERY_REDIS_URL": valkey.url}, log=log)
-        try:
-            process.wait_until_ready()
-            judge = GatewayJudge(port=process.port)
-            yield judge
-            judge.close()
-        finally:
-            process.kill()
+def judge(gateway_process: GatewayProcess) -> Iterator[GatewayJudge]:
+    """On the shared gateway: nothing runs what is accepted."""
+    judge = GatewayJudge(port=gateway_process.port)
+    yield judge
+    judge.close()
 
 
 @pytest.mark.parametrize("case", GOOD, ids=str)

@@ -79,7 +79,6 @@ def table(text: str) -> dict[str, list[str]]:
     return {row.split()[0]: row.split()[1:] for row in rows}
 
 
-@pytest.mark.slow
 def test_every_example_ends_as_it_says_and_nothing_is_left(
     demos: list[RunningDemo], environment: dict[str, str], marked: Marked, tmp_path: Path
 ) -> None:

@@ -39,7 +39,6 @@ def stack(project: Path, environment: dict[str, str], marked: Marked) -> Iterato
     assert marked.names() == []
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("stack")
 def test_a_newcomers_commands_print_what_the_documents_say(
     project: Path, environment: dict[str, str], control_plane_binaries: Binaries

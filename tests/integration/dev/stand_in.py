@@ -2,8 +2,8 @@
 
 `stand_in.py worker ...` prints Celery's ready line; `stand_in.py operator` and `stand_in.py gateway` serve
 /readyz where they are asked to.
-`--stubborn` makes it ignore SIGTERM and SIGQUIT; `--orphan FILE` starts a process in another session and
-writes its pid; `--exit CODE` ends it at once.
+`--stubborn` makes it write down SIGTERM and SIGQUIT, and go on; `--orphan FILE` starts a process in another
+session and writes its pid; `--exit CODE` ends it at once.
 """
 
 import argparse
@@ -29,6 +29,11 @@ class Ready(http.server.BaseHTTPRequestHandler):
         """Nothing to say."""
 
 
+def note(number: int, _: object) -> None:
+    """Say which signal came, and go on."""
+    print(f"told {signal.Signals(number).name}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("role")
@@ -40,7 +45,7 @@ def main() -> None:
         print("giving up", flush=True)
         sys.exit(options.exit)
     for number in (signal.SIGTERM, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_IGN if options.stubborn else lambda *_: os._exit(0))
+        signal.signal(number, note if options.stubborn else lambda *_: os._exit(0))
     if options.orphan:
         orphan = subprocess.Popen(
             [sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True

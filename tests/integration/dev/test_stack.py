@@ -58,12 +58,16 @@ class RunningStack:
         lines = [line for line in self.text().splitlines() if line.startswith("export ")]
         return dict(line.removeprefix("export ").split("=", 1) for line in lines)
 
-    def end(self, number: signal.Signals) -> float:
-        """Send a signal and wait for the end; how long that took."""
-        began = time.monotonic()
+    def worker_log(self) -> str:
+        """What the worker's stand-in has written."""
+        return (self.folder / "logs" / "worker.log").read_text()
+
+    def end(self, number: signal.Signals) -> None:
+        """Send a signal and wait for the end. How long it may take is a sum of limits: see
+        `tests/unit/dev/test_supervision_rules.py`.
+        """
         self.process.send_signal(number)
-        self.process.wait(timeout=30)
-        return time.monotonic() - began
+        self.process.wait(timeout=60)
 
 
 StartStack = Callable[..., RunningStack]
@@ -71,13 +75,24 @@ StartStack = Callable[..., RunningStack]
 
 @pytest.fixture
 def start_stack(tmp_path: Path, marked: Marked, control_plane_binaries: Binaries) -> Iterator[StartStack]:
-    """Start stacks that share one state directory unless told otherwise."""
+    """Start stacks that share one state directory unless told otherwise.
+
+    `on` is a cluster to use: for what is tested of worker, operator and gateway, a control plane of the
+    stack's own would only take time.
+    """
     own = str(control_plane_binaries.folder)
     started: list[RunningStack] = []
 
     def start(
-        *flags: str, folder: str = "state", port: int = 0, assets: str = own, **variables: str
+        *flags: str,
+        on: ControlPlane | None = None,
+        folder: str = "state",
+        port: int = 0,
+        assets: str = own,
+        **variables: str,
     ) -> RunningStack:
+        if on:
+            flags = (*flags, f"--kubeconfig={on.kubeconfig}")
         environment = {**marked.environment, "KUBEBUILDER_ASSETS": assets, **variables}
         stack = RunningStack(
             tmp_path / folder, port=port or free_port(), flags=flags, environment=environment
@@ -114,7 +129,7 @@ def test_sigterm_leaves_nothing_running_and_the_next_start_finds_everything(
     with redis.Redis.from_url(stack.exports()["REDIS_URL"]) as client:
         client.set("kept", "yes")
     exports = stack.exports()
-    assert stack.end(signal.SIGTERM) < 15
+    stack.end(signal.SIGTERM)
     assert marked.names() == []
     assert stack.process.returncode == 0, stack.text()
 
@@ -128,7 +143,7 @@ def test_sigterm_leaves_nothing_running_and_the_next_start_finds_everything(
         assert client.get("kept") == b"yes"
 
 
-def test_a_watch_and_a_worker_that_will_not_end_do_not_keep_it_beyond_fifteen_seconds(
+def test_a_watch_and_a_worker_that_will_not_end_do_not_keep_it(
     start_stack: StartStack, marked: Marked, control_plane_binaries: Binaries
 ) -> None:
     stack = start_stack("--stubborn")
@@ -141,18 +156,23 @@ def test_a_watch_and_a_worker_that_will_not_end_do_not_keep_it_beyond_fifteen_se
     with watch:
         assert watch.stdout is not None
         assert watch.stdout.readline()
-        took = stack.end(signal.SIGINT)
+        stack.end(signal.SIGINT)
         watch.kill()
-    assert took < 15
+    # First it was asked, in both ways.
+    assert "told SIGTERM\ntold SIGQUIT\n" in stack.worker_log()
     assert marked.names() == []
 
 
-def test_a_second_ctrl_c_kills_at_once(start_stack: StartStack, marked: Marked) -> None:
-    stack = start_stack("--stubborn")
+def test_a_second_ctrl_c_kills_at_once(
+    start_stack: StartStack, marked: Marked, control_plane: ControlPlane
+) -> None:
+    stack = start_stack("--stubborn", on=control_plane)
     stack.wait_for(UP)
     stack.process.send_signal(signal.SIGINT)
     stack.wait_for("press Ctrl-C again")
-    assert stack.end(signal.SIGINT) < 4
+    stack.end(signal.SIGINT)
+    # Nobody waited for the next way of asking.
+    assert "told SIGQUIT" not in stack.worker_log()
     assert marked.names() == []
 
 
@@ -167,21 +187,21 @@ def test_sigkill_leaves_nothing_running(start_stack: StartStack, marked: Marked)
 def test_a_signal_while_it_comes_up_leaves_nothing_running(start_stack: StartStack, marked: Marked) -> None:
     stack = start_stack()
     stack.wait_for("etcd is up")
-    assert stack.end(signal.SIGTERM) < 15
+    stack.end(signal.SIGTERM)
     assert marked.names() == []
     assert UP not in stack.text()
 
 
 def test_a_second_one_on_the_same_directory_or_port_is_refused(
-    start_stack: StartStack, marked: Marked
+    start_stack: StartStack, marked: Marked, control_plane: ControlPlane
 ) -> None:
-    first = start_stack()
+    first = start_stack(on=control_plane)
     first.wait_for("valkey is up")
     same_folder = start_stack()
-    assert same_folder.process.wait(timeout=20) == 1
+    assert same_folder.process.wait(timeout=60) == 1
     assert f"refused: another kelery dev (process {first.process.pid}) uses" in same_folder.text()
     same_port = start_stack(folder="other", port=first.port)
-    assert same_port.process.wait(timeout=20) == 1
+    assert same_port.process.wait(timeout=60) == 1
     assert f"refused: port {first.port} is in use" in same_port.text()
     first.wait_for(UP)
 
@@ -203,12 +223,12 @@ def test_what_it_prints_to_be_copied_is_what_its_env_file_holds(
 
 
 def test_the_gateway_is_where_it_says_and_starts_a_task_of_the_persons_app(
-    start_stack: StartStack, tmp_path: Path
+    start_stack: StartStack, control_plane: ControlPlane, tmp_path: Path
 ) -> None:
     (tmp_path / "proj_of_a_person.py").write_text(
         "from celery import Celery\napp = Celery()\n@app.task(name='proj.report')\ndef report(tenant): ...\n"
     )
-    stack = start_stack("--app=proj_of_a_person", PYTHONPATH=str(tmp_path))
+    stack = start_stack("--app=proj_of_a_person", on=control_plane, PYTHONPATH=str(tmp_path))
     stack.wait_for("--data-urlencode")
     url = f"http://127.0.0.1:{stack.port}"
     assert stack.exports()["KELERY_URL"] == url
@@ -218,9 +238,9 @@ def test_the_gateway_is_where_it_says_and_starts_a_task_of_the_persons_app(
 
 
 def test_a_gateway_whose_port_somebody_took_meanwhile_says_so_and_holds_nothing_up(
-    start_stack: StartStack,
+    start_stack: StartStack, control_plane: ControlPlane
 ) -> None:
-    stack = start_stack("--real-gateway")
+    stack = start_stack("--real-gateway", on=control_plane)
     stack.wait_for("valkey is up")
     with socket.create_server(("127.0.0.1", stack.port)):
         stack.wait_for("gateway ended at its start; going on without it until it comes up")
@@ -232,14 +252,16 @@ def test_an_app_that_cannot_be_loaded_is_refused_before_anything_starts(
     start_stack: StartStack, marked: Marked
 ) -> None:
     stack = start_stack("--app=nowhere")
-    assert stack.process.wait(timeout=20) == 1
+    assert stack.process.wait(timeout=60) == 1
     assert stack.text().startswith("refused: --app nowhere: there is no module 'nowhere'")
     assert "valkey is up" not in stack.text()
     assert marked.names() == []
 
 
-def test_with_reload_an_app_that_cannot_be_loaded_is_waited_for(start_stack: StartStack) -> None:
-    stack = start_stack("--app=nowhere", "--reload")
+def test_with_reload_an_app_that_cannot_be_loaded_is_waited_for(
+    start_stack: StartStack, control_plane: ControlPlane
+) -> None:
+    stack = start_stack("--app=nowhere", "--reload", on=control_plane)
     stack.wait_for("--app nowhere: there is no module 'nowhere'")
     stack.wait_for("valkey is up")
     assert "--reload: going on" in stack.text()
@@ -270,17 +292,21 @@ def test_an_existing_cluster_gets_the_crd_alone_and_needs_no_programs(
     with ControlPlane.start(binaries=control_plane_binaries, state_dir=tmp_path / "cluster") as cluster:
         for kind in ("crd", "validatingadmissionpolicy", "validatingadmissionpolicybinding"):
             assert cluster.kubectl("delete", kind, "--all").returncode == 0
-        stack = start_stack(f"--kubeconfig={cluster.kubeconfig}", assets="/nowhere")
+        stack = start_stack(on=cluster, assets="/nowhere")
         stack.wait_for(UP)
         assert stack.exports()["KUBECONFIG"] == str(cluster.kubeconfig)
         assert cluster.kubectl("get", "taskruns").returncode == 0
         assert cluster.kubectl("get", "validatingadmissionpolicies", "-o", "name").stdout == ""
         assert "etcd is up" not in stack.text()
-        assert stack.end(signal.SIGTERM) < 15
+        stack.end(signal.SIGTERM)
+        assert stack.process.returncode == 0, stack.text()
 
 
-def test_a_worker_that_does_not_start_holds_nothing_up(start_stack: StartStack) -> None:
-    stack = start_stack("--exit=1")
+def test_a_worker_that_does_not_start_holds_nothing_up(
+    start_stack: StartStack, control_plane: ControlPlane
+) -> None:
+    stack = start_stack("--exit=1", on=control_plane)
     stack.wait_for(UP)
     assert "worker ended at its start; going on without it until it comes up" in stack.text()
-    assert stack.end(signal.SIGTERM) < 15
+    stack.end(signal.SIGTERM)
+    assert stack.process.returncode == 0, stack.text()

@@ -1,7 +1,7 @@
 """Real workers and the test's own hand on the ledger.
 
-A test that leaves its worker as it was uses `worker`, which its module's tests share. One that kills a worker,
-or wants a special one, starts it with `start_worker`, on an empty ledger.
+A test that leaves its worker as it was uses `worker`, which its module's tests share. One that kills a
+worker, or wants a special one, starts it with `start_worker`, on an empty ledger.
 """
 
 from __future__ import annotations

@@ -8,8 +8,6 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from kelery_dev.stack.valkey import ValkeyServer
 from kelery_dev.supervise.ports import LOOPBACK
 from tests.support.polling import poll_until
@@ -35,7 +33,6 @@ def deaf_server() -> Iterator[tuple[socket.socket, list[socket.socket]]]:
             connection.close()
 
 
-@pytest.mark.slow
 def test_a_worker_does_not_wait_for_ever(tmp_path: Path) -> None:
     with deaf_server() as (listener, taken):
         port = listener.getsockname()[1]

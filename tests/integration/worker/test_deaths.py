@@ -32,15 +32,18 @@ def wait_for_lines(file: Path, count: int, *, seconds: float = 10) -> None:
     )
 
 
-def test_a_child_that_dies_fails_its_run_within_a_second(probe: LedgerProbe, worker: WorkerProcess) -> None:
+def test_a_child_that_dies_fails_its_run_before_celery_would(
+    probe: LedgerProbe, worker: WorkerProcess
+) -> None:
     uid = probe.submit("users.dies", key="k")
     successor = probe.submit("users.echo", 1, key="k")
     record = probe.wait_for(uid)
     assert (record.phase, record.reason) == (Phase.FAILED, "WorkerLost")
     assert record.started_at is not None
     assert record.finished_at is not None
-    # Celery itself would say so after some ten seconds; the margin is for a busy machine.
-    assert record.finished_at - record.started_at < 2_000_000
+    # Celery itself waits for ten seconds before it says so. That it takes less than a second is shown where
+    # nothing else runs: tests/perf/test_promised_times.py.
+    assert record.finished_at - record.started_at < 10_000_000
     assert probe.wait_for(successor).phase is Phase.SUCCEEDED
 
 
@@ -102,22 +105,24 @@ def test_a_killed_workers_slot_goes_on_and_its_run_is_retried(
     assert probe.record(waiting).phase is Phase.WAITING
 
 
+@pytest.mark.parametrize("lease", [LEASE, pytest.param(15.0, marks=pytest.mark.thorough)])
 def test_without_retry_a_killed_workers_run_fails_and_the_next_starts(
-    probe: LedgerProbe, start_worker: Any
+    probe: LedgerProbe, start_worker: Any, lease: float
 ) -> None:
-    """With the default lease: the slot is free at the latest 15 s after the kill."""
-    victim = start_worker(concurrency=1)
+    """The slot is free at the latest one lease after the kill, and not before a survivor may still renew."""
+    victim = start_worker(lease=lease, concurrency=1)
     uid = probe.submit("users.nap", 60, key="k")
     waiting = probe.submit("users.echo", 1, key="k")
     probe.wait_for(uid, Phase.RUNNING)
-    tick = probe.ticker(stand_still=13.5)
-    time.sleep(3)
+    tick = probe.ticker(stand_still=lease * 0.9)
+    time.sleep(lease / 5)
     killed_at = time.time()
     victim.kill()
-    record = probe.wait_for(uid, seconds=25, tick=tick)
+    record = probe.wait_for(uid, seconds=lease + 10, tick=tick)
     assert (record.phase, record.reason) == (Phase.FAILED, "WorkerLost")
     assert record.finished_at is not None
-    assert 10 < record.finished_at / 1e6 - killed_at < 15.5
+    # Half a second for the observer's own rhythm.
+    assert lease * 2 / 3 < record.finished_at / 1e6 - killed_at < lease + 0.5
     assert probe.record(waiting).phase is Phase.ADMITTED
     start_worker()
     assert probe.wait_for(waiting).phase is Phase.SUCCEEDED
@@ -173,9 +178,8 @@ def test_what_does_not_end_within_the_drains_time_is_lost_and_retried(
         "users.ticks", str(file), 60, True, key="k", retry=Retry(max_attempts=2, backoff_seconds=60)
     )
     wait_for_lines(file, 1)
-    began = time.monotonic()
-    assert first.terminate() == 0
-    assert time.monotonic() - began < 15
+    # It ends although the body would go on for a minute.
+    assert first.terminate(seconds=50) == 0
     record = probe.record(uid)
     assert (record.phase, record.reason, record.attempt) == (Phase.ADMITTED, "RetryBackoff", 2)
     assert record.attempts[0].reason == "WorkerLost"

@@ -111,11 +111,11 @@ def test_a_cancel_hits_only_its_own_run(probe: LedgerProbe, start_worker: Any, t
     successor.
     """
     worker = start_worker(concurrency=1)
-    for round_number in range(15):
+    for milliseconds in range(0, 16, 2):
         victim = probe.submit("users.nap", 0.05)
         successor = probe.submit("users.nap", 0.1)
         probe.wait_for(victim, Phase.RUNNING, Phase.SUCCEEDED)
-        time.sleep(0.04 + 0.001 * round_number)
+        time.sleep(0.04 + 0.001 * milliseconds)
         probe.cancel(victim, CancelMode.FORCE)
         assert probe.wait_for(successor).phase is Phase.SUCCEEDED, worker.output()
         assert probe.wait_for(victim).phase in (Phase.CANCELLED, Phase.SUCCEEDED)

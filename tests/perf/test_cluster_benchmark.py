@@ -135,7 +135,6 @@ def silent(line: str) -> None:
     """Nobody listens."""
 
 
-@pytest.mark.slow
 def test_both_sides_are_measured_and_only_what_was_made_is_deleted(stack: LocalStack) -> None:
     somebodys = {
         "apiVersion": "kelery.dev/v1alpha1",
@@ -176,7 +175,6 @@ def heeded_interrupts() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("heeded_interrupts")
 def test_control_c_in_the_middle_of_a_measurement_leaves_nothing_behind(stack: LocalStack) -> None:
     argv = [sys.executable, "-m", "kelery", "bench", "--quick", "--namespace", SERVED]
@@ -270,7 +268,8 @@ def test_a_job_that_cannot_start_is_told_by_its_pod_at_once(stack: LocalStack) -
     said = "image shop:0 did not complete on the node node-1: ImagePullBackOff: no such image"
     with pytest.raises(DevError, match=said):
         attempt()
-    assert time.monotonic() - began < 20
+    # It was said at once, and not when the time for a Job was over.
+    assert time.monotonic() - began < 30
 
 
 def test_a_job_that_gets_no_pod_is_told_by_its_events(stack: LocalStack) -> None:

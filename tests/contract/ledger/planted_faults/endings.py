@@ -1,0 +1,84 @@
+"""What a cancel, a deletion and an end do, and what the history tells of them."""
+
+from __future__ import annotations
+
+from kelery.ledger.types import OnlyIf
+from kelery.run.model import CancelMode
+from kelery.run.phases import Reason
+from tests.contract.ledger.planted_faults.fault import Fault, keyed, unkeyed
+
+FAULTS = [
+    Fault(
+        what="a cancel of a running run is final at once",
+        original="  if CLAIMED[run.phase] then\n    ask_to_stop(run, mode, reason)",
+        planted="  if run.phase == 'Cancelling' then\n    ask_to_stop(run, mode, reason)",
+        caught_by=[
+            lambda ledger: ledger.submit_rival(spec=keyed()),
+            lambda ledger: ledger.claim_all_that_are_admitted(worker="w1", nonce="n1"),
+            lambda ledger: ledger.delete(uid="run-0"),
+        ],
+    ),
+    Fault(
+        what="a cancel changes what is final",
+        original="  if FINAL[run.phase] then return 'unchanged' end",
+        planted="",
+        caught_by=[
+            lambda ledger: ledger.submit_rival(spec=keyed()),
+            lambda ledger: ledger.cancel(
+                uid="run-0", mode=CancelMode.GRACEFUL, reason=Reason.CANCELLED_BY_USER, message=""
+            ),
+            lambda ledger: ledger.cancel(
+                uid="run-0", mode=CancelMode.GRACEFUL, reason=Reason.DELETED, message=""
+            ),
+        ],
+    ),
+    Fault(
+        what="a delete frees the slot of a running run",
+        original="    if stop(run, 'graceful', 'Deleted') == 'unchanged' then notify(run) end",
+        planted="    finish(run, 'Cancelled', 'Deleted')\n    pump(run.key)",
+        caught_by=[
+            lambda ledger: ledger.submit_rival(spec=keyed()),
+            lambda ledger: ledger.claim_all_that_are_admitted(worker="w1", nonce="n1"),
+            lambda ledger: ledger.delete(uid="run-0"),
+        ],
+    ),
+    Fault(
+        what="a deleted run keeps what it was told and what it said",
+        original="  if run.deleted == '1' and run.origin ~= 'TaskRun' then strip(run) end",
+        planted="",
+        caught_by=[
+            lambda ledger: ledger.submit_only_if(spec=unkeyed(), name="", conditions=(OnlyIf.FREE_NAME,)),
+            lambda ledger: ledger.delete(uid="run-0"),
+        ],
+    ),
+    Fault(
+        what="a change of phase is missing in the history",
+        original="  schedule('redispatch', run.uid, now + REDISPATCH_FIRST)\n  announce(run)",
+        planted="  schedule('redispatch', run.uid, now + REDISPATCH_FIRST)\n  notify(run)",
+        caught_by=[
+            lambda ledger: ledger.submit_rival(spec=keyed()),
+        ],
+    ),
+    Fault(
+        what="progress counts as a change of phase",
+        original="  change(run, { progress = progress_json })\n  notify(run)",
+        planted="  change(run, { progress = progress_json })\n  announce(run)",
+        caught_by=[
+            lambda ledger: ledger.submit_rival(spec=keyed()),
+            lambda ledger: ledger.claim_all_that_are_admitted(worker="w1", nonce="n1"),
+            lambda ledger: ledger.progress(uid="run-0"),
+        ],
+    ),
+    Fault(
+        what="the message of a later cancel replaces the first one",
+        original="if run.phase ~= 'Cancelling' and message and",
+        planted="if message and",
+        caught_by=[
+            lambda ledger: ledger.submit_rival(spec=keyed()),
+            lambda ledger: ledger.claim_all_that_are_admitted(worker="w1", nonce="n1"),
+            lambda ledger: ledger.cancel_gracefully_and_then_by_force(
+                uid="run-0", reason=Reason.CANCELLED_BY_USER
+            ),
+        ],
+    ),
+]
