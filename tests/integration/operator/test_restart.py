@@ -28,7 +28,7 @@ def test_a_run_survives_the_death_of_the_operator_when_it_is(
     else:
         uid = cluster.create(name="run")["metadata"]["uid"]
     if moment == "admitted":
-        # Its message stays in the queue: one that was taken and not claimed would be sent again after a while.
+        # Its message stays in the queue: one that was taken and not claimed is sent again after a while.
         worker.wait_for_record(uid, phase=Phase.ADMITTED)
         operator.restart()
         cluster.wait_for("run", phase="Admitted")
