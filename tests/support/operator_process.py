@@ -49,7 +49,7 @@ class OperatorProcess:
         self._start()
         self.wait_until_ready()
 
-    def wait_until_ready(self, *, seconds: float = 30) -> None:
+    def wait_until_ready(self, *, seconds: float = 90) -> None:
         """Return when it says that it is ready."""
         poll_until(lambda: self.status("/readyz") == 200, seconds=seconds, what="/readyz", state=self.told)
 

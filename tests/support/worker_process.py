@@ -69,7 +69,7 @@ class WorkerProcess:
     def wait_until_ready(self) -> None:
         """Until it consumes."""
         poll_until(
-            lambda: " ready." in self.output(), seconds=30, what=f"worker {self.name}", state=self.output
+            lambda: " ready." in self.output(), seconds=90, what=f"worker {self.name}", state=self.output
         )
 
     def output(self) -> str:

@@ -27,10 +27,12 @@ def test_a_run_survives_the_death_of_the_operator_when_it_is(
         operator.restart()
     else:
         uid = cluster.create(name="run")["metadata"]["uid"]
-    message = worker.next_message()
     if moment == "admitted":
+        # Its message stays in the queue: one that was taken and not claimed is sent again after a while.
+        worker.wait_for_record(uid, phase=Phase.ADMITTED)
         operator.restart()
         cluster.wait_for("run", phase="Admitted")
+    message = worker.next_message()
     claim = worker.claim(message)
     assert claim.uid == uid  # type: ignore[union-attr]  # refused: then it has no uid and the test fails
     if moment == "running":

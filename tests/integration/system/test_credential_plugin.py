@@ -74,8 +74,8 @@ def test_operator_and_gateway_go_on_with_what_the_plug_in_hands_out_next(
         numbers = itertools.count()
 
         def both_were_refused() -> bool:
-            # The API server takes a token for some seconds after its account is gone. Whenever it refuses
-            # that one, the next has all its life before it.
+            # The API server takes a token for some seconds after its account is gone. When it refuses that
+            # one, the next has all its life before it.
             nonlocal expires_at
             expires_at = hand_out(plugin, second)
             both_serve(f"refused-{next(numbers)}")
