@@ -80,15 +80,15 @@ class GatewayProcess:
                 stderr=subprocess.STDOUT,
             )
 
-    def wait_until_alive(self, *, seconds: float = 60) -> None:
+    def wait_until_alive(self, *, seconds: float = 90) -> None:
         """Return when it answers; it may still lack its ledger."""
         self._wait_for("/livez", status=200, seconds=seconds)
 
-    def wait_until_ready(self, *, seconds: float = 60) -> None:
+    def wait_until_ready(self, *, seconds: float = 90) -> None:
         """Return when it says that it can serve."""
         self._wait_for("/readyz", status=200, seconds=seconds)
 
-    def wait_until_not_ready(self, *, seconds: float = 60) -> None:
+    def wait_until_not_ready(self, *, seconds: float = 90) -> None:
         """Return when it says that it cannot serve."""
         self._wait_for("/readyz", status=503, seconds=seconds)
 

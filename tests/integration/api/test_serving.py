@@ -34,7 +34,7 @@ def run_it(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
         env={**inherited, "KELERY_REDIS_URL": "redis://127.0.0.1:1/0", **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
 
 
