@@ -32,10 +32,9 @@ test: setup ## Run what every change must pass: all but the thorough, perf and e
 	@$(BIN)/python -m pytest --numprocesses $(PROCESSES)
 
 .PHONY: thorough
-thorough: setup ## Run every test with long searches and storms, then the perf tier; takes hours
+thorough: setup ## Run every test, also long searches and storms; takes hours
 	@$(BIN)/python -m kelery_dev.prepare
 	@$(BIN)/python -m pytest --numprocesses 2 -m "thorough or not thorough"
-	@$(BIN)/python -m pytest tests/perf
 
 .PHONY: perf
 perf: setup ## Run the perf tier: ratios against their limits, soak, storm, the benchmark's own tests

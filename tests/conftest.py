@@ -36,17 +36,13 @@ class FilesInOrder(LoadFileScheduling):  # type: ignore[misc]  # it has no types
     first, and the many short ones fill the gaps at the end.
     """
 
-    def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
-        # Otherwise the files with the most tests would come first, which are the quick ones.
-        config.option.loadscopereorder = False
-        super().__init__(config, log)
-
     def _split_scope(self, nodeid: str) -> str:
         file: str = super()._split_scope(nodeid)
         folder = file.rpartition("/")[0]
         return folder if folder.startswith("tests/chart") else file
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesInOrder:
     """How tests are given to processes."""
     return FilesInOrder(config, log)

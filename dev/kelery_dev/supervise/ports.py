@@ -1,9 +1,8 @@
 """Loopback ports: found free, and remembered in a state directory so that they outlive a restart.
 
 Ports are picked below the range from which the kernel hands ports to outgoing connections, so that a port
-that is free while its server is down is not lost to some client. A port that `free_port` has given to one
-process it gives to no other while the first one lives: between this check and the start of a server, nobody
-listens.
+that is free while its server is down is not lost to some client. `free_port` never gives one port to two
+living processes: nobody listens yet between its check and the start of the server.
 """
 
 import json
@@ -40,7 +39,7 @@ def free_port(*, taken: Sequence[int] = ()) -> int:
 
 
 def _is_ours(port: int) -> bool:
-    """Take the port's name for the life of this process; False if it is taken, by whomever."""
+    """Reserve the port for the life of this process; False if a process has it already."""
     name = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         # An abstract socket: only one process of the machine can have it, and it leaves no file.
