@@ -36,4 +36,4 @@ def test_the_slot_of_a_child_that_dies_is_free_within_a_second(tmp_path: Path) -
         finally:
             worker.close()
     print(f"from the start of a task that dies to the start of its successor: {sorted(took)} s")
-    assert sorted(took)[2] < 1
+    assert max(took) < 1

@@ -131,8 +131,10 @@ def test_a_changed_value_changes_what_it_names_and_a_rollback_brings_it_back(rel
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("cases", [_WIDEST, pytest.param(UPGRADES, marks=pytest.mark.thorough)])
-def test_every_switch_can_be_thrown_on_a_living_release(release: LiveRelease, cases: list[str]) -> None:
+@pytest.mark.parametrize(
+    "cases", [_WIDEST, pytest.param(UPGRADES, marks=pytest.mark.thorough)], ids=["widest", "all"]
+)
+def test_switches_can_be_thrown_on_a_living_release(release: LiveRelease, cases: list[str]) -> None:
     """And back: the API server refuses none of these upgrades."""
     release.install()
     passwords = _passwords(release)

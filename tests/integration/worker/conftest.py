@@ -38,6 +38,7 @@ def valkey_url(request: pytest.FixtureRequest, valkey_url: str) -> str:
     """The shared worker's, for a test that uses it; else the session's, emptied."""
     if "worker" in request.fixturenames:
         shared: WorkerProcess = request.getfixturevalue("worker")
+        assert shared.process.poll() is None, f"the shared worker has ended:\n{shared.output()}"
         return shared.url
     return valkey_url
 

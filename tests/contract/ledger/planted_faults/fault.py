@@ -58,7 +58,5 @@ def replay(client: redis.Redis, steps: Sequence[Step], *, source: str = SOURCE) 
         for step in steps:
             step(machine)
             machine.promises_are_kept()
-    except BaseException:
-        machine.pair.wipe()
-        raise
-    machine.teardown()
+    finally:
+        machine.teardown()
