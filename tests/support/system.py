@@ -2,7 +2,7 @@
 app.
 
 The parts are started once for a module's tests that leave them alone; each test has a namespace of its own. A
-test that kills parts brings its own.
+module that kills parts starts its own.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from tests.support.operator_process import OperatorProcess
 from tests.support.played_worker import BusyWorker, PlayedWorker
 from tests.support.polling import poll_until
 
-#: How often the same run is made where a stall of this machine may show one phase more.
+#: How often a run is repeated whose phases are counted: a stall of this machine may show one more.
 REPEATED = 5
 
 
@@ -121,7 +121,7 @@ def test_a_run_that_waits_costs_one_write_more_for_each_phase_that_lasts(
 
 
 def assert_most_are(shown: list[list[str]], usual: list[str], *, others: list[str]) -> None:
-    """`others` is what a stall of this machine between admission and claim may show."""
+    """Most showed the usual phases. A machine that stalls between admission and claim shows the others."""
     assert all(phases in (usual, others) for phases in shown), shown
     assert shown.count(usual) > len(shown) / 2, shown
 

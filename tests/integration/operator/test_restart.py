@@ -1,4 +1,4 @@
-"""The operator dies at each moment of a run's life; nothing is lost and nothing is done twice."""
+"""The operator is killed, or stopped, and started again: nothing is lost and nothing is done twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Everything real at once; a module that kills parts starts its own on the bare system."""
+"""Everything real at once.
+
+Tests that leave the parts alone use `system`. A module that kills or specially configures parts starts them
+itself on `bare_system`.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""The operator dies at every moment of a run's life: no run is lost, none runs twice, and slots go on without
-it.
+"""The operator is killed while runs go on: no run is lost, none runs twice, and slots are handed on.
+
+One operator and one worker serve all tests of this module.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ KEYS = 4
 
 @pytest.fixture(scope="module", autouse=True)
 def _worker(bare_system: System) -> Iterator[None]:
-    """A worker, which lives on."""
+    """A worker that no test kills."""
     started = bare_system.start_worker()
     yield
     started.close()
@@ -43,7 +44,7 @@ def operator(bare_system: System) -> Iterator[OperatorProcess]:
 
 @pytest.fixture
 def cluster(bare_system: System, operator: OperatorProcess) -> Iterator[Cluster]:
-    """The operator's namespace. It is left empty, with an operator that runs and all runs ended."""
+    """The operator's namespace. After a test the operator is up, all runs have ended, no TaskRun is left."""
     space = Cluster(bare_system.plane.access(), namespace=operator.environment["KELERY_NAMESPACES"])
     yield space
     if operator.has_ended:

@@ -1,4 +1,4 @@
-"""When a change that the ledger tells of is looked at."""
+"""When the operator looks at a run that the ledger's stream names."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Stream:
                 for n, (uid, phase, reason) in enumerate(told, start=1)
             ],
         ]
-        #: Set when it is asked for more: what it told has been dealt with.
+        #: Set when it is asked for more: all that it told has been taken in.
         self.told_all = asyncio.Event()
 
     async def run(self, _: object) -> Any:
@@ -42,7 +42,7 @@ class Stream:
 
 
 async def due_of(*told: tuple[str, Phase, str], gone: str = "") -> list[tuple[str, float]]:
-    """The runs in the order in which they are looked at, and when by the queue's clock, which we move."""
+    """The runs in the order in which they are looked at, and the seconds until then by a clock of ours."""
     now = START
     states, queue = RunStates(), WorkQueue[str](clock=lambda: now)
     for uid in ("a", "b"):
