@@ -119,3 +119,8 @@ class LedgerProbe:
         """No slot, no lease, no claim is left."""
         left = [*self.client.scan_iter(f"{PREFIX}:hold:*"), *self.client.scan_iter(f"{PREFIX}:claims:*")]
         return not left and not self.client.exists(f"{PREFIX}:leases")
+
+    def nothing_is_open(self) -> bool:
+        """All runs have ended, and the last status of each is acknowledged."""
+        left = [*self.client.scan_iter(f"{PREFIX}:live:*"), *self.client.scan_iter(f"{PREFIX}:final:*")]
+        return not left

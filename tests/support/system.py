@@ -2,7 +2,7 @@
 app.
 
 The parts are started once for a module's tests that leave them alone; each test has a namespace of its own. A
-test that kills parts brings its own.
+module that kills parts starts its own.
 """
 
 from __future__ import annotations
@@ -71,6 +71,13 @@ class System:
         return LedgerProbe(self.valkey.url)
 
 
+def new_namespace(plane: ControlPlane) -> Cluster:
+    """A fresh one."""
+    space = Cluster(plane.access(), namespace=f"system-{next(_numbers)}")
+    space.create_namespace()
+    return space
+
+
 @pytest.fixture(scope="module")
 def system(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """All parts, shared by a module's tests that leave them alone.
@@ -90,7 +97,6 @@ def system(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture
 def cluster(control_plane: ControlPlane) -> Iterator[Cluster]:
     """A namespace of the test's own."""
-    space = Cluster(control_plane.access(), namespace=f"system-{next(_numbers)}")
-    space.create_namespace()
+    space = new_namespace(control_plane)
     yield space
     space.delete_all()

@@ -1,13 +1,17 @@
-"""What kopf makes of a watch: each event once, in order, at once, whatever fails; and no write at all."""
+"""What kopf makes of a watch: each event once, in order, at once, whatever fails; and no write at all.
+
+The API server is played, in the event loop of the watch.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
-from collections.abc import Iterable
+import statistics
 from typing import Any, cast
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -40,28 +44,6 @@ def body(uid: str, *, version: str) -> dict[str, Any]:
     return {"apiVersion": "kelery.dev/v1alpha1", "kind": "TaskRun", "metadata": metadata}
 
 
-class ApiServer:
-    """Lists some TaskRuns, then shows some events, then none: one that waits for others waits in vain."""
-
-    def __init__(self, *, listed: Iterable[Any], shown: Iterable[Any]) -> None:
-        self._listed, self._shown = list(listed), list(shown)
-        self.methods: set[str] = set()
-
-    async def answer(self, request: web.Request) -> web.StreamResponse:
-        self.methods.add(request.method)
-        if request.path != TASKRUNS:
-            return web.json_response(ANSWERS[request.path])
-        if "watch" not in request.query:
-            return web.json_response({"metadata": {"resourceVersion": "7"}, "items": self._listed})
-        response = web.StreamResponse()
-        await response.prepare(request)
-        for kind, shown in self._shown:
-            await response.write(json.dumps({"type": kind, "object": shown}).encode() + b"\n")
-        self._shown = []
-        await asyncio.sleep(60)
-        return response
-
-
 class Events:
     """Takes events in until there are enough; trips over some."""
 
@@ -78,6 +60,53 @@ class Events:
             self.done.set()
         if metadata["resourceVersion"] == self._bad:
             raise ValueError("cannot be read")
+
+
+class ApiServer:
+    """Lists some TaskRuns, shows some events at once, then others one by one.
+
+    Of the latter it shows each after all before it were taken in, and counts the requests that it answers
+    meanwhile: they take turns with the watch in the same event loop, however busy the machine is.
+    """
+
+    def __init__(self, events: Events, *, listed: list[Any], shown: list[Any], one_by_one: list[Any]) -> None:
+        self._events, self._listed, self._shown, self._one_by_one = events, listed, shown, one_by_one
+        self.methods: set[str] = set()
+        #: For each of those, the number of requests.
+        self.answered_before: list[int] = []
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        self.methods.add(request.method)
+        if request.path != TASKRUNS:
+            return web.json_response(ANSWERS[request.path])
+        if "watch" not in request.query:
+            return web.json_response({"metadata": {"resourceVersion": "7"}, "items": self._listed})
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for event in self._shown:
+            await write(response, event)
+        before = len(self._listed) + len(self._shown)
+        async with aiohttp.ClientSession(request.url.origin()) as session:
+            await self._answer_until(session, taken=before)
+            for number, event in enumerate(self._one_by_one, start=1):
+                await write(response, event)
+                self.answered_before.append(await self._answer_until(session, taken=before + number))
+        await asyncio.sleep(60)
+        return response
+
+    async def _answer_until(self, session: aiohttp.ClientSession, *, taken: int) -> int:
+        """Make requests to itself until so many events were taken in; how many it answered."""
+        answered = 0
+        while len(self._events.taken) < taken:
+            async with session.get("/version") as answer:
+                await answer.read()
+            answered += 1
+        return answered
+
+
+async def write(response: web.StreamResponse, event: tuple[str, Any]) -> None:
+    kind, shown = event
+    await response.write(json.dumps({"type": kind, "object": shown}).encode() + b"\n")
 
 
 async def watch(server: ApiServer, events: Events) -> None:
@@ -115,15 +144,19 @@ def test_every_event_is_taken_in_once_and_those_of_an_object_in_their_order(
         for version in versions:
             shown += [("MODIFIED", body(uid, version=version)) for uid in ("a", "b")]
         shown += [("DELETED", body("a", version="200"))]
-        server = ApiServer(listed=[body("a", version="5")], shown=shown)
-        events = Events(enough=len(shown) + 1, bad="20")
+        later = [str(version) for version in range(210, 230)]
+        one_by_one = [("MODIFIED", body("b", version=version)) for version in later]
+        events = Events(enough=1 + len(shown) + len(one_by_one), bad="20")
+        server = ApiServer(events, listed=[body("a", version="5")], shown=shown, one_by_one=one_by_one)
         await watch(server, events)
         of_a = [(kind, version) for kind, uid, version in events.taken if uid == "a"]
         of_b = [(kind, version) for kind, uid, version in events.taken if uid == "b"]
         modified = [("MODIFIED", version) for version in versions]
         assert of_a == [(None, "5"), *modified, ("DELETED", "200")]
-        assert of_b == [("ADDED", "9"), *modified]
+        assert of_b == [("ADDED", "9"), *modified, *(("MODIFIED", version) for version in later)]
         assert server.methods == {"GET"}
+        # No event waits for others to come together with it: such a wait would see many requests answered.
+        assert statistics.median(server.answered_before) <= 5, server.answered_before
 
     with caplog.at_level(logging.ERROR):
         asyncio.run(play())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -38,13 +39,38 @@ def test_without_the_crd_it_waits_and_says_so(
         assert operator.status("/livez") == 200
         assert operator.status("/readyz") == 503
     finally:
-        # Other tests of the session need it.
+        # Other tests of the session need it, and the admission policy that looks at its objects.
         apply_crds(cluster.access)
+        wait_until_guarded(cluster)
     operator.wait_until_ready()
     cluster.create(name="at-last")
     worker.succeed(worker.start_next())
     cluster.wait_for("at-last", phase="Succeeded")
     assert operator.terminate() == 0
+
+
+def wait_until_guarded(cluster: Cluster) -> None:
+    """Until the API server refuses what the CRD forbids, and what the admission policy forbids."""
+    # Cancelled at its creation, so no worker gets it.
+    guarded = cluster.create(name="guarded", cancel="Graceful")
+    numbers = itertools.count(10)
+
+    def refusals() -> tuple[str, str]:
+        without_task = {**guarded, "metadata": {"name": "bad"}, "spec": {}}
+        created = cluster.access.request("POST", path=f"{cluster.path}?dryRun=All", body=without_task)
+        patched = cluster.access.request(
+            "PATCH",
+            path=f"{cluster.path}/guarded",
+            body={"spec": {"args": [next(numbers)]}},
+            content_type="application/merge-patch+json",
+        )
+        return created.message, patched.message
+
+    def both_refuse() -> bool:
+        by_crd, by_policy = refusals()
+        return "spec.task" in by_crd and "spec.args is immutable" in by_policy
+
+    poll_until(both_refuse, seconds=60, what="CRD and policy to be in force", state=refusals, every=0.1)
 
 
 def test_a_few_rights_in_one_namespace_are_enough(

@@ -1,4 +1,8 @@
-"""Everything real at once; a test that kills parts starts its own on the bare system."""
+"""Everything real at once.
+
+Tests that leave the parts alone use `system`. A module that kills or specially configures parts starts them
+itself on `bare_system`.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,8 @@ from tests.support.system import System, cluster, system
 __all__ = ["cluster", "system"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def bare_system(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """API server and Valkey; the test starts the rest."""
+    """API server and a Valkey of the module's own; the module starts the rest."""
     with ValkeyServer() as valkey:
         yield System(plane=control_plane, valkey=valkey, folder=tmp_path_factory.mktemp("system"))

@@ -1,5 +1,6 @@
-"""The operator dies at every moment of a run's life: no run is lost, none runs twice, and slots go on without
-it.
+"""The operator is killed while runs go on: no run is lost, none runs twice, and slots are handed on.
+
+One operator and one worker serve all tests of this module.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from kelery.run.phases import Phase
 from tests.support.cluster import FINAL, Cluster
 from tests.support.operator_process import OperatorProcess
 from tests.support.polling import poll_until
-from tests.support.system import System
+from tests.support.system import System, new_namespace
 
 KEYS = 4
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _worker(bare_system: System) -> Iterator[None]:
-    """A worker, which lives on."""
+    """A worker that no test kills."""
     started = bare_system.start_worker()
     yield
     started.close()
@@ -31,23 +32,28 @@ def _worker(bare_system: System) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def operator(bare_system: System) -> Iterator[OperatorProcess]:
-    """It serves one namespace, and each test kills and restarts it.
+    """It serves one namespace, and tests kill and restart it.
 
     Other tests of the session leave TaskRuns behind, which an operator with an empty ledger would submit.
     """
-    space = Cluster(bare_system.plane.access(), namespace="operator-killed")
-    space.create_namespace()
-    started = bare_system.start_operator(KELERY_NAMESPACES=space.namespace)
+    namespace = new_namespace(bare_system.plane).namespace
+    started = bare_system.start_operator(KELERY_NAMESPACES=namespace)
     yield started
     started.kill()
 
 
 @pytest.fixture
 def cluster(bare_system: System, operator: OperatorProcess) -> Iterator[Cluster]:
-    """The operator's namespace."""
+    """The operator's namespace. After a test the operator is up, all runs have ended, no TaskRun is left."""
     space = Cluster(bare_system.plane.access(), namespace=operator.environment["KELERY_NAMESPACES"])
     yield space
+    if operator.has_ended:
+        operator.restart()
     space.delete_all()
+    probe = bare_system.probe()
+    poll_until(
+        lambda: probe.nothing_is_open() and probe.nothing_is_held(), seconds=60, what="all runs to end"
+    )
 
 
 @pytest.mark.parametrize(("runs", "kills"), [(40, 4), pytest.param(80, 8, marks=pytest.mark.thorough)])
@@ -124,12 +130,14 @@ def test_what_was_asked_while_there_was_no_operator_is_done_when_it_is_back(
 
 def test_two_operators_at_once_do_no_harm(bare_system: System, cluster: Cluster, tmp_path: Path) -> None:
     second = bare_system.start_operator(KELERY_NAMESPACES=cluster.namespace)
-    starts = tmp_path / "starts"
-    for number in range(20):
-        cluster.create(
-            name=f"run-{number}", task="users.nap", args=[0.01, str(starts)], concurrency={"key": "two"}
-        )
-    for number in range(20):
-        cluster.wait_for(f"run-{number}", phase="Succeeded")
-    assert starts.read_text().count("begin") == 20
-    second.kill()
+    try:
+        starts = tmp_path / "starts"
+        for number in range(20):
+            cluster.create(
+                name=f"run-{number}", task="users.nap", args=[0.01, str(starts)], concurrency={"key": "two"}
+            )
+        for number in range(20):
+            cluster.wait_for(f"run-{number}", phase="Succeeded")
+        assert starts.read_text().count("begin") == 20
+    finally:
+        second.kill()

@@ -1,8 +1,9 @@
-"""When a change that the ledger tells of is looked at."""
+"""When the operator looks at a run that the ledger's stream names."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any, cast
 
 import pytest
@@ -30,25 +31,30 @@ class Stream:
                 for n, (uid, phase, reason) in enumerate(told, start=1)
             ],
         ]
+        #: Set when it is asked for more: all that it told has been taken in.
+        self.told_all = asyncio.Event()
 
     async def run(self, _: object) -> Any:
         if not self._answers:
+            self.told_all.set()
             await asyncio.Event().wait()
         return self._answers.pop(0)
 
 
 async def due_of(*told: tuple[str, Phase, str], gone: str = "") -> list[tuple[str, float]]:
-    """The runs in the order in which they are looked at, and when."""
+    """The runs in the order in which they are looked at, and the seconds until then by a clock of ours."""
     now = START
     states, queue = RunStates(), WorkQueue[str](clock=lambda: now)
     for uid in ("a", "b"):
         put(states, body(uid=uid))
     states.mark_gone(gone)
-    ledger = cast("Any", Stream(*told))
+    stream = Stream(*told)
+    ledger = cast("Any", stream)
     positions = QueuePositions(ledger, states=states, queue=queue)
     follower = LedgerEvents(ledger, cluster="here", states=states, queue=queue, positions=positions)
     await follower.begin()
     following = asyncio.create_task(follower.run())
+    await stream.told_all.wait()
     found = []
     for step in range(60):
         now = START + step * 0.01
@@ -76,9 +82,7 @@ async def due_of(*told: tuple[str, Phase, str], gone: str = "") -> list[tuple[st
 def test_an_end_is_looked_at_at_once_and_what_may_pass_when_it_has_lasted(
     phase: Phase, reason: str, after: float
 ) -> None:
-    ((uid, when),) = asyncio.run(due_of(("a", phase, reason)))
-    assert uid == "a"
-    assert after <= when <= after + 0.02
+    assert asyncio.run(due_of(("a", phase, reason))) == [("a", after)]
 
 
 def test_of_a_short_run_only_the_end_is_looked_at() -> None:
@@ -88,8 +92,7 @@ def test_of_a_short_run_only_the_end_is_looked_at() -> None:
 
 
 def test_what_happens_to_a_run_whose_object_is_gone_does_not_wait() -> None:
-    ((_, when),) = asyncio.run(due_of(("b", Phase.ADMITTED, "WaitingForWorker"), gone="b"))
-    assert when <= 0.02
+    assert asyncio.run(due_of(("b", Phase.ADMITTED, "WaitingForWorker"), gone="b")) == [("b", 0.0)]
 
 
 def test_a_run_that_is_not_met_yet_is_not_looked_at() -> None:
@@ -98,17 +101,19 @@ def test_a_run_that_is_not_met_yet_is_not_looked_at() -> None:
 
 @pytest.mark.parametrize(("cluster", "is_spared"), [("", True), ("elsewhere", True), ("here", False)])
 def test_changes_of_others_runs_are_read_together(cluster: str, is_spared: bool) -> None:
-    async def reads() -> int:
+    async def read() -> tuple[int, float]:
         ledger, queue = BusyStream(cluster=cluster, phase=Phase.RUNNING), WorkQueue[str]()
         states = RunStates()
         positions = QueuePositions(cast("Any", ledger), states=states, queue=queue)
         follower = LedgerEvents(
             cast("Any", ledger), cluster="here", states=states, queue=queue, positions=positions
         )
+        began = time.monotonic()
         following = asyncio.create_task(follower.run())
         await asyncio.sleep(0.2)
         following.cancel()
-        return ledger.reads
+        return ledger.reads, time.monotonic() - began
 
-    # At most one in ten milliseconds; without a pause, hundreds.
-    assert (asyncio.run(reads()) <= 25) is is_spared
+    reads, seconds = asyncio.run(read())
+    # At most one in ten milliseconds, and the first ones; without a pause, hundreds.
+    assert (reads <= 100 * seconds + 5) is is_spared
