@@ -13,7 +13,7 @@ from tests.support.polling import poll_until
 
 @contextmanager
 def frozen(*pids: int) -> Iterator[None]:
-    """None of their threads runs in the block. On a busy machine the signal takes a moment to stop them all."""
+    """None of their threads runs in the block. On a busy machine the signal takes a moment."""
 
     def states() -> dict[int, set[str]]:
         return {pid: _states(pid) for pid in pids}

@@ -22,7 +22,7 @@ RUNS = "/v1/namespaces/default/taskruns"
 
 @pytest.fixture
 def mortal_valkey(gateway_process: GatewayProcess, gateway_valkey: ValkeyServer) -> Iterator[ValkeyServer]:
-    """The shared gateway's Valkey. A test may kill it; the next test finds it running, and the gateway ready."""
+    """The shared gateway's, which a test may kill. The next test finds it running, and the gateway ready."""
     yield gateway_valkey
     gateway_valkey.kill()
     gateway_valkey.start()
