@@ -7,15 +7,13 @@ The whole of it runs on a real cluster in `tests/e2e`.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import signal
 import subprocess
 import sys
 import threading
 import time
-import urllib.parse
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +35,7 @@ from kelery_dev.control_plane.control_plane import ControlPlane
 from kelery_dev.errors import DevError
 from tests.support.cluster import with_credentials
 from tests.support.polling import poll_until
+from tests.support.tcp_proxy import TcpProxy
 
 SERVED = "bench-served"
 #: The workers of a local stack are called something@bench; on a cluster that is a pod's name.
@@ -347,61 +346,18 @@ def test_a_watch_whose_connection_breaks_is_taken_up_where_it_stopped(control_pl
     make_namespace(direct, namespace)
 
     async def play() -> None:
-        async with Relay.before(direct) as relay, connected(direct) as api:
-            async with taskruns.watched_runs(relay.access, namespace) as ends:
+        async with TcpProxy(to=control_plane.settings.api_server.port) as proxy, connected(direct) as api:
+            through_proxy = with_credentials(direct, server=f"https://127.0.0.1:{proxy.port}")
+            async with taskruns.watched_runs(through_proxy, namespace) as ends:
                 for name in ("one", "two", "three"):
                     spec = {"task": "demo.hello"}
                     await api.send(taskruns.creation(direct, namespace=namespace, name=name, spec=spec))
                     status = {"phase": "Succeeded"}
-                    await relay.cut()
+                    proxy.cut()
                     await api.send(
                         taskruns.status_write(direct, namespace=namespace, name=name, status=status)
                     )
                     await asyncio.wait_for(ends.moment(name), timeout=10)
-            assert relay.cuts >= 3
+            assert proxy.cuts >= 3
 
     asyncio.run(play())
-
-
-@dataclass(kw_only=True)
-class Relay:
-    """Carries connections to the API server, and breaks them when told to."""
-
-    access: SyncSession
-    cuts: int = 0
-    _open: list[asyncio.StreamWriter] = field(default_factory=list)
-
-    @classmethod
-    @contextlib.asynccontextmanager
-    async def before(cls, access: SyncSession) -> AsyncIterator[Relay]:
-        where = urllib.parse.urlsplit(access.server)
-        relay = cls(access=access)
-
-        async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            there, back = await asyncio.open_connection(where.hostname, where.port)
-            relay._open += [writer, back]
-            await asyncio.gather(_pump(reader, back), _pump(there, writer))
-
-        server = await asyncio.start_server(carry, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        relay.access = with_credentials(access, server=f"https://127.0.0.1:{port}")
-        try:
-            yield relay
-        finally:
-            await relay.cut()
-            server.close()
-            await server.wait_closed()
-
-    async def cut(self) -> None:
-        for writer in self._open:
-            self.cuts += 1
-            writer.transport.abort()
-        self._open.clear()
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while chunk := await reader.read(65536):
-            writer.write(chunk)
-            await writer.drain()
-    writer.close()

@@ -1,27 +1,40 @@
-"""A process that stands still for a while."""
+"""Processes that stand still for a while."""
 
 from __future__ import annotations
 
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.support.polling import poll_until
 
 
 @contextmanager
-def frozen(pid: int) -> Iterator[None]:
-    """None of its threads runs in the block. On a busy machine the signal takes a moment to stop them all."""
-    threads = Path(f"/proc/{pid}/task")
+def frozen(*pids: int) -> Iterator[None]:
+    """None of their threads runs in the block. On a busy machine the signal takes a moment."""
 
-    def states() -> set[str]:
-        return {stat.read_text().rpartition(")")[2].split()[0] for stat in threads.glob("*/stat")}
+    def states() -> dict[int, set[str]]:
+        return {pid: _states(pid) for pid in pids}
 
-    os.kill(pid, signal.SIGSTOP)
     try:
-        poll_until(lambda: states() == {"T"}, seconds=30, what=f"{pid} to stand still", state=states)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        poll_until(
+            lambda: all(found == {"T"} for found in states().values()),
+            seconds=30,
+            what="them to stand still",
+            state=states,
+        )
         yield
     finally:
-        os.kill(pid, signal.SIGCONT)
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+def _states(pid: int) -> set[str]:
+    """Of its threads."""
+    threads = Path(f"/proc/{pid}/task")
+    return {stat.read_text().rpartition(")")[2].split()[0] for stat in threads.glob("*/stat")}

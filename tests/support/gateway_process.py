@@ -118,8 +118,12 @@ class GatewayProcess:
             with error:
                 return _answer(error.code, error.headers, error.read(), began=began)
         except OSError as error:
-            assert self._process.poll() is None, f"the gateway has ended:\n{self.told()}"
+            self.check_alive()
             return _answer(0, Message(), str(error).encode(), began=began)
+
+    def check_alive(self) -> None:
+        """Fail with its log if it has ended."""
+        assert self._process.poll() is None, f"the gateway has ended:\n{self.told()}"
 
     def kill(self) -> None:
         """SIGKILL, as a crash; nothing happens if it has ended."""

@@ -39,6 +39,14 @@ def gateway_process(
         process.kill()
 
 
+@pytest.fixture(autouse=True)
+def shared_gateway_is_alive(request: pytest.FixtureRequest) -> None:
+    """A test that uses the shared gateway fails at once, with its log, if an earlier test has ended it."""
+    if "gateway_process" in request.fixturenames:
+        shared: GatewayProcess = request.getfixturevalue("gateway_process")
+        shared.check_alive()
+
+
 @pytest.fixture
 def valkey_url(request: pytest.FixtureRequest, valkey_url: str) -> str:
     """The shared gateway's, for a test that uses it; else the session's, emptied."""

@@ -66,7 +66,7 @@ class Parts:
         return reader
 
     async def wait(self, uid: str, *, seconds: float) -> asyncio.Task[Record | None]:
-        """A wait for the run's end that has had its first look: an outage is no error to it from then on."""
+        """Starts a wait and returns after its first look; later outages do not fail it."""
         has_looked = asyncio.Event()
 
         async def look() -> Record:

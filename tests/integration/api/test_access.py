@@ -24,9 +24,9 @@ from kelery_api.access.reviews import ApiServerReviews
 from kelery_api.http.problems import Kind, Problem
 from kelery_dev.control_plane.binaries import Binaries
 from kelery_dev.control_plane.control_plane import ControlPlane
-from tests.integration.api.cut_line import Line
 from tests.support.accounts import Account, new_account, new_gateway_account, on_taskruns, use_of
 from tests.support.frozen_process import frozen
+from tests.support.tcp_proxy import TcpProxy
 
 TASK = "demo.add"
 
@@ -301,35 +301,36 @@ def test_without_the_api_server_the_gate_closes_and_opens_again(
             assert again.server == plane.server
 
         async def work() -> None:
-            await _outlast(
+            await _closes_and_opens_again(
                 plane, server=plane.server, go=lambda: asyncio.to_thread(plane.stop), come_back=come_back
             )
 
         play(work)
 
 
-def test_on_a_line_that_is_cut_the_gate_closes_and_opens_again(control_plane: ControlPlane) -> None:
+def test_without_a_connection_the_gate_closes_and_opens_again(control_plane: ControlPlane) -> None:
     """First the API server hangs, then it is out of reach, then it is back."""
 
     async def work() -> None:
-        line = Line(to=control_plane.settings.api_server.port)
-        await line.lay()
-        server = f"https://127.0.0.1:{line.port}"
-        try:
-            await _outlast(control_plane, server=server, go=line.cut, come_back=line.lay)
-        finally:
-            await line.cut()
+        async with TcpProxy(to=control_plane.settings.api_server.port) as proxy:
+
+            async def go() -> None:
+                proxy.close()
+
+            server = f"https://127.0.0.1:{proxy.port}"
+            await _closes_and_opens_again(control_plane, server=server, go=go, come_back=proxy.listen)
 
     play(work)
 
 
-async def _outlast(
+async def _closes_and_opens_again(
     plane: ControlPlane,
     *,
     server: str,
     go: Callable[[], Awaitable[None]],
     come_back: Callable[[], Awaitable[None]],
 ) -> None:
+    """A gate before an API server at `server` that hangs, then goes and comes back."""
     later = Later()
     gateway, user = new_gateway_account(plane), new_account(plane)
     user.allow(on_taskruns("list"))

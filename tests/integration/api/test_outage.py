@@ -1,11 +1,15 @@
-"""Redis away, in each of its ways: the gateway says so in time, stays alive, and recovers by itself.
+"""Redis away, in each of its ways: the gateway says so, stays alive, and recovers by itself.
 
-One gateway lives through the outages one after the other.
+One gateway lives through the outages one after the other. Each answer comes while Redis is still away; within
+which time is for `tests/perf/test_promised_times.py`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 from kelery_dev.stack.valkey import ValkeyServer
 from kelery_dev.supervise.ports import free_port
@@ -14,18 +18,24 @@ from tests.support.frozen_process import frozen
 from tests.support.gateway_process import Answer, GatewayProcess
 
 RUNS = "/v1/namespaces/default/taskruns"
-#: What is promised is 2 s; the rest is for a machine that is busy with other things.
-IN_TIME = 6
+
+
+@pytest.fixture
+def mortal_valkey(gateway_process: GatewayProcess, gateway_valkey: ValkeyServer) -> Iterator[ValkeyServer]:
+    """The shared gateway's, which a test may kill. The next test finds it running, and the gateway ready."""
+    yield gateway_valkey
+    gateway_valkey.kill()
+    gateway_valkey.start()
+    gateway_process.wait_until_ready()
 
 
 def start_a_run(gateway: GatewayProcess) -> Answer:
-    return gateway.ask(RUNS, method="POST", body={"spec": {"task": "demo.add", "args": [1, 2]}}, timeout=30)
+    return gateway.ask(RUNS, method="POST", body={"spec": {"task": "demo.add", "args": [1, 2]}})
 
 
 def assert_says_so(answer: Answer) -> None:
     assert (answer.status, answer.problem) == (503, "ledger-unavailable")
     assert answer.headers["retry-after"] == "1"
-    assert answer.seconds < IN_TIME
 
 
 def test_a_gateway_starts_without_redis_and_serves_once_it_is_there(start_gateway: StartGateway) -> None:
@@ -41,7 +51,7 @@ def test_a_gateway_starts_without_redis_and_serves_once_it_is_there(start_gatewa
         assert start_a_run(gateway).status == 202
 
 
-def test_a_redis_that_hangs_is_told_in_time_and_waited_for(
+def test_a_redis_that_hangs_is_told_while_it_hangs_and_waited_for(
     gateway_process: GatewayProcess, gateway_valkey: ValkeyServer
 ) -> None:
     assert start_a_run(gateway_process).status == 202
@@ -57,18 +67,18 @@ def test_a_redis_that_hangs_is_told_in_time_and_waited_for(
 
 
 def test_a_redis_that_crashed_is_followed_again(
-    gateway_process: GatewayProcess, gateway_valkey: ValkeyServer
+    gateway_process: GatewayProcess, mortal_valkey: ValkeyServer
 ) -> None:
-    gateway_valkey.kill()
+    mortal_valkey.kill()
     assert_says_so(gateway_process.ask(RUNS))
     gateway_process.wait_until_not_ready()
-    gateway_valkey.start()
+    mortal_valkey.start()
     gateway_process.wait_until_ready()
     assert start_a_run(gateway_process).status == 202
 
 
 def test_a_restarted_redis_costs_no_request_once_it_is_back(
-    gateway_process: GatewayProcess, gateway_valkey: ValkeyServer
+    gateway_process: GatewayProcess, mortal_valkey: ValkeyServer
 ) -> None:
     """The pooled connections are all dead then, and the first request must not pay for it."""
     with ThreadPoolExecutor(max_workers=8) as together:
@@ -77,6 +87,6 @@ def test_a_restarted_redis_costs_no_request_once_it_is_back(
             return {answer.status for answer in together.map(lambda _: gateway_process.ask(RUNS), range(32))}
 
         assert statuses() == {200}
-        gateway_valkey.kill()
-        gateway_valkey.start()
+        mortal_valkey.kill()
+        mortal_valkey.start()
         assert statuses() == {200}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -117,10 +116,9 @@ def test_a_ledger_that_is_away_is_no_queue_without_work(watched: Watched) -> Non
         poll_until(
             lambda: watched.get("/queues/kept")[0] == 503, seconds=KEPT_SECONDS + 30, what="503", every=0.2
         )
-        began = time.monotonic()
+        # It comes while the ledger hangs; within which time is for `tests/perf/test_promised_times.py`.
         status, page = watched.get("/metrics")
-        # What is promised is 2 s; the rest is for a machine that is busy with other things.
-        assert (status, time.monotonic() - began < 6) == (200, True)
+        assert status == 200
         assert "kelery_api_queue_messages{" not in page
         # The listener lives on meanwhile: nothing blocks its loop.
         assert watched.get("/livez")[0] == 200

@@ -1,0 +1,62 @@
+"""A TCP proxy before a server on this machine. Once it is closed, the server is gone for its clients."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from types import TracebackType
+
+from kelery_dev.supervise.ports import LOOPBACK, free_port
+
+
+class TcpProxy:
+    """`async with TcpProxy(to=port) as proxy: ... proxy.port`; it listens from the start of the block."""
+
+    def __init__(self, *, to: int) -> None:
+        self.port = free_port()
+        #: How many connections of clients it has cut.
+        self.cuts = 0
+        self._to = to
+        self._clients: set[asyncio.StreamWriter] = set()
+
+    async def __aenter__(self) -> TcpProxy:
+        await self.listen()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def listen(self) -> None:
+        """Accept connections; also again after `close`."""
+        self._server = await asyncio.start_server(self._carry, LOOPBACK, self.port)
+
+    def cut(self) -> None:
+        """Break all connections; new ones are accepted."""
+        self.cuts += len(self._clients)
+        for client in self._clients:
+            client.transport.abort()
+        self._clients.clear()
+
+    def close(self) -> None:
+        """Break all connections and refuse new ones."""
+        self._server.close()
+        self.cut()
+
+    async def _carry(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        self._clients.add(client)
+        try:
+            far_reader, server = await asyncio.open_connection(LOOPBACK, self._to)
+            # Each end closes the other one.
+            await asyncio.gather(_pump(reader, server), _pump(far_reader, client))
+        finally:
+            self._clients.discard(client)
+
+
+async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await source.read(65536):
+            sink.write(data)
+            await sink.drain()
+    sink.close()
