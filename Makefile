@@ -32,7 +32,7 @@ test: setup ## Run what every change must pass: all but the thorough, perf and e
 	@$(BIN)/python -m pytest --numprocesses $(PROCESSES)
 
 .PHONY: thorough
-thorough: setup ## Run every test, also long searches and storms; takes hours
+thorough: setup ## Run every test, also long searches and storms
 	@$(BIN)/python -m kelery_dev.prepare
 	@$(BIN)/python -m pytest --numprocesses 2 -m "thorough or not thorough"
 
