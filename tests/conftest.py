@@ -7,6 +7,7 @@ its real parts would pass without having tested anything.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -75,3 +76,10 @@ def valkey_url(valkey_server: ValkeyServer) -> str:
         client.flushall()
         client.function_flush()
     return valkey_server.url
+
+
+@pytest.fixture
+def own_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
+    """A durable server of the test's own, so that it may die."""
+    with ValkeyServer(folder=tmp_path / "valkey", durable=True) as server:
+        yield server

@@ -65,15 +65,7 @@ def assert_is_told_in_time(*answers: Answer) -> None:
 
 def test_the_slot_of_a_child_that_dies_is_free_within_a_second(tmp_path: Path) -> None:
     with ValkeyServer() as valkey:
-        worker = WorkerProcess(
-            url=valkey.url,
-            log=tmp_path / "worker.log",
-            app="user_app",
-            name="w",
-            lease=15,
-            args=("-c", "2"),
-            env={},
-        )
+        worker = WorkerProcess(url=valkey.url, log=tmp_path / "worker.log")
         try:
             worker.wait_until_ready()
             probe, took = LedgerProbe(valkey.url), []

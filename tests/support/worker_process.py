@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 
@@ -31,11 +33,11 @@ class WorkerProcess:
         *,
         url: str,
         log: Path,
-        app: str,
-        name: str,
-        lease: float,
-        args: tuple[str, ...],
-        env: dict[str, str],
+        app: str = "user_app",
+        name: str = "w",
+        lease: float = 15,
+        args: tuple[str, ...] = ("-c", "2"),
+        env: Mapping[str, str] = MappingProxyType({}),
     ):
         self.url = url
         self.log = log

@@ -7,7 +7,6 @@ import statistics
 import time
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
 
 import pytest
 
@@ -22,13 +21,6 @@ from tests.integration.api.playing_hand import Hand
 from tests.integration.api.stream_reader import Parts, StreamReader, gateway_parts, until
 from tests.support.frozen_process import frozen
 from tests.support.ledger_bench import SUCCEEDED, Bench, failed
-
-
-@pytest.fixture
-def own_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
-    """A durable server of this test's own, so that it may die."""
-    with ValkeyServer(folder=tmp_path / "valkey", durable=True) as server:
-        yield server
 
 
 @pytest.fixture

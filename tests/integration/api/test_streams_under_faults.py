@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 import redis
@@ -19,13 +17,6 @@ from kelery_dev.stack.valkey import ValkeyServer
 from tests.integration.api.playing_hand import Hand
 from tests.integration.api.stream_reader import FOLLOWER_NAME, StreamReader, gateway_parts, until
 from tests.support.ledger_bench import Bench
-
-
-@pytest.fixture
-def own_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
-    """A durable server of this test's own, so that it may die."""
-    with ValkeyServer(folder=tmp_path / "valkey", durable=True) as server:
-        yield server
 
 
 class Nemesis:

@@ -125,10 +125,3 @@ def start_operator(
     yield start
     for process in running:
         process.kill()
-
-
-@pytest.fixture
-def own_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
-    """A durable server of the test's own, so that it may die."""
-    with ValkeyServer(folder=tmp_path / "valkey", durable=True) as server:
-        yield server

@@ -23,9 +23,7 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
     """One worker with two children and everything as it comes, with a Valkey of its own."""
     with ValkeyServer() as valkey:
         log = tmp_path_factory.mktemp("worker") / "shared.log"
-        process = WorkerProcess(
-            url=valkey.url, log=log, app="user_app", name="shared", lease=15, args=("-c", "2"), env={}
-        )
+        process = WorkerProcess(url=valkey.url, log=log, name="shared")
         try:
             process.wait_until_ready()
             yield process

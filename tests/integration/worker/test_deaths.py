@@ -286,13 +286,6 @@ def test_broken_connections_in_the_middle_of_a_task_do_not_start_it_twice(
     assert file.read_text().count("begin") == 1
 
 
-@pytest.fixture
-def own_valkey(tmp_path: Path) -> Any:
-    """A Valkey that a test may stop."""
-    with ValkeyServer(folder=tmp_path / "valkey", durable=True) as server:
-        yield server
-
-
 def test_a_short_outage_of_redis_loses_nothing(
     own_valkey: ValkeyServer, start_worker: Any, tmp_path: Path
 ) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,6 +17,7 @@ from kelery_dev.stack.valkey import ValkeyServer
 from kelery_worker.celery_hooks.liveness_file import FRESH_SECONDS
 from kelery_worker.scripts import liveness_probe
 from tests.integration.worker.conftest import StartWorker
+from tests.support.frozen_process import frozen
 from tests.support.ledger_probe import LedgerProbe
 from tests.support.polling import poll_until
 from tests.support.worker_process import WorkerProcess
@@ -83,16 +81,6 @@ def assert_steady(file: Path, worker: WorkerProcess, *, seconds: float = LONG_EN
         time.sleep(0.05)
 
 
-@contextmanager
-def stopped(pid: int) -> Iterator[None]:
-    """It is there, and does nothing."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
-
-
 def test_an_idle_worker_beats_and_a_probe_sees_it_cheaply(file: Path, beating: WorkerProcess) -> None:
     assert_steady(file, beating)
     script = str(Path(str(liveness_probe.__file__)))
@@ -131,7 +119,7 @@ def test_what_an_earlier_worker_left_in_the_file_does_not_count(
 
 
 def test_a_main_process_that_hangs_does_not_beat(file: Path, beating: WorkerProcess) -> None:
-    with stopped(beating.process.pid):
+    with frozen(beating.process.pid):
         wait_for_silence(file, beating)
     wait_for_beat(file, beating)
 
@@ -166,7 +154,7 @@ def test_no_beat_without_redis_and_again_with_it(start_worker: StartWorker, file
     with ValkeyServer(durable=True) as own_valkey:
         worker = start_worker(url=own_valkey.url, lease=3, env={"KELERY_HEARTBEAT_FILE": str(file)})
         wait_for_beat(file, worker)
-        with stopped(own_valkey.pid):
+        with frozen(own_valkey.pid):
             wait_for_silence(file, worker)
             assert "no heartbeat: the ledger last answered" in worker.output()
         wait_for_beat(file, worker)

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from tests.contract.ledger.planted_faults.fault import AGAIN_LATER, SUCCEEDED, Fault, keyed, unkeyed
+from tests.contract.ledger.planted_faults.fault import (
+    AGAIN_LATER,
+    SUCCEEDED,
+    Fault,
+    claim_all,
+    submit_one,
+    unkeyed,
+)
 
 FAULTS = [
     Fault(
@@ -10,8 +17,8 @@ FAULTS = [
         original="if redis.call('HGET', prefix .. ':leases', uid) ~= fence .. ':' .. counter then",
         planted="if not redis.call('HGET', prefix .. ':leases', uid) then",
         caught_by=[
-            lambda ledger: ledger.submit_rival(spec=keyed()),
-            lambda ledger: ledger.claim_all_that_are_admitted(worker="w1", nonce="n1"),
+            submit_one,
+            claim_all,
             lambda ledger: ledger.reclaim_what_moved(uid="run-0"),
         ],
     ),
@@ -20,8 +27,8 @@ FAULTS = [
         original="if run.fence ~= fence then return { 'fenced', run.phase, run.reason } end",
         planted="",
         caught_by=[
-            lambda ledger: ledger.submit_rival(spec=keyed()),
-            lambda ledger: ledger.claim_all_that_are_admitted(worker="w1", nonce="n1"),
+            submit_one,
+            claim_all,
             lambda ledger: ledger.change_hands(uid="run-0", worker="w2", words="settle", outcome=SUCCEEDED),
         ],
     ),
@@ -30,8 +37,8 @@ FAULTS = [
         original="if run.phase ~= 'Admitted' or run.reason ~= 'WaitingForWorker' or run.attempt ~= attempt",
         planted="if run.phase ~= 'Admitted' and run.phase ~= 'Running'",
         caught_by=[
-            lambda ledger: ledger.submit_rival(spec=keyed()),
-            lambda ledger: ledger.claim_all_that_are_admitted(worker="w1", nonce="n1"),
+            submit_one,
+            claim_all,
             lambda ledger: ledger.settle(uid="run-0", outcome=AGAIN_LATER),
             lambda ledger: ledger.claim_all_that_are_admitted(worker="w2", nonce="n2"),
         ],
@@ -41,8 +48,8 @@ FAULTS = [
         original="or run.reason ~= 'WaitingForWorker' or run.attempt ~= attempt",
         planted="or run.attempt ~= attempt",
         caught_by=[
-            lambda ledger: ledger.submit_rival(spec=keyed()),
-            lambda ledger: ledger.claim_all_that_are_admitted(worker="w1", nonce="n1"),
+            submit_one,
+            claim_all,
             lambda ledger: ledger.settle(uid="run-0", outcome=AGAIN_LATER),
             lambda ledger: ledger.claim_all_that_are_admitted(worker="w2", nonce="n2"),
         ],
@@ -52,7 +59,7 @@ FAULTS = [
         original="or run.reason ~= 'WaitingForWorker' or run.attempt ~= attempt",
         planted="or run.reason ~= 'WaitingForWorker'",
         caught_by=[
-            lambda ledger: ledger.submit_rival(spec=keyed()),
+            submit_one,
             lambda ledger: ledger.claim_anything(uid="run-0", attempt=3, worker="w1", nonce="n1"),
         ],
     ),
@@ -62,7 +69,7 @@ FAULTS = [
         planted="'1'",
         caught_by=[
             lambda ledger: ledger.submit_more(specs=[unkeyed(), unkeyed()]),
-            lambda ledger: ledger.claim_all_that_are_admitted(worker="w1", nonce="n1"),
+            claim_all,
         ],
     ),
     Fault(
@@ -70,7 +77,7 @@ FAULTS = [
         original="if known then return summary('existing', uid) end",
         planted="",
         caught_by=[
-            lambda ledger: ledger.submit_rival(spec=keyed()),
+            submit_one,
             lambda ledger: ledger.submit_again(uid="run-0"),
         ],
     ),
@@ -79,8 +86,8 @@ FAULTS = [
         original="change(run, { begun_fence = run.fence, begun_pid = pid })",
         planted="",
         caught_by=[
-            lambda ledger: ledger.submit_rival(spec=keyed()),
-            lambda ledger: ledger.claim_all_that_are_admitted(worker="w1", nonce="n1"),
+            submit_one,
+            claim_all,
             lambda ledger: ledger.start(uid="run-0", again=True),
         ],
     ),
@@ -90,8 +97,8 @@ FAULTS = [
         "  if run.phase == 'Cancelling' then\n",
         planted="  if run.phase == 'Cancelling' then\n",
         caught_by=[
-            lambda ledger: ledger.submit_rival(spec=keyed()),
-            lambda ledger: ledger.claim_all_that_are_admitted(worker="w1", nonce="n1"),
+            submit_one,
+            claim_all,
             lambda ledger: ledger.start(uid="run-0", again=False),
             lambda ledger: ledger.handback(uid="run-0"),
         ],
@@ -101,8 +108,8 @@ FAULTS = [
         original="change(run, { worker = '', nonce = '', started_at = '' })",
         planted="change(run, { worker = '', nonce = '', started_at = '', attempt = text(run.attempt + 1) })",
         caught_by=[
-            lambda ledger: ledger.submit_rival(spec=keyed()),
-            lambda ledger: ledger.claim_all_that_are_admitted(worker="w1", nonce="n1"),
+            submit_one,
+            claim_all,
             lambda ledger: ledger.handback(uid="run-0"),
         ],
     ),
@@ -111,8 +118,8 @@ FAULTS = [
         original="if run and run.worker == worker then",
         planted="if run then",
         caught_by=[
-            lambda ledger: ledger.submit_rival(spec=keyed()),
-            lambda ledger: ledger.claim_all_that_are_admitted(worker="w1", nonce="n1"),
+            submit_one,
+            claim_all,
             lambda ledger: ledger.renew(worker="w2", claims=[("run-0", 1)]),
         ],
     ),
@@ -121,8 +128,8 @@ FAULTS = [
         original="if run.staged_fence ~= run.fence then return reported end",
         planted="if run.staged_fence == '' then return reported end",
         caught_by=[
-            lambda ledger: ledger.submit_rival(spec=keyed()),
-            lambda ledger: ledger.claim_all_that_are_admitted(worker="w1", nonce="n1"),
+            submit_one,
+            claim_all,
             lambda ledger: ledger.stage(uid="run-0", outcome=SUCCEEDED),
             lambda ledger: ledger.handback(uid="run-0"),
             lambda ledger: ledger.claim_all_that_are_admitted(worker="w2", nonce="n2"),

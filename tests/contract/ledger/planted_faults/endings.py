@@ -5,7 +5,7 @@ from __future__ import annotations
 from kelery.ledger.types import OnlyIf
 from kelery.run.model import CancelMode
 from kelery.run.phases import Reason
-from tests.contract.ledger.planted_faults.fault import Fault, keyed, unkeyed
+from tests.contract.ledger.planted_faults.fault import Fault, cancel_first, claim_all, submit_one, unkeyed
 
 FAULTS = [
     Fault(
@@ -13,8 +13,8 @@ FAULTS = [
         original="  if CLAIMED[run.phase] then\n    ask_to_stop(run, mode, reason)",
         planted="  if run.phase == 'Cancelling' then\n    ask_to_stop(run, mode, reason)",
         caught_by=[
-            lambda ledger: ledger.submit_rival(spec=keyed()),
-            lambda ledger: ledger.claim_all_that_are_admitted(worker="w1", nonce="n1"),
+            submit_one,
+            claim_all,
             lambda ledger: ledger.delete(uid="run-0"),
         ],
     ),
@@ -23,10 +23,8 @@ FAULTS = [
         original="  if FINAL[run.phase] then return 'unchanged' end",
         planted="",
         caught_by=[
-            lambda ledger: ledger.submit_rival(spec=keyed()),
-            lambda ledger: ledger.cancel(
-                uid="run-0", mode=CancelMode.GRACEFUL, reason=Reason.CANCELLED_BY_USER, message=""
-            ),
+            submit_one,
+            cancel_first,
             lambda ledger: ledger.cancel(
                 uid="run-0", mode=CancelMode.GRACEFUL, reason=Reason.DELETED, message=""
             ),
@@ -37,8 +35,8 @@ FAULTS = [
         original="    if stop(run, 'graceful', 'Deleted') == 'unchanged' then notify(run) end",
         planted="    finish(run, 'Cancelled', 'Deleted')\n    pump(run.key)",
         caught_by=[
-            lambda ledger: ledger.submit_rival(spec=keyed()),
-            lambda ledger: ledger.claim_all_that_are_admitted(worker="w1", nonce="n1"),
+            submit_one,
+            claim_all,
             lambda ledger: ledger.delete(uid="run-0"),
         ],
     ),
@@ -56,7 +54,7 @@ FAULTS = [
         original="  schedule('redispatch', run.uid, now + REDISPATCH_FIRST)\n  announce(run)",
         planted="  schedule('redispatch', run.uid, now + REDISPATCH_FIRST)\n  notify(run)",
         caught_by=[
-            lambda ledger: ledger.submit_rival(spec=keyed()),
+            submit_one,
         ],
     ),
     Fault(
@@ -64,8 +62,8 @@ FAULTS = [
         original="  change(run, { progress = progress_json })\n  notify(run)",
         planted="  change(run, { progress = progress_json })\n  announce(run)",
         caught_by=[
-            lambda ledger: ledger.submit_rival(spec=keyed()),
-            lambda ledger: ledger.claim_all_that_are_admitted(worker="w1", nonce="n1"),
+            submit_one,
+            claim_all,
             lambda ledger: ledger.progress(uid="run-0"),
         ],
     ),
@@ -74,8 +72,8 @@ FAULTS = [
         original="if run.phase ~= 'Cancelling' and message and",
         planted="if message and",
         caught_by=[
-            lambda ledger: ledger.submit_rival(spec=keyed()),
-            lambda ledger: ledger.claim_all_that_are_admitted(worker="w1", nonce="n1"),
+            submit_one,
+            claim_all,
             lambda ledger: ledger.cancel_gracefully_and_then_by_force(
                 uid="run-0", reason=Reason.CANCELLED_BY_USER
             ),

@@ -14,7 +14,7 @@ import redis
 
 from kelery.ledger.library import SOURCE
 from kelery.ledger.types import Outcome
-from kelery.run.model import Concurrency, RunSpec
+from kelery.run.model import CancelMode, Concurrency, RunSpec
 from kelery.run.phases import Reason
 from tests.contract.ledger.ledger_machine import LedgerMachine, machine_for
 
@@ -33,6 +33,21 @@ def keyed(*, priority: int = 0, **concurrency: Any) -> RunSpec:
 def unkeyed() -> RunSpec:
     """A run without a key."""
     return RunSpec(task="demo.add")
+
+
+def submit_one(ledger: LedgerMachine) -> None:
+    """`run-0`, of the key `a`."""
+    ledger.submit_rival(spec=keyed())
+
+
+def claim_all(ledger: LedgerMachine) -> None:
+    """A worker claims whatever is admitted."""
+    ledger.claim_all_that_are_admitted(worker="w1", nonce="n1")
+
+
+def cancel_first(ledger: LedgerMachine) -> None:
+    """A person cancels `run-0`."""
+    ledger.cancel(uid="run-0", mode=CancelMode.GRACEFUL, reason=Reason.CANCELLED_BY_USER, message="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

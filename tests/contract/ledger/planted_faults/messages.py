@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.contract.ledger.planted_faults.fault import Fault, keyed
+from tests.contract.ledger.planted_faults.fault import Fault, claim_all, keyed, submit_one
 
 FAULTS = [
     Fault(
@@ -18,7 +18,7 @@ FAULTS = [
         original="  push_message(run)\n  schedule('redispatch', run.uid, now + REDISPATCH_FIRST)",
         planted="  schedule('redispatch', run.uid, now + REDISPATCH_FIRST)",
         caught_by=[
-            lambda ledger: ledger.submit_rival(spec=keyed()),
+            submit_one,
         ],
     ),
     Fault(
@@ -26,7 +26,7 @@ FAULTS = [
         original="  schedule('redispatch', run.uid, now + REDISPATCH_FIRST)\n",
         planted="",
         caught_by=[
-            lambda ledger: ledger.submit_rival(spec=keyed()),
+            submit_one,
             lambda ledger: ledger.lose_a_message(),
             lambda ledger: ledger.tick(due=["redispatch|run-0"], long_ago=True),
         ],
@@ -37,7 +37,7 @@ FAULTS = [
         planted="  unschedule(uid, 'redispatch')\n  announce(run)",
         caught_by=[
             lambda ledger: ledger.submit_rival(spec=keyed(max_queue_seconds=3600)),
-            lambda ledger: ledger.claim_all_that_are_admitted(worker="w1", nonce="n1"),
+            claim_all,
         ],
     ),
     Fault(
@@ -45,7 +45,7 @@ FAULTS = [
         original="  redis.call('HSET', prefix .. ':queues', queue, run.queue_key)\n",
         planted="",
         caught_by=[
-            lambda ledger: ledger.submit_rival(spec=keyed()),
+            submit_one,
             lambda ledger: ledger.look_at_the_queues(),
         ],
     ),
@@ -54,7 +54,7 @@ FAULTS = [
         original="    lists[queue] = queue_key\n",
         planted="",
         caught_by=[
-            lambda ledger: ledger.submit_rival(spec=keyed()),
+            submit_one,
             lambda ledger: ledger.take_every_message_and_claim_the_last_run(worker="w1", nonce="n1"),
         ],
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kelery.ledger.types import OnlyIf
 from kelery.run.model import CancelMode
 from kelery.run.phases import Reason
-from tests.contract.ledger.planted_faults.fault import Fault, keyed, unkeyed
+from tests.contract.ledger.planted_faults.fault import Fault, cancel_first, keyed, submit_one, unkeyed
 
 FAULTS = [
     Fault(
@@ -14,9 +14,7 @@ FAULTS = [
         planted="  if phase then return newest end",
         caught_by=[
             lambda ledger: ledger.submit_only_if(spec=keyed(), name="report", conditions=(OnlyIf.FREE_NAME,)),
-            lambda ledger: ledger.cancel(
-                uid="run-0", mode=CancelMode.GRACEFUL, reason=Reason.CANCELLED_BY_USER, message=""
-            ),
+            cancel_first,
             lambda ledger: ledger.submit_only_if(spec=keyed(), name="report", conditions=(OnlyIf.FREE_NAME,)),
         ],
     ),
@@ -44,7 +42,7 @@ FAULTS = [
         original="if its_name == name and not FINAL[phase] then return name end",
         planted="",
         caught_by=[
-            lambda ledger: ledger.submit_rival(spec=keyed()),
+            submit_one,
             lambda ledger: ledger.submit_only_if(
                 spec=unkeyed(), name="run-0", conditions=(OnlyIf.FREE_NAME,)
             ),
@@ -64,7 +62,7 @@ FAULTS = [
         original="  if refusal then return {",
         planted="  if refusal then redis.call('HSET', run_key(uid), 'spec_hash', spec_hash) return {",
         caught_by=[
-            lambda ledger: ledger.submit_rival(spec=keyed()),
+            submit_one,
             lambda ledger: ledger.submit_only_if(spec=keyed(), name="", conditions=(OnlyIf.ROOM,)),
         ],
     ),
@@ -93,7 +91,7 @@ FAULTS = [
         original="local function purge(run)\n  unlist(run)",
         planted="local function purge(run)",
         caught_by=[
-            lambda ledger: ledger.submit_rival(spec=keyed()),
+            submit_one,
         ],
     ),
     Fault(

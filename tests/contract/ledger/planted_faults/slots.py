@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from kelery.ledger.types import OnlyIf
-from kelery.run.model import CancelMode, Policy
-from kelery.run.phases import Reason
-from tests.contract.ledger.planted_faults.fault import AGAIN_LATER, Fault, keyed
+from kelery.run.model import Policy
+from tests.contract.ledger.planted_faults.fault import (
+    AGAIN_LATER,
+    Fault,
+    cancel_first,
+    claim_all,
+    keyed,
+    submit_one,
+)
 
 FAULTS = [
     Fault(
@@ -21,10 +27,8 @@ FAULTS = [
         original="redis.call('ZREM', hold_key(run.key), run.uid)",
         planted="",
         caught_by=[
-            lambda ledger: ledger.submit_rival(spec=keyed()),
-            lambda ledger: ledger.cancel(
-                uid="run-0", mode=CancelMode.GRACEFUL, reason=Reason.CANCELLED_BY_USER, message=""
-            ),
+            submit_one,
+            cancel_first,
         ],
     ),
     Fault(
@@ -42,8 +46,8 @@ FAULTS = [
         planted="local function back_off(run, delay_ms)\n"
         "  if run.key ~= '' then redis.call('ZREM', hold_key(run.key), run.uid) pump(run.key) end\n",
         caught_by=[
-            lambda ledger: ledger.submit_rival(spec=keyed()),
-            lambda ledger: ledger.claim_all_that_are_admitted(worker="w1", nonce="n1"),
+            submit_one,
+            claim_all,
             lambda ledger: ledger.settle(uid="run-0", outcome=AGAIN_LATER),
         ],
     ),
@@ -53,8 +57,8 @@ FAULTS = [
         planted="ask_to_stop(holder, 'graceful', 'Superseded')\n"
         "      redis.call('ZREM', hold_key(key), holder.uid)\n",
         caught_by=[
-            lambda ledger: ledger.submit_rival(spec=keyed()),
-            lambda ledger: ledger.claim_all_that_are_admitted(worker="w1", nonce="n1"),
+            submit_one,
+            claim_all,
             lambda ledger: ledger.submit_rival(spec=keyed(policy=Policy.REPLACE)),
         ],
     ),
@@ -89,7 +93,7 @@ FAULTS = [
         original="if redis.call('EXISTS', wait_key(run.key), hold_key(run.key)) == 0 then",
         planted="if false then",
         caught_by=[
-            lambda ledger: ledger.submit_rival(spec=keyed()),
+            submit_one,
             lambda ledger: ledger.delete(uid="run-0"),
         ],
     ),
