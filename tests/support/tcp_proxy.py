@@ -16,8 +16,12 @@ class TcpProxy:
         self.port = free_port()
         #: How many connections of clients it has cut.
         self.cuts = 0
+        #: While this is not set nothing passes, in either direction.
+        self.lets_pass = asyncio.Event()
+        self.lets_pass.set()
         self._to = to
         self._clients: set[asyncio.StreamWriter] = set()
+        self._carriers: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> TcpProxy:
         await self.listen()
@@ -27,6 +31,7 @@ class TcpProxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+        await asyncio.gather(*self._carriers, return_exceptions=True)
 
     async def listen(self) -> None:
         """Accept connections; also again after `close`."""
@@ -46,17 +51,20 @@ class TcpProxy:
 
     async def _carry(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         self._clients.add(client)
+        if task := asyncio.current_task():
+            self._carriers.add(task)
+            task.add_done_callback(self._carriers.discard)
         try:
             far_reader, server = await asyncio.open_connection(LOOPBACK, self._to)
             # Each end closes the other one.
-            await asyncio.gather(_pump(reader, server), _pump(far_reader, client))
+            await asyncio.gather(self._pump(reader, server), self._pump(far_reader, client))
         finally:
             self._clients.discard(client)
 
-
-async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await source.read(65536):
-            sink.write(data)
-            await sink.drain()
-    sink.close()
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await source.read(65536):
+                await self.lets_pass.wait()
+                sink.write(data)
+                await sink.drain()
+        sink.close()

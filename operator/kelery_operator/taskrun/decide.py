@@ -47,7 +47,7 @@ class Observation:
     #: None if the ledger has none; means nothing while `ledger_answers` is False.
     record: Record | None
     ledger_answers: bool
-    #: The API server has confirmed our write of its final status.
+    #: The API server has confirmed our write of its final status, and shows nothing newer.
     final_written: bool
     default_ttl_seconds: int
 

@@ -51,13 +51,20 @@ class KubeApi:
                 if not token:
                     break
 
-    async def put_status(self, namespace: str, name: str, *, uid: str, status: Mapping[str, Any]) -> Answer:
-        """Replace the whole status, if the object is still the one with that uid."""
+    async def put_status(
+        self, namespace: str, name: str, *, uid: str, status: Mapping[str, Any], version: int
+    ) -> Answer:
+        """Replace the whole status, if the object is still the one with that uid.
+
+        With a version other than 0 the object must be at that version, else the answer is 409.
+        """
         # "add" replaces what is there; the test makes a new object of the same name refuse it.
         patch = [
             {"op": "test", "path": "/metadata/uid", "value": uid},
             {"op": "add", "path": "/status", "value": status},
         ]
+        if version:
+            patch.append({"op": "add", "path": "/metadata/resourceVersion", "value": str(version)})
         return await self._session.request(
             "PATCH",
             _path(namespace, name) + "/status",

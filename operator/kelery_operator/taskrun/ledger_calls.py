@@ -84,7 +84,7 @@ class LedgerCalls:
         self._queue.forget(step.uid)
         match step.action:
             case Acknowledge():
-                self._states.forget(step.uid)
+                self._states.forget_unchanged(step.uid, seen=step.seen)
             case Submit():
                 # A ledger that was emptied counts its revisions from the start.
                 self._states.forget_writes(step.uid)
@@ -95,4 +95,4 @@ class LedgerCalls:
                 self._queue.add(step.uid)
             case ExpireLater() if not is_acknowledged:
                 # A finished run without a record has nothing to acknowledge: noting its expiry was all.
-                self._states.forget(step.uid)
+                self._states.forget_unchanged(step.uid, seen=step.seen)

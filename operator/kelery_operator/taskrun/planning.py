@@ -47,6 +47,8 @@ class LedgerStep:
     uid: str
     call: Call[Any]
     action: Action
+    #: Its TaskRun when this was decided; None: it is gone.
+    seen: Snapshot | None
 
 
 class Planner:
@@ -74,7 +76,7 @@ class Planner:
         records: dict[str, Record | None] = {}
         for uid in uids:
             state = self._states.get(uid)
-            is_written = self._states.end_version(uid) is not None
+            is_written = self._states.has_ended(uid)
             if state is None:
                 # Dealt with, or not met yet: nothing is decided about it.
                 records[uid] = None
@@ -124,7 +126,7 @@ class Planner:
             snapshot=snapshot,
             record=record,
             ledger_answers=ledger_answers,
-            final_written=self._states.end_version(uid) is not None,
+            final_written=self._states.has_ended(uid),
             default_ttl_seconds=self._settings.default_ttl_seconds,
         )
         state.position_key = _position_key(record) if snapshot else ""
@@ -143,7 +145,8 @@ class Planner:
                     # Only when the ledger took what comes before.
                     continue
                 case _:
-                    steps.append(LedgerStep(uid, self._call(uid, action, state=state), action))
+                    call = self._call(uid, action, state=state)
+                    steps.append(LedgerStep(uid, call, action, seen=snapshot))
         return steps
 
     def _offer(self, state: RunState, action: WriteStatus, *, record: Record | None) -> None:

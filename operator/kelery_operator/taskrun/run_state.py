@@ -118,6 +118,15 @@ class RunStates:
         """Nothing is left to do for it."""
         self._states.pop(uid, None)
 
+    def forget_unchanged(self, uid: str, *, seen: Snapshot | None) -> None:
+        """Nothing is left to do for it, unless its TaskRun is no longer as it was seen when that was decided.
+
+        Whoever took the change in has queued the run.
+        """
+        state = self._states.get(uid)
+        if state and state.snapshot is seen:
+            self.forget(uid)
+
     def place(self, uid: str) -> tuple[str, tuple[datetime, int, str, str]]:
         """Its namespace, and its place there: first come, first served."""
         snapshot = self.snapshot(uid)
@@ -145,6 +154,7 @@ class RunStates:
         """The object's version with the final status that we wrote; None: none that is remembered."""
         return self._ends.get(uid)
 
-    def forget_end(self, uid: str) -> None:
-        """Somebody has undone its end: it is to be written again."""
-        self._ends.pop(uid, None)
+    def has_ended(self, uid: str) -> bool:
+        """Whether we wrote its final status, and the object was not changed since, as far as is known."""
+        end, snapshot = self._ends.get(uid), self.snapshot(uid)
+        return end is not None and (snapshot is None or snapshot.version <= end)

@@ -68,9 +68,6 @@ class WatchEvents:
 
     def _showed(self, snapshot: Snapshot, *, listed: bool) -> None:
         uid = snapshot.who.uid
-        if self._states.end_version(uid) is not None:
-            # Somebody has undone its end.
-            self._states.forget_end(uid)
         known = self._states.snapshot(uid)
         if not self._states.put(snapshot):
             return
@@ -86,7 +83,7 @@ class WatchEvents:
 
     def _left(self, snapshot: Snapshot) -> None:
         uid = snapshot.who.uid
-        if self._states.end_version(uid) is not None:
+        if self._states.has_ended(uid):
             # Its acknowledgement may still be under way, so it is not forgotten here.
             known = self._states.snapshot(uid)
             if known is not None:

@@ -9,7 +9,7 @@ from kelery.taskrun.resource import Identity
 from kelery_operator.taskrun.actions import Urgency
 from kelery_operator.taskrun.status.coalescer import Coalescer
 from kelery_operator.taskrun.status_write import Write
-from tests.unit.operator.observations import met
+from tests.unit.operator.observations import body, met, put
 
 
 def write(rev: int, urgency: Urgency = Urgency.PHASE, *, uid: str = "u", version: int = 0) -> Write:
@@ -142,11 +142,11 @@ def test_after_the_final_write_nothing_is_sent_until_somebody_undoes_it() -> Non
     coalescer.offer(write(3, Urgency.FINAL), now=0.0)
     assert sent(coalescer, 0.0) == [3]
     assert coalescer.final_on_its_way("u")
-    coalescer.written(write(3, Urgency.FINAL), now=0.1, version=77)
-    assert (states.end_version("u"), coalescer.final_on_its_way("u")) == (77, False)
+    coalescer.written(write(3, Urgency.FINAL), now=0.1, version=200)
+    assert (states.end_version("u"), coalescer.final_on_its_way("u")) == (200, False)
     coalescer.offer(write(4, Urgency.FINAL), now=0.2)
     assert sent(coalescer, 9.0) == []
-    states.forget_end("u")
+    put(states, body(uid="u", version="201"))
     coalescer.offer(write(4, Urgency.FINAL), now=9.0)
     assert sent(coalescer, 9.0) == [4]
 

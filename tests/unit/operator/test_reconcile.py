@@ -5,10 +5,12 @@ the ledger is asked.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+from kelery.kube.answer import Answer
 from kelery.ledger.types import Submitted
+from kelery.run.model import Record
 from kelery.run.phases import Phase
 from kelery.settings import LedgerSettings
 from kelery_operator.runtime.metrics import Metrics
@@ -24,16 +26,27 @@ from kelery_operator.taskrun.reconcile import Reconciler
 from kelery_operator.taskrun.run_state import Presence, RunStates
 from kelery_operator.taskrun.status.answers import WriteAnswers
 from kelery_operator.taskrun.status.writer import StatusWriter
+from tests.support import sample_records as records
 from tests.unit.operator.observations import body, put
-from tests.unit.operator.test_writer import Transport
+from tests.unit.operator.test_writer import GOOD, Transport
 
 
 class World:
-    """An operator's inside over a ledger that knows every run it is told of, and has no record to show."""
+    """An operator's inside over a ledger that knows every run, and shows the records that it was given.
 
-    def __init__(self, meanwhile: Callable[[RunStates, WorkQueue[str]], None]) -> None:
+    `meanwhile` happens at each look at records, and while something is acknowledged.
+    """
+
+    def __init__(
+        self,
+        meanwhile: Callable[[RunStates, WorkQueue[str]], None],
+        *,
+        records: Mapping[str, Record] | None = None,
+        transport: Transport | None = None,
+    ) -> None:
         self._meanwhile = meanwhile
-        self.states, self.transport = RunStates(), Transport()
+        self._records = records or {}
+        self.states, self.transport = RunStates(), transport or Transport()
         self.queue = WorkQueue(place=self.states.place)
         #: The functions that were called, and of which run.
         self.called: list[tuple[str, str]] = []
@@ -60,11 +73,17 @@ class World:
         self.called += [("view", uid) for uid in uids]
         await asyncio.sleep(0)
         self._meanwhile(self.states, self.queue)
-        return [None for _ in uids]
+        return [self._records.get(uid) for uid in uids]
 
     async def run_all(self, calls: list[Any]) -> list[Any]:
         words = [call.words("p") for call in calls]
-        self.called += [(str(said[1]).removeprefix("kelery_v1_"), str(said[5])) for said in words]
+        called = [
+            (str(said[1]).removeprefix("kelery_v1_"), str(said[5])) for said in words if said[0] == "FCALL"
+        ]
+        self.called += called
+        if any(function == "acknowledge" for function, _ in called):
+            await asyncio.sleep(0)
+            self._meanwhile(self.states, self.queue)
         return [Submitted(new=False, phase=Phase.RUNNING, reason="Started", rev=3) for _ in words]
 
 
@@ -106,3 +125,50 @@ def test_a_deletion_that_comes_while_the_ledger_is_asked_about_others_is_heeded(
 
     world = after_a_round(goes)
     assert ("view", "new") in world.called
+
+
+ENDED = records.succeeded("3", uid="uid-1")
+LATE = {"phase": "Running"}
+
+
+def phases_written(world: World) -> list[str]:
+    """Of "uid-1", which has ended and is shown as running, until nothing is left to do."""
+
+    async def scene() -> list[str]:
+        put(world.states, body(shown=LATE))
+        world.queue.add("uid-1")
+        working = asyncio.create_task(world.reconciler.run())
+        # Longer than an acknowledgement waits for others, and longer than it takes until a check.
+        await asyncio.sleep(2.5)
+        working.cancel()
+        return [sent["phase"] for sent in world.transport.sent]
+
+    return asyncio.run(scene())
+
+
+def test_an_end_that_is_undone_before_its_write_is_answered_is_written_again() -> None:
+    class Undoing(Transport):
+        """Somebody undoes the first write, which is heard of before its answer."""
+
+        async def put_status(self, namespace: str, name: str, **said: Any) -> Answer:
+            await super().put_status(namespace, name, **said)
+            if len(self.sent) == 1:
+                put(world.states, body(version="201", shown=LATE))
+                world.queue.add("uid-1")
+                await asyncio.sleep(0.05)
+                return GOOD
+            return Answer(status=200, body={"metadata": {"resourceVersion": "202"}})
+
+    world = World(lambda states, queue: None, records={"uid-1": ENDED}, transport=Undoing())
+    assert phases_written(world) == ["Succeeded"] * 2
+
+
+def test_an_end_that_is_undone_while_it_is_acknowledged_is_written_again() -> None:
+    def undo(states: RunStates, queue: WorkQueue[str]) -> None:
+        if ("acknowledge", "uid-1") in world.called and len(world.transport.sent) == 1:
+            put(states, body(version="300", shown=LATE))
+            queue.add("uid-1")
+
+    good = Answer(status=200, body={"metadata": {"resourceVersion": "301"}})
+    world = World(undo, records={"uid-1": ENDED}, transport=Transport(GOOD, good))
+    assert phases_written(world) == ["Succeeded"] * 2

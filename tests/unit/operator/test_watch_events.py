@@ -32,7 +32,9 @@ class ApiServer:
     async def get(self, namespace: str, name: str) -> Mapping[str, Any] | None:
         return self.found
 
-    async def put_status(self, namespace: str, name: str, *, uid: str, status: Mapping[str, Any]) -> Answer:
+    async def put_status(
+        self, namespace: str, name: str, *, uid: str, status: Mapping[str, Any], version: int
+    ) -> Answer:
         return Answer(status=200, body={"metadata": {"resourceVersion": "200"}})
 
 
@@ -200,9 +202,9 @@ def test_an_end_that_somebody_undoes_is_written_again() -> None:
         scene.events.event("ADDED", body())
         scene.queue.done(*(await scene.queued()))
         await scene.write_final()
-        assert scene.states.end_version("uid-1") == 200
+        assert scene.states.has_ended("uid-1")
         scene.events.event("ADDED", body(version="201"))
-        assert scene.states.end_version("uid-1") is None
+        assert not scene.states.has_ended("uid-1")
         assert await scene.queued() == ["uid-1"]
 
     asyncio.run(play())

@@ -17,7 +17,7 @@ from kelery_operator.taskrun.status_write import Write
 from tests.unit.operator.observations import met
 
 WHO = Identity(uid="u", namespace="ns", name="run")
-GOOD = Answer(status=200, body={"metadata": {"resourceVersion": "7"}})
+GOOD = Answer(status=200, body={"metadata": {"resourceVersion": "200"}})
 
 
 class Transport:
@@ -26,10 +26,15 @@ class Transport:
     def __init__(self, *answers: Answer | KubeError) -> None:
         self.answers = list(answers)
         self.sent: list[Mapping[str, Any]] = []
+        #: Of each, the version that the object must have; 0: any.
+        self.versions: list[int] = []
         self.at_once = self.most_at_once = 0
 
-    async def put_status(self, namespace: str, name: str, *, uid: str, status: Mapping[str, Any]) -> Answer:
+    async def put_status(
+        self, namespace: str, name: str, *, uid: str, status: Mapping[str, Any], version: int
+    ) -> Answer:
         self.sent.append(status)
+        self.versions.append(version)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         await asyncio.sleep(0.001)
@@ -104,7 +109,7 @@ def test_a_good_answer_is_told_with_the_version() -> None:
         Transport(), lambda w: w.offer(WHO, final()), until=lambda h: bool(h.written), states=states
     )
     assert reports.written[0].rev == 3
-    assert states.end_version("u") == 7
+    assert states.end_version("u") == 200
 
 
 def test_no_answer_and_throttling_are_tried_again() -> None:
@@ -115,6 +120,30 @@ def test_no_answer_and_throttling_are_tried_again() -> None:
     )
     play(transport, lambda w: w.offer(WHO, final()), until=lambda h: bool(h.written))
     assert len(transport.sent) == 4
+
+
+def test_a_status_that_comes_late_is_dropped_and_its_object_looked_at() -> None:
+    transport = Transport(Answer(status=409, body={}))
+    action = WriteStatus(status={"phase": "Running"}, rev=2, urgency=Urgency.PHASE)
+    reports, writer = play(
+        transport, lambda w: w.offer(WHO, action, version=100), until=lambda h: bool(h.changed)
+    )
+    assert (reports.changed, writer.unsent(), transport.sent) == ([WHO], 0, [{"phase": "Running"}])
+
+
+def test_all_but_the_last_status_are_for_the_object_as_it_was_with_the_one_before() -> None:
+    async def scene() -> list[int]:
+        transport = Transport()
+        writer = writer_for(transport)
+        for rev, version in ((1, 100), (2, 100), (3, 300)):
+            action = WriteStatus(status={"attempt": rev}, rev=rev, urgency=Urgency.PHASE)
+            writer.offer(WHO, action, version=version)
+            assert await writer.drain(seconds=2)
+        writer.offer(WHO, final(), version=300)
+        assert await writer.drain(seconds=2)
+        return transport.versions
+
+    assert asyncio.run(scene()) == [100, 200, 300, 0]
 
 
 def test_an_object_that_is_not_there_is_told_and_not_written_again() -> None:

@@ -38,7 +38,7 @@ class WriteAnswers:
             self._queue.add_after(uid, delay=_CHECK_SECONDS)
 
     def object_changed(self, who: Identity) -> None:
-        """A write did not find its object."""
+        """A write did not find its object, or found it changed."""
         self._checks.add(who)
 
 

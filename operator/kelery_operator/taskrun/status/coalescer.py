@@ -2,13 +2,14 @@
 
 Invariants: one write of a run is on its way at a time; the latest status wins; a lower `rev` is never sent
 after a higher one; a final status waits for nothing but a write of the same run that is on its way, and is
-the last one.
+the last one unless somebody undoes it.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from kelery_operator.taskrun.actions import Urgency
@@ -35,7 +36,7 @@ class Coalescer:
     def offer(self, write: Write, *, now: float, since: float | None = None) -> None:
         """Note the newest status of a run; `since`: when there was news of it, if that was before now."""
         uid = write.who.uid
-        if self._states.end_version(uid) is not None:
+        if self._states.has_ended(uid):
             return
         slot = self._opened(uid)
         newest = max(
@@ -65,7 +66,9 @@ class Coalescer:
                 slot = self._slot(heapq.heappop(heap)[1])
                 if slot is None or slot.pending is None or slot.in_flight is not None or slot.due > now:
                     continue
-                slot.in_flight, slot.pending = slot.pending, None
+                # What was decided before our own last write knows of it too.
+                version = max(slot.pending.version, slot.written_version)
+                slot.in_flight, slot.pending = replace(slot.pending, version=version), None
                 taken.append(slot.in_flight)
         return taken
 
@@ -96,6 +99,13 @@ class Coalescer:
         slot.due = max(slot.due, slot.not_before)
         self._schedule(uid, slot)
         return wait
+
+    def came_late(self, write: Write) -> None:
+        """Somebody has changed the object since it was decided: it is dropped, to be decided again."""
+        uid, slot = write.who.uid, self._slot(write.who.uid)
+        if slot is not None:
+            slot.in_flight = None
+            self._schedule(uid, slot)
 
     def refused(self, write: Write, *, instead: Write, now: float, jitter: float) -> None:
         """The API server does not take it, and would not take it the next time: something smaller instead."""

@@ -34,7 +34,7 @@ class StatusTransport(Protocol):
     """What the writer needs of the API server."""
 
     async def put_status(
-        self, namespace: str, name: str, *, uid: str, status: Mapping[str, Any]
+        self, namespace: str, name: str, *, uid: str, status: Mapping[str, Any], version: int
     ) -> Answer: ...
 
 
@@ -145,9 +145,11 @@ class StatusWriter:
 
     async def _send(self, write: Write) -> None:
         who, started = write.who, self._clock()
+        # Nothing is newer than an end; any other status may come late, after that of another operator.
+        version = 0 if write.is_final else write.version
         try:
             answer = await self._transport.put_status(
-                who.namespace, who.name, uid=who.uid, status=write.status
+                who.namespace, who.name, uid=who.uid, status=write.status, version=version
             )
         except KubeError as error:
             self._refused(write, error=error)
@@ -168,6 +170,9 @@ class StatusWriter:
             self._listener.status_written(write, snapshot)
         elif answer.status == 404:
             self._states.forget_writes(who.uid)
+            self._listener.object_changed(who)
+        elif answer.status == 409 and not write.is_final:
+            self._coalescer.came_late(write)
             self._listener.object_changed(who)
         elif answer.status == 409:
             self._coalescer.failed(write, now=now, jitter=random.random())
