@@ -136,9 +136,8 @@ def test_two_operators_at_once_do_no_harm(bare_system: System, cluster: Cluster,
             cluster.create(
                 name=f"run-{number}", task="users.nap", args=[0.01, str(starts)], concurrency={"key": "two"}
             )
-        # What both have missed, the next comparison of ledger and cluster shows: after 60 s by default.
         for number in range(20):
-            cluster.wait_for(f"run-{number}", seconds=90, phase="Succeeded")
+            cluster.wait_for(f"run-{number}", phase="Succeeded")
         assert starts.read_text().count("begin") == 20
     finally:
         second.kill()
