@@ -60,6 +60,10 @@ check: setup ## Lint, format check, types, architecture and workflows
 	@$(BIN)/python -c 'from kelery.ledger import library; print(library.SOURCE, end="")' >.venv/kelery_v1.lua
 	luacheck .venv/kelery_v1.lua
 
+.PHONY: docs
+docs: setup ## Build the documentation site in site/; broken links and pages outside the menu fail
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 .PHONY: fmt
 fmt: setup ## Format and fix what can be fixed
 	$(BIN)/ruff check --fix .
@@ -67,7 +71,7 @@ fmt: setup ## Format and fix what can be fixed
 
 .PHONY: lock
 lock: setup ## Update the lock files from pyproject.toml
-	$(LOCK) --all-extras --group build --group test --upgrade --output-file requirements.lock pyproject.toml
+	$(LOCK) --all-extras --group build --group docs --group test --upgrade --output-file requirements.lock pyproject.toml
 	@rm -f requirements-image.lock requirements-wheel.lock
 	$(LOCK) --constraint requirements.lock --extra api --extra operator --extra worker \
 	  --output-file requirements-image.lock pyproject.toml

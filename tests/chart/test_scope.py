@@ -10,7 +10,7 @@ from tests.chart.cases import CASES
 from tests.chart.rendered import components, name_of, of_kind, pods
 from tests.support.helm import NAMESPACE, Helm, Manifest
 
-#: What docs/operator.md and docs/gateway.md say that they need.
+#: What docs/reference/operator.md and docs/reference/rest-api.md say that they need.
 OPERATOR_RULES = {("kelery.dev", "taskruns", verb) for verb in ("get", "list", "watch", "delete")} | {
     ("kelery.dev", "taskruns/status", "patch")
 }

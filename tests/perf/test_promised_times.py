@@ -1,4 +1,4 @@
-"""Times that `docs/guarantees.md` and `docs/gateway.md` promise, on a machine that does nothing else."""
+"""Times that `docs/explanation/guarantees.md` and `docs/reference/rest-api.md` promise, on a machine that does nothing else."""
 
 from __future__ import annotations
 

@@ -27,9 +27,12 @@ from kelery_worker.cli import worker
 from tests.support.document_blocks import ROOT, commands, marked_blocks, prints
 
 README = ROOT / "README.md"
-DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-GATEWAY = ROOT / "docs" / "gateway.md"
+DOCS = ROOT / "docs"
+DECISIONS = sorted((DOCS / "explanation" / "decisions").glob("*.md"))
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+GUARANTEES = DOCS / "explanation" / "guarantees.md"
+REFERENCE = DOCS / "reference"
+GATEWAY = REFERENCE / "rest-api.md"
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 BOTH_APIS = ROOT / "examples" / "both-apis"
 CRD = ROOT / "charts" / "kelery" / "files" / "crds" / "taskruns.kelery.dev.yaml"
@@ -63,7 +66,7 @@ def test_paths_and_tests_that_are_named_exist(document: Path) -> None:
 
 
 def test_every_guarantee_names_tests() -> None:
-    sections = re.split(r"^## ", (ROOT / "docs" / "guarantees.md").read_text(), flags=re.M)[1:]
+    sections = re.split(r"^## ", GUARANTEES.read_text(), flags=re.M)[1:]
     assert [section[:2] for section in sections] == [f"A{number}" for number in range(1, 9)]
     assert [section[:2] for section in sections if not _TEST.search(section)] == []
 
@@ -97,10 +100,10 @@ def test_environment_variables_are_documented_and_exist() -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "command"), [("operator.md", operator), ("gateway.md", api), ("worker.md", worker)]
+    ("document", "command"), [("operator.md", operator), ("rest-api.md", api), ("worker.md", worker)]
 )
 def test_the_table_of_settings_is_the_commands(document: str, command: Command) -> None:
-    text = (ROOT / "docs" / document).read_text()
+    text = (REFERENCE / document).read_text()
     table = text.partition("| variable | flag | default | meaning |\n|---|---|---|---|\n")[2].partition(
         "\n\n"
     )[0]
@@ -133,7 +136,7 @@ def test_every_metric_is_documented_and_exists() -> None:
     short = re.findall(r'self\._(?:counter|gauge)\(\s*"(\w+)"', source)
     whole = re.findall(r'"(kelery_operator_\w+)"', source)
     documented = set(
-        re.findall(r"^\| `(kelery_operator_\w+)`", (ROOT / "docs" / "operator.md").read_text(), re.M)
+        re.findall(r"^\| `(kelery_operator_\w+)`", (REFERENCE / "operator.md").read_text(), re.M)
     )
     assert documented == {f"kelery_operator_{name}" for name in short} | set(whole)
 
@@ -177,7 +180,7 @@ def _in_words(rule: Rule | None) -> str:
 
 
 def test_the_clockwork_in_the_documents_is_the_codes() -> None:
-    lease, text = Lease(), (ROOT / "docs" / "worker.md").read_text()
+    lease, text = Lease(), (REFERENCE / "worker.md").read_text()
     for row, seconds in (
         ("| L / 6 |", lease.renew_every),
         ("since the last good one was sent |", lease.self_fence),

@@ -1,7 +1,7 @@
 """Hooks the plug-in into Celery. Importing it in a process that is no worker changes nothing there.
 
 Where each hook has to be, and which look right but are silently ignored, was measured on Celery 5.7;
-docs/worker.md keeps the list.
+docs/reference/worker.md keeps the list.
 """
 
 from __future__ import annotations

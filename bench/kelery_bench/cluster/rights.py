@@ -38,7 +38,7 @@ def check_kelery_is_there(access: SyncSession) -> None:
         )
     if answer.status == 404:
         raise DevError(
-            f"the API server at {access.server} knows no TaskRuns: install Kelery there (docs/install.md),"
+            f"the API server at {access.server} knows no TaskRuns: install Kelery there (docs/how-to/install.md),"
             " or name another context with --context"
         )
     if answer.status != 200:

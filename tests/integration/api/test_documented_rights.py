@@ -1,4 +1,4 @@
-"""The roles that docs/gateway.md shows, on a real API server: they allow what the page says, and no more."""
+"""The roles that docs/reference/rest-api.md shows, on a real API server: they allow what the page says, and no more."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.document_blocks import marked_blocks
 from tests.support.gateway_process import GatewayProcess
 from tests.support.polling import poll_until
 
-GUIDE = Path(__file__).parents[3] / "docs" / "gateway.md"
+GUIDE = Path(__file__).parents[3] / "docs" / "reference" / "rest-api.md"
 RUNS = "/v1/namespaces/team-a/taskruns"
 
 

@@ -1,4 +1,4 @@
-"""What README and docs/gateway.md tell people to type, typed: an own app, `kelery dev`, kubectl and curl."""
+"""What README and docs/reference/rest-api.md tell people to type, typed: an own app, `kelery dev`, kubectl and curl."""
 
 import shutil
 import subprocess
@@ -14,7 +14,7 @@ from tests.support.document_blocks import ROOT, Block, commands, marked_blocks, 
 from tests.support.marked_processes import Marked
 
 README = ROOT / "README.md"
-GATEWAY = ROOT / "docs" / "gateway.md"
+GATEWAY = ROOT / "docs" / "reference" / "rest-api.md"
 
 
 @pytest.fixture
