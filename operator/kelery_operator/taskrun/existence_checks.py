@@ -1,4 +1,4 @@
-"""Checks for a TaskRun that left the watch, or that the ledger knows and no list shows.
+"""Checks for a TaskRun that left the watch, that changed before our write, or that no list shows.
 
 The watch filters finished runs out, so "deleted" there may mean "became final", also by somebody's hand.
 Only an answer of the API server (no such object, or one of another uid) makes a run gone.

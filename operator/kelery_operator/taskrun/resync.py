@@ -58,15 +58,18 @@ class Comparison:
         before = self._states.present()
         in_ledger = await self._ledger_uids()
         listed: set[str] = set()
-        async for page in self._api.pages(self._scope.namespaces, field_selector=UNFINISHED):
-            for body in page:
-                snapshot = self._states.read(body)
-                listed.add(snapshot.who.uid)
-                self._states.put(snapshot)
-            await asyncio.sleep(0)
-        # A list comes by name: none of its runs is dealt with before all are known.
-        for uid in listed:
-            self._queue.add(uid)
+        try:
+            async for page in self._api.pages(self._scope.namespaces, field_selector=UNFINISHED):
+                for body in page:
+                    snapshot = self._states.read(body)
+                    listed.add(snapshot.who.uid)
+                    self._states.put(snapshot)
+                await asyncio.sleep(0)
+        finally:
+            # A list comes by name: none of its runs is dealt with before all are known. If it breaks off,
+            # nobody else looks at those that were taken in.
+            for uid in listed:
+                self._queue.add(uid)
         for snapshot in before:
             if snapshot.who.uid not in listed:
                 self._checks.add(snapshot.who)

@@ -100,6 +100,11 @@ class RunStates:
         state = self._states.get(uid)
         return state.snapshot if state else None
 
+    def version(self, uid: str) -> int:
+        """The version of its TaskRun as last seen; 0 if it is not there."""
+        snapshot = self.snapshot(uid)
+        return snapshot.version if snapshot else 0
+
     def presence(self, uid: str) -> Presence:
         """Whether the API server has it, as far as is known."""
         state = self._states.get(uid)
@@ -119,10 +124,7 @@ class RunStates:
         self._states.pop(uid, None)
 
     def forget_unchanged(self, uid: str, *, seen: Snapshot | None) -> None:
-        """Nothing is left to do for it, unless its TaskRun is no longer as it was seen when that was decided.
-
-        Whoever took the change in has queued the run.
-        """
+        """Nothing is left to do for it, unless its TaskRun has changed since: then the run is queued."""
         state = self._states.get(uid)
         if state and state.snapshot is seen:
             self.forget(uid)
@@ -154,7 +156,7 @@ class RunStates:
         """The object's version with the final status that we wrote; None: none that is remembered."""
         return self._ends.get(uid)
 
-    def has_ended(self, uid: str) -> bool:
-        """Whether we wrote its final status, and the object was not changed since, as far as is known."""
+    def is_final_written(self, uid: str) -> bool:
+        """Whether we wrote its final status, and the object has not changed since, as far as is known."""
         end, snapshot = self._ends.get(uid), self.snapshot(uid)
         return end is not None and (snapshot is None or snapshot.version <= end)

@@ -18,7 +18,7 @@ class Write:
     status: Mapping[str, Any]
     rev: int
     urgency: Urgency
-    #: The version of the object that this was decided upon.
+    #: The version of the object that this was decided upon, which it must still have; 0: any.
     version: int = 0
 
     @property

@@ -1,4 +1,4 @@
-"""What README and docs/reference/rest-api.md tell people to type, typed: an own app, `kelery dev`, kubectl and curl."""
+"""The commands of the documents, typed: an own app, `kelery dev`, kubectl and curl."""
 
 import shutil
 import subprocess

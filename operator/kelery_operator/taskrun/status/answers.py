@@ -1,4 +1,4 @@
-"""What an answer to a status write means: the newest state of its object, or that the object is not there."""
+"""What an answer to a status write means: the newest state of its object, or that it changed or is gone."""
 
 from __future__ import annotations
 
@@ -28,6 +28,10 @@ class WriteAnswers:
     def status_written(self, write: Write, snapshot: Snapshot) -> None:
         """The API server took a status; its answer is the newest state of the object."""
         uid = write.who.uid
+        if self._states.get(uid) is None:
+            # It was dealt with, or even deleted, while this answer was under way.
+            self._checks.add(write.who)
+            return
         known = self._states.snapshot(uid)
         if self._states.put(snapshot) and (known is None or known.generation != snapshot.generation):
             # With a change of the spec, of which the watch's word will say nothing new.

@@ -70,10 +70,11 @@ class StatusWriter:
         self._sending: set[asyncio.Task[None]] = set()
         self._not_before = 0.0
 
-    def offer(
-        self, who: Identity, action: WriteStatus, *, version: int = 0, since: float | None = None
-    ) -> None:
-        """Take the newest status of a run, decided upon that version; `since`: when there was news."""
+    def offer(self, who: Identity, action: WriteStatus, *, version: int, since: float | None = None) -> None:
+        """Take the newest status of a run; `since`: when there was news.
+
+        It is written only if the object is still at that version; 0: whatever its version.
+        """
         write = Write(who=who, status=action.status, rev=action.rev, urgency=action.urgency, version=version)
         self._coalescer.offer(write, now=self._clock(), since=since)
         if write.is_final:
@@ -81,9 +82,9 @@ class StatusWriter:
         if self._coalescer.next_due() is not None:
             self._wake.set()
 
-    def is_shown(self, uid: str, *, status: Mapping[str, Any]) -> bool:
-        """Whether this is the status that we wrote last, or are writing."""
-        return self._coalescer.is_latest(uid, status=status)
+    def is_on_its_way(self, uid: str, *, status: Mapping[str, Any]) -> bool:
+        """Whether this status of it was sent and not yet answered."""
+        return self._coalescer.is_on_its_way(uid, status=status)
 
     def final_on_its_way(self, uid: str) -> bool:
         """Whether a final status of it was sent and not yet answered."""
@@ -145,11 +146,9 @@ class StatusWriter:
 
     async def _send(self, write: Write) -> None:
         who, started = write.who, self._clock()
-        # Nothing is newer than an end; any other status may come late, after that of another operator.
-        version = 0 if write.is_final else write.version
         try:
             answer = await self._transport.put_status(
-                who.namespace, who.name, uid=who.uid, status=write.status, version=version
+                who.namespace, who.name, uid=who.uid, status=write.status, version=write.version
             )
         except KubeError as error:
             self._refused(write, error=error)
@@ -171,8 +170,8 @@ class StatusWriter:
         elif answer.status == 404:
             self._states.forget_writes(who.uid)
             self._listener.object_changed(who)
-        elif answer.status == 409 and not write.is_final:
-            self._coalescer.came_late(write)
+        elif answer.status == 409 and write.version:
+            self._coalescer.outdated(write, now=now, jitter=random.random())
             self._listener.object_changed(who)
         elif answer.status == 409:
             self._coalescer.failed(write, now=now, jitter=random.random())
