@@ -118,12 +118,8 @@ def every_text() -> Iterator[Text]:
 
 def main(only: Sequence[str] = ()) -> int:
     """The exit status; `only`: beginnings of the names of files to look at."""
-    found = [
-        finding
-        for text in every_text()
-        if not only or text.where.startswith(tuple(only))
-        for finding in findings(text)
-    ]
+    texts = (text for text in every_text() if not only or text.where.startswith(tuple(only)))
+    found = [finding for text in texts for finding in findings(text)]
     sys.stdout.writelines(f"{finding}\n" for finding in found)
     return 1 if found else 0
 
