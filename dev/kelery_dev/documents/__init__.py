@@ -1,1 +1,1 @@
-"""What the documents show: their marked blocks, their commands typed into a shell, and the picture of a terminal."""
+"""What the documents show: marked blocks, commands typed into a shell, the picture of a terminal."""

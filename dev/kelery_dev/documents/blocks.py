@@ -1,9 +1,14 @@
 """The fenced blocks of a Markdown file that carry a mark, an HTML comment in the line above the fence.
 
-`<!-- file: NAME -->`: the block is that file's content. `<!-- run -->`: commands after `$ ` and their output, where
-`...` matches anything. `<!-- run: for the picture -->`: the same, also shown in the picture of a terminal.
-`<!-- run: in the background -->`: a command that keeps running. `<!-- run: on a cluster -->`: commands for a real
-cluster, which the end-to-end tests type. The tests give other marks a meaning of their own.
+| mark | block |
+|---|---|
+| `<!-- file: NAME -->` | the content of that file |
+| `<!-- run -->` | commands after `$ ` and their output, where `...` matches anything |
+| `<!-- run: for the picture -->` | the same, also shown in the picture of a terminal |
+| `<!-- run: in the background -->` | a command that keeps running |
+| `<!-- run: on a cluster -->` | commands for a real cluster, which the end-to-end tests type |
+
+The tests give other marks a meaning of their own.
 """
 
 import re

@@ -1,7 +1,7 @@
-"""The README's picture of a terminal: commands of the laptop tutorial, typed on a stack, with their real output.
+"""The README's picture of a terminal: commands of the laptop tutorial and their real output.
 
-`python -m kelery_dev.documents.picture [FILE]` starts a stack with the tutorial's app, types the blocks that are
-marked for the picture, and writes an SVG. It needs rich, which is in the dependency group `docs`.
+`python -m kelery_dev.documents.picture [FILE]` starts a stack with the tutorial's app, types the blocks that
+are marked for the picture, and writes an SVG. It needs rich, which is in the dependency group `docs`.
 """
 
 import argparse
@@ -28,12 +28,7 @@ TUTORIAL = _DOCS / "tutorial" / "laptop.md"
 PICTURE = _DOCS / "images" / "terminal.svg"
 _APP = "proj"
 _TITLE = "kubectl"
-_STYLES = {
-    "Running": "cyan",
-    "Waiting": "yellow",
-    "Cancelled": "red",
-    "Succeeded": "green",
-}
+_STYLES = {"Running": "cyan", "Waiting": "yellow", "Cancelled": "red", "Succeeded": "green"}
 _FONTS = "ui-monospace, SFMono-Regular, Menlo, Consolas, monospace"
 
 
@@ -47,7 +42,9 @@ def svg(typed: Sequence[blocks.Command]) -> str:
         screen.print(line, no_wrap=True, overflow="ignore", crop=False, highlight=False)
     drawn = screen.export_svg(title=_TITLE, unique_id="terminal")
     drawn = re.sub(r"\s*@font-face\s*\{[^}]*\}", "", drawn)
-    return re.sub(r"font-family: Fira Code, monospace", f"font-family: {_FONTS}", drawn)
+    drawn = drawn.replace("font-family: Fira Code, monospace", f"font-family: {_FONTS}")
+    # Some programs would drop the spaces that begin a text, and with them the columns.
+    return drawn.replace("<svg ", '<svg xml:space="preserve" ', 1)
 
 
 def _lines(command: blocks.Command) -> list[Text]:
@@ -55,7 +52,7 @@ def _lines(command: blocks.Command) -> list[Text]:
     for line in command.output.splitlines():
         text = Text(line.rstrip())
         for word, style in _STYLES.items():
-            text.highlight_words([f" {word} "], style)
+            text.highlight_regex(rf"(?<= ){word}(?= )", style)
         shown.append(text)
     return shown
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from kelery_dev.documents.blocks import Command
 from kelery_dev.errors import DevError
 
+_SECONDS = 120
 _SEPARATOR = "=== end of a command, status "
 
 
-def type_into_a_shell(
-    typed: Sequence[Command], *, cwd: Path, environment: Mapping[str, str], seconds: float = 120
-) -> list[str]:
-    """The output of each command, all in one shell; DevError with all output if one fails."""
-    lines = [f"{command.line}\necho; echo '{_SEPARATOR}'$?" for command in typed]
+def type_into_a_shell(typed: Sequence[Command], *, cwd: Path, environment: Mapping[str, str]) -> list[str]:
+    """The output of each command, all in one shell; DevError with all output if one fails,
+    subprocess.TimeoutExpired after two minutes."""
+    lines = [f"{command.line}\n_status=$?; echo; echo '{_SEPARATOR}'$_status" for command in typed]
     ran = subprocess.run(
         ["sh"],
         input="\n".join(lines),
@@ -24,7 +24,7 @@ def type_into_a_shell(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=seconds,
+        timeout=_SECONDS,
     )
     *parts, rest = re.split(rf"^{_SEPARATOR}(\d+)\n", ran.stdout, flags=re.M)
     outputs, statuses = parts[::2], parts[1::2]
