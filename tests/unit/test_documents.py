@@ -28,7 +28,7 @@ from tests.support.document_blocks import ROOT, commands, marked_blocks, prints
 
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
-DECISIONS = sorted((DOCS / "explanation" / "decisions").glob("*.md"))
+DECISIONS = sorted((DOCS / "explanation" / "decisions").glob("[0-9]*.md"))
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 GUARANTEES = DOCS / "explanation" / "guarantees.md"
 REFERENCE = DOCS / "reference"
