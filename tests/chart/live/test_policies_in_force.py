@@ -69,6 +69,6 @@ def test_the_right_to_run_a_task_is_asked_where_it_was_told(
         return _create(release, "two", "--dry-run=server", "--as=somebody").stderr
 
     if asked:
-        poll_until(lambda: "you may not run the task" in answer(), seconds=30, every=0.2, what="a refusal")
+        poll_until(lambda: "you are not allowed to run the task" in answer(), seconds=30, every=0.2, what="a refusal")
     else:
         poll_until(lambda: answer() == "", seconds=30, every=0.2, what="the role to be in force")
