@@ -100,8 +100,8 @@ def test_everything_that_is_rendered_is_there(release: LiveRelease) -> None:
 def test_the_run_in_the_notes_is_accepted(release: LiveRelease) -> None:
     release.install()
     notes = release.helm.run("get", "notes", release.name, "--namespace", release.namespace).stdout
-    _, _, rest = notes.partition("kubectl create -f - <<'END'\n")
-    text, end, _ = rest.partition("\n  END\n")
+    _, _, rest = notes.partition("printf %s '\n")
+    text, end, _ = rest.partition("\n    ' | kubectl create -f -\n")
     assert end
     made = release.plane.kubectl("create", "-f", "-", input=dedent(text))
     assert made.returncode == 0, made.stderr
