@@ -1,1 +1,1 @@
-"""The parts of the documents that are made from code: phases, reasons, and the fields of a TaskRun."""
+"""What the documents show: marked blocks, commands typed into a shell, the picture of a terminal."""
