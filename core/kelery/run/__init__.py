@@ -1,1 +1,1 @@
-"""What a run is: its model, its phases, and the Celery message that asks a worker to take it."""
+"""The model of a run, its phases, and its Celery message."""

@@ -1,8 +1,7 @@
-"""What a run is: inert, frozen records, without I/O and without the camelCase of manifests.
+"""The data of a run: frozen, without I/O, and without the camelCase of manifests.
 
-JSON values that belong to users (args, kwargs, results) are kept as Python values in `RunSpec` and as JSON
-text everywhere behind it, so that no component between the user and the task changes a number or loses a
-null.
+Invariant: no component changes a number or loses a null of a user's JSON. `RunSpec` has args and kwargs as
+Python values; everything after it has JSON text.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from kelery.run.phases import RETRYABLE_REASONS, Phase, Reason
 
 
 class Policy(str, Enum):
-    """What a run does when its key has no room."""
+    """What a run does if its key has no free slot."""
 
     QUEUE = "Queue"
     QUEUE_LATEST = "QueueLatest"
@@ -24,7 +23,7 @@ class Policy(str, Enum):
 
 
 class CancelMode(str, Enum):
-    """How hard a run is asked to stop; only ever forward, from GRACEFUL to FORCE."""
+    """How a run is stopped. It can change from GRACEFUL to FORCE only."""
 
     GRACEFUL = "Graceful"
     FORCE = "Force"
@@ -32,20 +31,20 @@ class CancelMode(str, Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Concurrency:
-    """At most `limit` runs of `key` are admitted at a time (the smallest limit among the holders and this
-    run).
+    """At most `limit` runs of `key` are admitted at once. The smallest limit applies among the holders and
+    this run.
     """
 
     key: str
     limit: int = 1
     policy: Policy = Policy.QUEUE
-    #: From submission to the first claim; then Failed/QueueTimeout.
+    #: Seconds from submission to the first claim, then Failed/QueueTimeout. None: unlimited.
     max_queue_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """How often a run is attempted, and after which reasons; the slot is kept meanwhile."""
+    """How many attempts a run has, and after which reasons. It keeps its slot between attempts."""
 
     max_attempts: int = 1
     backoff_seconds: int = 5
@@ -55,17 +54,17 @@ class Retry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
-    """What the user asked for; immutable after creation but for `cancel` and `ttl_seconds_after_finished`."""
+    """The spec of a run. Immutable except for `cancel` and `ttl_seconds_after_finished`."""
 
     task: str
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = field(default_factory=dict)
-    #: Celery queue; None: the installation's default.
+    #: The Celery queue. None: the installation's default.
     queue: str | None = None
-    #: Among the runs that wait for one key: higher first, then first come, first served.
+    #: Among the runs that wait for one key, the highest is admitted first, then the oldest.
     priority: int = 0
     concurrency: Concurrency | None = None
-    #: Per attempt.
+    #: For each attempt. None: unlimited.
     timeout_seconds: int | None = None
     retry: Retry | None = None
     cancel: CancelMode | None = None
@@ -76,7 +75,7 @@ class RunSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One ended attempt. Times are microseconds of the ledger's clock, cosmetic."""
+    """One ended attempt. Times are microseconds of the ledger's clock, and informational."""
 
     attempt: int
     reason: str
@@ -89,10 +88,9 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What the ledger knows about a run. `rev` grows with every change: a lower one is never written over a
-    higher.
+    """The ledger's record of a run. `rev` grows with each change, and a lower one never replaces a higher.
 
-    Times are microseconds since the epoch by the Redis server's clock. JSON fields are text.
+    Times are microseconds since the epoch, from the clock of the Redis server. JSON fields are text.
     """
 
     uid: str
@@ -102,7 +100,7 @@ class Record:
     attempt: int
     #: 0 before the first claim.
     fence: int
-    #: "<node name>/<boot nonce>" of the worker of the current or last attempt; "" if none.
+    #: "<node name>/<boot nonce>" of the worker of the current or last attempt, or "".
     worker: str
     cluster: str
     namespace: str
@@ -117,30 +115,30 @@ class Record:
     admitted_at: int | None
     started_at: int | None
     finished_at: int | None
-    #: When the next attempt is due, while it backs off.
+    #: When the next attempt is due, during a back-off.
     due: int | None
     #: "", "graceful" or "force".
     cancel: str
     cancel_reason: str
-    #: What who cancelled it had to say; "" if nothing.
+    #: The text that was given with the cancel, or "".
     cancel_message: str
     #: {"current", "total", "message"}
     progress_json: str
     #: {"type", "message", "traceback"}
     error_json: str
-    #: The TaskRun's spec as submitted.
+    #: The spec as submitted.
     spec_json: str
     result_bytes: int
-    #: "" also if it is larger than the caller asked for; see `result_bytes`.
+    #: Also "" if it is larger than the caller requested; see `result_bytes`.
     result_json: str
     #: 1 is next; 0 if it does not wait.
     position: int
     attempts: tuple[Attempt, ...]
-    #: Names of up to five holders, while it waits.
+    #: While it waits, the names of up to five holders.
     held_by: tuple[str, ...]
-    #: Who submitted it through the gateway; "" if nobody was asked.
+    #: The user who submitted it through the gateway; "" without authentication.
     requester: str
-    #: Deleted through the gateway: out of sight, though it may still be on its way out.
+    #: Deleted through the gateway. It is hidden, and may still execute.
     is_deleted: bool
 
 
@@ -157,7 +155,7 @@ class Transition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brief:
-    """What lists are filtered by; all of it stands in the run's `Record` too."""
+    """The fields by which lists are filtered. The run's `Record` has them too."""
 
     uid: str
     name: str
@@ -173,7 +171,7 @@ class Brief:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueUse:
-    """A Celery queue: its messages (plain Celery ones included), and Kelery's runs of it with a worker."""
+    """A Celery queue: its messages, including plain Celery ones, and its claimed runs."""
 
     queue: str
     messages: int
@@ -182,7 +180,7 @@ class QueueUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerPresence:
-    """A worker as it last spoke of itself; `claims` are the uids of the runs that it has."""
+    """A worker's last report about itself. `claims` are the uids of its runs."""
 
     worker: str
     info_json: str

@@ -1,8 +1,7 @@
-"""The Celery message of a run (protocol 2), cut where the ledger writes its delivery tag.
+"""The Celery message of a run (protocol 2), split where the ledger inserts the delivery tag.
 
-A message is only a hint: it may be lost or delivered twice, and the claim decides. Its delivery tag is
-"<uid>:<attempt>:<push>", so a late copy for an older attempt, or for a purged run with the same uid, is
-recognized.
+Invariant: a lost or duplicated message changes nothing, because the claim decides. The delivery tag is
+"<uid>:<attempt>:<push>". It identifies a copy for an older attempt, or for a purged run with the same uid.
 """
 
 from __future__ import annotations
@@ -13,17 +12,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-#: Marks a message as Kelery's; the value is the run's uid. Custom headers reach `self.request`.
+#: Marks a message of Kelery. Its value is the run's uid. Custom headers reach `self.request`.
 HEADER = "x-kelery"
-#: The name of the task to run. The message itself names one that no worker has: a worker of the queue without
-#: the plug-in would run it without a claim. So it rejects the message, and the ledger sends it again.
+#: The name of the real task. The message itself names a task that no worker has. So a worker without the
+#: plug-in rejects it instead of running it without a claim, and the ledger sends the message again.
 TASK_HEADER = "x-kelery-task"
 STAND_IN_TASK = "kelery.run (start this worker with -I kelery_worker)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunMessage:
-    """A message in two halves; between them goes the delivery tag."""
+    """The two halves of a message, before and after the delivery tag."""
 
     head: str
     tail: str
@@ -31,7 +30,7 @@ class RunMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tag:
-    """What a delivery tag says: which attempt of which run it is for, and its place among all messages."""
+    """A delivery tag: the run, its attempt, and the number of the message."""
 
     uid: str
     attempt: int
@@ -48,9 +47,9 @@ def make(
     retries: int = 0,
     dumps: Callable[[Any], str] = json.dumps,
 ) -> RunMessage:
-    """The message that starts `task` as run `uid`; the task id is the uid, so `AsyncResult(uid)` works.
+    """The message that starts `task` as run `uid`. The task id is the uid, so `AsyncResult(uid)` works.
 
-    `dumps` writes the arguments: those of Celery's own retries may hold what only Celery's JSON can say.
+    `dumps` encodes the arguments. Those of Celery's own retries may need Celery's JSON encoder.
     """
     embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
     body = dumps([list(args), dict(kwargs), embed]).encode()
@@ -66,7 +65,7 @@ def make(
         "eta": None,
         "expires": None,
         "timelimit": [None, None],
-        # Shown by event monitors: args stay out of them.
+        # Event monitors show these, so the arguments are left out.
         "argsrepr": "(...)",
         "kwargsrepr": "{...}",
         "origin": "kelery",
@@ -92,7 +91,7 @@ def make(
 
 
 def read_tag(delivery_tag: str) -> Tag | None:
-    """The tag's meaning; None if the ledger did not write it."""
+    """The parsed tag; None if the ledger did not write it."""
     uid, _, rest = delivery_tag.partition(":")
     attempt, _, push = rest.partition(":")
     if not (uid and attempt.isdigit() and push.isdigit()):

@@ -1,4 +1,4 @@
-"""A TaskRun as Kubernetes JSON: its spec read and checked, its status rendered.
+"""The TaskRun as Kubernetes JSON: reads and validates its spec, renders its status.
 
-Never injected into users' images.
+Not injected into users' images.
 """

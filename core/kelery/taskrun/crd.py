@@ -1,4 +1,4 @@
-"""Where the chart's CRD and admission policy are: the only copy of them, in a checkout and in a wheel."""
+"""Finds the CRD and the admission policies, of which the chart has the only copy."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def chart_files() -> Path:
-    """The folder with `crds/` and `policy/`: the chart's in a checkout, inside this package in a wheel."""
+    """The folder with `crds/` and `policy/`: in the chart in a checkout, in this package in a wheel."""
     installed = _PACKAGE / "chart_files"
     return installed if installed.is_dir() else _PACKAGE.parents[1] / "charts" / "kelery" / "files"

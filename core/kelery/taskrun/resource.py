@@ -1,6 +1,6 @@
-"""The resource TaskRun, and what its objects say about themselves apart from spec and status.
+"""The resource TaskRun and its metadata.
 
-Nothing here fails on an object, whatever somebody wrote into it by hand.
+Invariant: these functions are total. No metadata makes them fail.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ VERSION = "v1alpha1"
 PLURAL = "taskruns"
 KIND = "TaskRun"
 
-#: Tools that set these create the object again when it is gone.
+#: Tools that set these labels or annotations create a deleted object again. None: any value.
 _TRACKING_LABELS = (
     ("app.kubernetes.io/managed-by", "Helm"),
     ("argocd.argoproj.io/instance", None),
@@ -31,7 +31,7 @@ _TRACKING_ANNOTATIONS = ("meta.helm.sh/release-name", "argocd.argoproj.io/tracki
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Which object this is; "" for a part that it does not say."""
+    """Identifies an object. A part that is missing is ""."""
 
     uid: str
     namespace: str
@@ -39,7 +39,7 @@ class Identity:
 
 
 def identity(metadata: Mapping[str, Any]) -> Identity:
-    """Whose metadata this is."""
+    """The identity in an object's metadata."""
     return Identity(
         uid=as_text(metadata.get("uid")),
         namespace=as_text(metadata.get("namespace")),
@@ -48,24 +48,24 @@ def identity(metadata: Mapping[str, Any]) -> Identity:
 
 
 def created_at(metadata: Mapping[str, Any]) -> datetime:
-    """When the object was created, in whole seconds; the epoch if that cannot be read."""
+    """When the object was created, in whole seconds; the epoch if it is unreadable."""
     return _moment(as_text(metadata.get("creationTimestamp")))
 
 
 def version_of(metadata: Mapping[str, Any]) -> int:
-    """The resourceVersion as a number that grows; 0 if it is none."""
+    """The resourceVersion as a growing number; 0 if it is not a number."""
     version = metadata.get("resourceVersion")
     return int(version) if isinstance(version, str) and version.isascii() and version.isdigit() else 0
 
 
 def generation_of(metadata: Mapping[str, Any]) -> int:
-    """How often the spec changed, from 1; it tells a cancel set at creation from a later one."""
+    """The generation, from 1. In generation 1, the spec is as it was created."""
     generation = metadata.get("generation")
     return generation if isinstance(generation, int) else 1
 
 
 def is_tracked(metadata: Mapping[str, Any]) -> bool:
-    """Whether a tool such as Helm, Argo CD or Flux would create this object again when it is gone."""
+    """Whether Helm, Argo CD or Flux tracks the object and would create it again after its deletion."""
     labels, annotations = as_mapping(metadata.get("labels")), as_mapping(metadata.get("annotations"))
     by_label = any(
         label in labels and (value is None or labels[label] == value) for label, value in _TRACKING_LABELS
@@ -75,7 +75,7 @@ def is_tracked(metadata: Mapping[str, Any]) -> bool:
 
 @lru_cache(maxsize=64)
 def _moment(timestamp: str) -> datetime:
-    # Remembered, since many objects are created within one second.
+    # Cached: many objects are created within one second.
     try:
         return datetime.strptime(timestamp, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=EPOCH.tzinfo)
     except ValueError:

@@ -1,8 +1,7 @@
-"""The spec of a TaskRun <-> `RunSpec`. No other module knows the camelCase names of its fields.
+"""Converts the spec of a TaskRun to `RunSpec` and back. No other module knows its camelCase fields.
 
-Bounds and defaults are those of the CRD; a contract test walks its schema and compares. What the API server
-refuses is refused here too, since the gateway has no API server before it, and an operator may meet a CRD of
-another version.
+Invariant: bounds and defaults equal those of the CRD, as a contract test verifies. The gateway has no API
+server in front of it, and the operator may run with the CRD of another version.
 """
 
 from __future__ import annotations
@@ -33,13 +32,13 @@ _SPEC_FIELDS = (
 )
 _CONCURRENCY_FIELDS = ("key", "limit", "policy", "maxQueueSeconds")
 _RETRY_FIELDS = ("maxAttempts", "backoffSeconds", "maxBackoffSeconds", "reasons")
-#: May change while the run lives, so they say nothing about whether two specs are the same.
+#: They can change while the run is live, so they are not part of its fingerprint.
 _MUTABLE_FIELDS = ("cancel", "ttlSecondsAfterFinished")
 
 _LONGEST_TASK = 253
 _LONGEST_QUEUE = 200
 _LONGEST_KEY = 253
-#: A concurrency key, but for its length.
+#: The form of a concurrency key, without its length.
 KEY_FORM = r"^[A-Za-z0-9]([-A-Za-z0-9._:/@]*[A-Za-z0-9])?$"
 _KEY = re.compile(KEY_FORM, re.ASCII)
 _MOST_ARGUMENTS = 1000
@@ -49,12 +48,12 @@ _MOST_INT32 = 2**31 - 1
 
 
 def parse_spec(spec: Mapping[str, Any]) -> RunSpec:
-    """The model of a `.spec`; InvalidInput names every bad field, SpecTooLarge only what is too large."""
+    """The model of a `.spec`. Raises InvalidInput for all bad fields, or SpecTooLarge for its size alone."""
     _refuse_too_large(spec)
     fields = FieldReader(spec, path=("spec",), fields=_SPEC_FIELDS)
     fields.require("task", "give the registered name of a Celery task")
     cancel = fields.choice("cancel", options=[mode.value for mode in CancelMode])
-    # A field that was refused reads as absent, so nothing of this counts before nothing was refused.
+    # A refused field reads as absent, so `parsed` is valid only after `refuse_if_any`.
     parsed = RunSpec(
         task=fields.name("task", longest=_LONGEST_TASK) or "",
         args=tuple(fields.items("args", most=_MOST_ARGUMENTS) or ()),
@@ -73,7 +72,7 @@ def parse_spec(spec: Mapping[str, Any]) -> RunSpec:
 
 
 def parse_readable_part(spec: Any) -> RunSpec:
-    """What is readable in a spec that cannot be run: task ("" if it cannot be shown), cancel, and ttl."""
+    """The readable part of a spec that cannot be run: task ("" if unreadable), cancel and ttl."""
     fields = as_mapping(spec)
     task, cancel, ttl = fields.get("task"), fields.get("cancel"), fields.get("ttlSecondsAfterFinished")
     return RunSpec(
@@ -86,12 +85,12 @@ def parse_readable_part(spec: Any) -> RunSpec:
 
 
 def is_key(text: str) -> bool:
-    """Whether a run may have this as its concurrency key."""
+    """Whether this is a valid concurrency key."""
     return len(text) <= _LONGEST_KEY and _KEY.fullmatch(text) is not None
 
 
 def render_spec(spec: RunSpec) -> dict[str, Any]:
-    """The inverse of `parse_spec`; defaults are written out, what is absent stays absent."""
+    """The inverse of `parse_spec`. Defaults are included, and unset fields are left out."""
     return _present(
         task=spec.task,
         args=list(spec.args),
@@ -108,9 +107,9 @@ def render_spec(spec: RunSpec) -> dict[str, Any]:
 
 
 def fingerprint(spec: RunSpec) -> str:
-    """The same for two specs that mean the same run; what may change while it lives does not count.
+    """A hash of the immutable fields: equal for two specs that describe the same run.
 
-    Defaults are left out, so that a version that adds a field with a default still knows an older one's runs.
+    Defaults are left out, so a version with a new field that has a default computes the same hash.
     """
     asked = _sparse(render_spec(spec), _DEFAULTS)
     for field in _MUTABLE_FIELDS:
@@ -127,18 +126,18 @@ def _refuse_too_large(spec: Any) -> None:
         if json_codec.is_deeper_than(as_mapping(spec).get(field), json_codec.MAX_ARGUMENT_DEPTH):
             most = json_codec.MAX_ARGUMENT_DEPTH
             raise SpecTooLarge(
-                f"spec.{field}", f"is nested deeper than {most} levels; pass a reference instead"
+                f"spec.{field}", f"is nested deeper than {most} levels; pass a reference to the data"
             )
     try:
         size = json_codec.size_in_bytes(spec)
     except RecursionError:
-        raise SpecTooLarge("spec", "is nested too deeply") from None
+        raise SpecTooLarge("spec", "is nested too deeply; pass a reference to the data") from None
     except (TypeError, ValueError) as error:
         raise InvalidInput("spec", f"is not JSON: {error}") from None
     if size > json_codec.MAX_SPEC_BYTES:
         most = json_codec.MAX_SPEC_BYTES
         raise SpecTooLarge(
-            "spec", f"is {size} bytes of JSON; give at most {most}, pass a reference to larger data"
+            "spec", f"is {size} bytes of JSON; give at most {most}, or pass a reference to the data"
         )
 
 
@@ -146,7 +145,7 @@ def _parse_concurrency(fields: FieldReader | None) -> Concurrency | None:
     if fields is None:
         return None
     allowed = "letters, digits and -._:/@, and must begin and end with a letter or a digit"
-    fields.require("key", "runs of one namespace with the same key share its slots")
+    fields.require("key", "give a name that runs share, such as report/tenant-7")
     key = fields.matching("key", longest=_LONGEST_KEY, pattern=_KEY, allowed=allowed)
     policy = fields.choice("policy", options=[policy.value for policy in Policy])
     return Concurrency(

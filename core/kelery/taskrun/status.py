@@ -1,8 +1,8 @@
-"""A run's record -> the whole `.status` of its TaskRun. Pure: all of it follows from one record.
+"""Renders the `.status` of a TaskRun from a record of the ledger. Pure.
 
-Every string is cut to the CRD's bounds and every number is one that the API server takes: a refused status
-write would hide the outcome. `previous`, the status as the API server has it, only gives times that are
-public already; whatever somebody wrote into it by hand, nothing here fails on it.
+Invariant: the API server accepts every status that is rendered here, because a refused write would hide the
+outcome. `previous` is the status in the API server. Only its times are used, and no value in it makes these
+functions fail.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kelery.run.phases import Phase, Reason
 from kelery.taskrun import conditions, truncate
 from kelery.taskrun.validation import as_mapping
 
-#: A waiter's position is shown to the first few only: behind them, every step of the queue would be a write.
+#: Only the first waiting runs show their position. For all others, each step of the queue would be a write.
 POSITIONS_SHOWN = 10
 
 _ATTEMPTS_SHOWN = 5
@@ -32,7 +32,7 @@ _LONGEST_TRACEBACK = 16384
 
 
 def render(record: Record, *, previous: Mapping[str, Any]) -> dict[str, Any]:
-    """The `.status` that says what the ledger knows."""
+    """The whole `.status` of a run."""
     old = as_mapping(previous)
     started = _first_start(record)
     shown_start = timestamps.readable(old.get("startTime"))
@@ -62,14 +62,14 @@ def render(record: Record, *, previous: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def render_ledger_lost(previous: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
-    """The last status of a run that had started and of which the ledger has no record."""
+    """The final status of a run that had started and has no record in the ledger."""
     old, moment = as_mapping(previous), timestamps.of(now)
     attempt = _count(old.get("attempt"))
     timing = {
         name: timestamps.readable(as_mapping(old.get("timing")).get(name))
         for name in ("queued", "admitted", "started")
     }
-    message = "it had started and the ledger forgot it; whether it ended is unknown, so it is not run again"
+    message = "it is unknown whether the task ended, since the ledger lost its record; it is not run again"
     return _present(
         phase=Phase.FAILED.value,
         reason=Reason.LEDGER_LOST.value,
@@ -84,7 +84,7 @@ def render_ledger_lost(previous: Mapping[str, Any], *, now: datetime) -> dict[st
 
 
 def ledger_unavailable(previous: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
-    """The status of a run that could not be submitted yet; the same again and again while that lasts."""
+    """The status of a run that could not be submitted. Rendering it again changes nothing."""
     old = as_mapping(previous)
     return {
         **old,
@@ -95,7 +95,7 @@ def ledger_unavailable(previous: Mapping[str, Any], *, now: datetime) -> dict[st
 
 
 def had_started(status: Mapping[str, Any]) -> bool:
-    """Whether the task's code may have run already, as far as a status tells."""
+    """Whether the task may have started, according to a status."""
     old = as_mapping(status)
     attempt = old.get("attempt")
     return (
@@ -138,7 +138,7 @@ def _result(record: Record) -> dict[str, Any]:
             return {"value": json_codec.inline_value(record.result_json), "truncated": False}
         except ValueError:
             pass
-    # What the status cannot hold is still whole in the ledger.
+    # The ledger still has the whole result.
     return {"truncated": True, "path": f"/v1/namespaces/{record.namespace}/taskruns/{record.uid}/result"}
 
 
@@ -164,7 +164,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
 
 
 def _worker(identity: str) -> str:
-    """The node's name; which boot of it, is for the ledger only."""
+    """The name of the Celery node, without the nonce of its boot."""
     name, slash, _ = identity.rpartition("/")
     return truncate.line(name if slash else identity, longest=_LONGEST_NAME)
 
@@ -187,5 +187,5 @@ def _whole(moment: int | None) -> str | None:
 
 
 def _present(**fields: Any) -> dict[str, Any]:
-    """Without what there is nothing to say about; 0 and False are something."""
+    """The fields that are set. 0 and False count as set."""
     return {name: value for name, value in fields.items() if value is not None and value not in ("", [], {})}

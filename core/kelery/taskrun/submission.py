@@ -1,4 +1,4 @@
-"""What a run is to the ledger: a `Submission`, made from a spec and the identity of its object."""
+"""Makes the `Submission` of a run from its spec and the identity of its object."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kelery.settings import LedgerSettings
 from kelery.taskrun.resource import KIND, Identity
 from kelery.taskrun.spec import fingerprint, render_spec
 
-#: The task's name in the record of a run whose spec has none that could be shown.
+#: The task's name in the record of a run whose spec has no readable one.
 _NO_TASK = "invalid"
 
 
@@ -25,7 +25,7 @@ def submission_of(
     error_json: str = "",
     spec_hash: str | None = None,
 ) -> Submission:
-    """A TaskRun with this spec; the spec's `fingerprint` stands for it unless another hash is given."""
+    """The submission of a TaskRun. Its hash is the spec's `fingerprint`, unless `spec_hash` is given."""
     queue = spec.queue or settings.default_queue
     return Submission(
         uid=who.uid,
@@ -49,8 +49,8 @@ def submission_of(
 def submission_of_unreadable(
     *, task: str, who: Identity, cluster: str, settings: LedgerSettings, reason: Reason, message: str
 ) -> Submission:
-    """A TaskRun whose spec cannot be read: recorded with its end, and of the spec nothing but the task's name
-    ("" if it has none that could be shown).
+    """The submission of a TaskRun that has failed because its spec cannot be run. It keeps only the task's
+    name; `task` is "" if that is unreadable.
     """
     error = json_codec.compact({"type": reason.value, "message": message, "traceback": ""})
     return submission_of(

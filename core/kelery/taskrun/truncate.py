@@ -1,4 +1,4 @@
-"""Cuts what tasks and workers say to what the CRD takes; a refused status write would hide the outcome."""
+"""Cuts texts of tasks and workers to the CRD's bounds: a refused status write would hide the outcome."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ _REASON = re.compile(r"[A-Z][A-Za-z0-9]{0,63}", re.ASCII)
 
 
 def line(value: Any, *, longest: int) -> str:
-    """One line without control characters, cut at its end; "" for what is no string."""
+    """One line without control characters, at most `longest` characters; "" if it is not a string."""
     return _CONTROL.sub(" ", prose(value, longest=longest))
 
 
 def prose(value: Any, *, longest: int) -> str:
-    """Text cut at its end; "" for what is no string."""
+    """The first `longest` characters of a text; "" if it is not a string."""
     return _SURROGATE.sub("\ufffd", value[:longest]) if isinstance(value, str) else ""
 
 
 def ending(value: Any, *, longest: int) -> str:
-    """The end of a text; "" for what is no string."""
+    """The last `longest` characters of a text; "" if it is not a string."""
     return _SURROGATE.sub("\ufffd", value[-longest:]) if isinstance(value, str) else ""
 
 
 def reason(value: str) -> str:
-    """A reason as conditions take it; another version of the ledger may have some that we do not know."""
+    """A reason that a condition can have; "Unknown" if the ledger's is not one word."""
     return value if _REASON.fullmatch(value) else "Unknown"

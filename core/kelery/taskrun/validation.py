@@ -1,8 +1,8 @@
-"""Reads typed fields out of JSON that a user wrote; a refusal names its path and what to give instead.
+"""Reads typed fields from JSON that a user wrote. An error names the field and the fix.
 
-Nothing is raised while reading: a field that is refused reads as absent and its problem is kept, so that all
-of them can be told at once. What was read counts only after `refuse_if_any`. `null` is read as absent, as the
-API server reads it for fields that are not nullable.
+Reading raises nothing: a refused field reads as absent, and its problem is collected. `refuse_if_any` then
+raises all problems at once, and only after it are the values valid. `null` reads as absent, as in the API
+server for fields that are not nullable.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 
 from kelery.errors import FieldFault, FieldPath, InvalidInput
 
-#: Separators, control, format, private and broken characters have no place in a name.
+#: Unicode categories that a name must not contain: separators, control, format, private use, surrogates.
 _UNFIT_FOR_NAMES = ("Z", "Cc", "Cf", "Co", "Cs")
 
 
 class FieldReader:
-    """One JSON object at `path`; anything in it that is not in `fields` is refused."""
+    """Reads one JSON object at `path`. Keys that are not in `fields` are refused."""
 
     def __init__(
         self,
@@ -36,40 +36,40 @@ class FieldReader:
         if not self._is_object:
             self._refuse_value(path, f"must be an object, not {json_type(value)}")
         for unknown in sorted(str(name) for name in self._values if name not in fields):
-            self.refuse(unknown, f"unknown field; choose from {', '.join(fields)}")
+            self.refuse(unknown, f"unknown field; use one of {', '.join(fields)}")
 
     def has_refused(self, name: str) -> bool:
         """Whether the field was read and refused."""
         return any(problem.path == (*self._path, name) for problem in self._problems)
 
     def refuse(self, name: str, problem: str) -> None:
-        """Keep a problem of the field."""
+        """Collect a problem of the field."""
         self._refuse_value((*self._path, name), problem)
 
     def refuse_if_any(self) -> None:
-        """Raise InvalidInput with everything that was refused, if anything was."""
+        """Raise InvalidInput with all problems, if there are any."""
         if self._problems:
             first, *further = self._problems
             raise InvalidInput(first.path, first.problem, further=further)
 
     def get(self, name: str) -> Any:
-        """The field as it is; None if absent."""
+        """The unchecked value; None if absent."""
         return self._values.get(name)
 
     def require(self, name: str, hint: str) -> None:
-        """Refuse the object if it lacks the field."""
+        """Refuse the field if it is absent. `hint` says what to give."""
         if self._is_object and self.get(name) is None:
             self.refuse(name, f"is missing; {hint}")
 
     def object(self, name: str, *, fields: Collection[str]) -> FieldReader | None:
-        """The reader of an object in this one; None if absent."""
+        """The reader of a nested object; None if absent."""
         value = self.get(name)
         if value is None:
             return None
         return FieldReader(value, path=(*self._path, name), fields=fields, problems=self._problems)
 
     def integer(self, name: str, *, least: int, most: int) -> int | None:
-        """A whole number within bounds; None if absent."""
+        """An integer from `least` to `most`; None if absent."""
         value = self.get(name)
         if value is None:
             return None
@@ -84,7 +84,7 @@ class FieldReader:
         return None
 
     def text(self, name: str, *, longest: int) -> str | None:
-        """A string that is not empty; None if absent."""
+        """A string of 1 to `longest` characters; None if absent."""
         value = self.get(name)
         if value is None:
             return None
@@ -100,25 +100,25 @@ class FieldReader:
         """A string without whitespace, control or invisible characters; None if absent."""
         value = self.text(name, longest=longest)
         if value is not None and any(_is_unfit(character) for character in value):
-            self.refuse(name, "must not have whitespace, control or invisible characters")
+            self.refuse(name, "must not contain whitespace, control or invisible characters; remove them")
             return None
         return value
 
     def matching(self, name: str, *, longest: int, pattern: re.Pattern[str], allowed: str) -> str | None:
-        """A string of a given form; None if absent."""
+        """A string that matches `pattern`, which `allowed` describes; None if absent."""
         value = self.text(name, longest=longest)
         if value is not None and not pattern.fullmatch(value):
-            self.refuse(name, f"may have {allowed}")
+            self.refuse(name, f"can contain only {allowed}")
             return None
         return value
 
     def choice(self, name: str, *, options: Collection[str]) -> str | None:
-        """One of a few words; None if absent."""
+        """One of the options; None if absent."""
         value = self.get(name)
         return None if value is None else self._one_of(value, path=(*self._path, name), options=options)
 
     def words(self, name: str, *, options: Collection[str]) -> list[str] | None:
-        """Some of a few words, at least one and each once; None if absent."""
+        """At least one of the options, without duplicates; None if absent."""
         items = self.items(name, most=len(options))
         if items is None:
             return None
@@ -129,11 +129,11 @@ class FieldReader:
         for option in options:
             if words.count(option) > 1:
                 again = words.index(option, words.index(option) + 1)
-                self._refuse_value((*path, again), f"{option} stands there already; give each once")
+                self._refuse_value((*path, again), f"{option} is repeated; give each value once")
         return [word for word in words if word is not None]
 
     def items(self, name: str, *, most: int) -> list[Any] | None:
-        """A list; None if absent. Of one that is too long, the items can still be judged."""
+        """A list; None if absent. A list that is too long is refused, and returned for further checks."""
         value = self.get(name)
         if value is None:
             return None
@@ -159,7 +159,7 @@ class FieldReader:
     def _one_of(self, value: Any, *, path: FieldPath, options: Collection[str]) -> str | None:
         if isinstance(value, str) and value in options:
             return value
-        self._refuse_value(path, f"{_shown(value)} is unknown; give {', '.join(options)}")
+        self._refuse_value(path, f"{_shown(value)} is not supported; give one of {', '.join(options)}")
         return None
 
     def _refuse_value(self, path: FieldPath, problem: str) -> None:
@@ -167,7 +167,7 @@ class FieldReader:
 
 
 def is_name(value: Any, *, longest: int) -> bool:
-    """Whether `FieldReader.name` would take it."""
+    """Whether `FieldReader.name` accepts the value."""
     return (
         isinstance(value, str)
         and 1 <= len(value) <= longest
@@ -186,7 +186,7 @@ def as_text(value: Any) -> str:
 
 
 def json_type(value: Any) -> str:
-    """What a user calls the type of a JSON value."""
+    """The type of a JSON value, with its article."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -203,7 +203,7 @@ def _is_unfit(character: str) -> bool:
 
 
 def _shown(value: Any) -> str:
-    """Short enough for a message, whatever somebody typed; structures are only named by their type."""
+    """At most 64 characters for a message. For lists and objects, only the type."""
     if not isinstance(value, (str, int)) or isinstance(value, bool):
         return json_type(value)
     text = repr(value) if isinstance(value, str) or abs(value) < 10**20 else "a huge number"

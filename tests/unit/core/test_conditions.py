@@ -23,8 +23,8 @@ def stopped(reason: Reason, message: str, *, phase: Phase = Phase.CANCELLED) -> 
 @pytest.mark.parametrize(
     ("reason", "said"),
     [
-        (Reason.CANCELLED_BY_USER, "it was asked to stop: wrong input"),
-        (Reason.DELETED, "it was deleted: wrong input"),
+        (Reason.CANCELLED_BY_USER, "Cancellation was requested: wrong input"),
+        (Reason.DELETED, "The run was deleted: wrong input"),
     ],
 )
 def test_who_stopped_a_run_is_quoted(reason: Reason, said: str, phase: Phase) -> None:
@@ -33,7 +33,7 @@ def test_who_stopped_a_run_is_quoted(reason: Reason, said: str, phase: Phase) ->
 
 @pytest.mark.parametrize("message", ["", " \n "])
 def test_who_said_nothing_is_not_quoted(message: str) -> None:
-    assert finished_message(stopped(Reason.CANCELLED_BY_USER, message)) == "it was asked to stop"
+    assert finished_message(stopped(Reason.CANCELLED_BY_USER, message)) == "Cancellation was requested."
 
 
 @pytest.mark.parametrize("reason", [Reason.SUPERSEDED, Reason.COMPLETED, Reason.TASK_ERROR])
@@ -43,7 +43,7 @@ def test_what_ended_for_another_reason_quotes_nobody(reason: Reason) -> None:
 
 def test_the_quotation_is_one_bounded_line_that_the_api_server_takes() -> None:
     said = finished_message(stopped(Reason.CANCELLED_BY_USER, "one\ntwo\x1b \ud800" + "x" * 5000))
-    assert said.startswith("it was asked to stop: one two")
+    assert said.startswith("Cancellation was requested: one two")
     assert said.isprintable()
     assert len(said) < 600
     said.encode()

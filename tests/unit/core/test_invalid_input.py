@@ -56,7 +56,7 @@ def test_every_bad_field_of_a_spec_is_named_at_once() -> None:
 def test_its_text_has_a_line_for_each_problem() -> None:
     refusal = _refusal({"priority": 1001, "cancel": "Now"})
     assert sorted(str(refusal).splitlines()) == [
-        "spec.cancel: 'Now' is unknown; give Graceful, Force",
+        "spec.cancel: 'Now' is not supported; give one of Graceful, Force",
         "spec.priority: 1001 is out of range; give -1000 to 1000",
         "spec.task: is missing; give the registered name of a Celery task",
     ]
