@@ -66,9 +66,11 @@ docs: setup ## Build the documentation site in site/; broken links and pages out
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 .PHONY: fmt
-fmt: setup ## Format and fix what can be fixed
+fmt: setup ## Format and fix what can be fixed, and write the generated parts of the documents
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/python -m kelery_dev.documents
+	$(BIN)/python -m kelery_dev.chart.readme
 
 .PHONY: lock
 lock: setup ## Update the lock files from pyproject.toml
