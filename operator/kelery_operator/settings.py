@@ -63,16 +63,16 @@ _OWN = (
         default=_DEFAULTS.cluster_id,
         show_default="the uid of the namespace `kube-system`",
         metavar="ID",
-        help="The identity of this cluster in the ledger. An operator handles only the runs of its own cluster."
-        " Set it if the operator cannot read the namespace `kube-system`.",
+        help="The identity of this cluster in the ledger. An operator handles only the runs of its own"
+        " cluster. Set it if the operator cannot read the namespace `kube-system`.",
     ),
     Setting(
         "--default-ttl-seconds",
         "KELERY_DEFAULT_TTL_SECONDS",
         type=WholeSeconds(0, 2**31 - 1),
         default=_DEFAULTS.default_ttl_seconds,
-        help="How long finished TaskRuns without `ttlSecondsAfterFinished` are kept. Ignored for TaskRuns that"
-        " Helm, Argo CD or Flux manage.",
+        help="How long finished TaskRuns without `ttlSecondsAfterFinished` are kept. Ignored for TaskRuns"
+        " that Helm, Argo CD or Flux manage.",
     ),
     Setting(
         "--health-address",

@@ -83,7 +83,7 @@ def test_those_that_are_good_outlive_a_failure(clock: Clock, caplog: pytest.LogC
     clock.now += 895
     reader.fails = True
     assert login.credentials() is first
-    assert "cannot be renewed yet: failure 2" in caplog.text
+    assert "cannot renew the credentials for the API server yet: failure 2" in caplog.text
     clock.now += 4
     assert login.credentials() is first
     assert reader.reads == 2
