@@ -66,8 +66,8 @@ LEASE = "--lease-seconds SECONDS", "[env var: KELERY_LEASE_SECONDS; default: 15;
         (
             "operator",
             (
-                "Environment: KELERY_REDIS_URL, REDIS_URL The Redis that holds the ledger and the Celery queues."
-                " [required]",
+                "Environment: KELERY_REDIS_URL, REDIS_URL The Redis that holds the ledger and the Celery"
+                " queues. [required]",
             ),
         ),
         ("api", LEASE),
