@@ -12,14 +12,14 @@ from collections.abc import Mapping
 
 
 class LeaseObserver:
-    """Remembers since when each lease has its value. Pure: no clock of its own."""
+    """Remembers since when each lease has its value. Pure: the caller passes readings and clock."""
 
     def __init__(self, *, stand_still: float) -> None:
         self._stand_still = stand_still
         self._since: dict[str, tuple[str, float]] = {}
 
     def observe(self, leases: Mapping[str, str], now_monotonic: float) -> list[tuple[str, str]]:
-        """The claims (uid, lease) to reclaim. `now_monotonic` is the time before the reading was requested."""
+        """The claims (uid, lease) to reclaim. `now_monotonic` is the time before the reading began."""
         seen: dict[str, tuple[str, float]] = {}
         for uid, lease in leases.items():
             known = self._since.get(uid)
