@@ -158,7 +158,7 @@ async def watch(
     tasks = await kopf.spawn_tasks(
         registry=registry(events, login=login),
         settings=settings(),
-        # By default, kopf looks up the user's name, which a pod's user id may not have.
+        # By default, kopf looks up the user's name. A pod's user id may have no name.
         identity=cast("Any", "kelery"),
         standalone=True,
         clusterwide=not namespaces,

@@ -1,4 +1,4 @@
-"""The command line knows every command without importing any, and says in one sentence what is missing."""
+"""The command line lists every command without importing any, and errors are one sentence."""
 
 import subprocess
 import sys

@@ -113,7 +113,7 @@ def test_basic_auth_and_an_unverified_server(tmp_path: Path) -> None:
     assert not credentials.trust().check_hostname
 
 
-def test_several_kubeconfigs_are_merged_and_the_first_word_counts(tmp_path: Path) -> None:
+def test_several_kubeconfigs_are_merged_and_the_first_entry_counts(tmp_path: Path) -> None:
     first = kubeconfig(tmp_path / "a" / "config", user={"token": "first"})
     second = kubeconfig(tmp_path / "b" / "config", user={"token": "second"})
     listed = os.pathsep.join([str(tmp_path / "missing"), str(first), str(second)])
@@ -178,7 +178,7 @@ def test_the_environments_proxy_is_the_one_that_kubectl_would_take(
     assert from_kubeconfig([own], environ=environ).proxy_url == "http://own:2"
 
 
-def test_a_proxy_of_the_environment_that_cannot_be_used_is_said_without_its_password(tmp_path: Path) -> None:
+def test_an_invalid_proxy_of_the_environment_is_reported_without_its_password(tmp_path: Path) -> None:
     path = kubeconfig(tmp_path / "config")
     with pytest.raises(SettingsError, match=r"HTTPS_PROXY .*NO_PROXY") as refused:
         from_kubeconfig([path], environ={"HTTPS_PROXY": "socks5://me:s3cret@p:1"})
@@ -241,7 +241,7 @@ def test_a_pod_goes_through_no_proxy(tmp_path: Path) -> None:
         ({}, {"tokenFile": "gone"}, "tokenFile of 'u' in users: cannot read"),
     ],
 )
-def test_what_it_cannot_use_is_said_with_the_file_and_the_field(
+def test_an_invalid_entry_is_reported_with_the_file_and_the_field(
     tmp_path: Path, cluster: dict[str, Any], user: dict[str, Any], words: str
 ) -> None:
     path = kubeconfig(tmp_path / "config", cluster={"server": SERVER, **cluster}, user=user)

@@ -39,7 +39,7 @@ class EmptyLedger:
         return set()
 
 
-def test_runs_are_dealt_with_in_the_order_of_their_creation_across_the_pages_of_a_list() -> None:
+def test_runs_are_handled_in_the_order_of_their_creation_across_the_pages_of_a_list() -> None:
     async def play() -> None:
         bodies = [body(uid=f"uid-{n}", name=f"run-{9 - n}", version=str(100 + n)) for n in range(5)]
         states, metrics, api = RunStates(), Metrics(), Pages(bodies)
