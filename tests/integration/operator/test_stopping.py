@@ -115,7 +115,7 @@ def test_a_new_object_of_the_same_name_is_another_run(
     "broken",
     [
         pytest.param({}, id="wiped"),
-        pytest.param({"phase": "Succeeded", "reason": "Completed"}, id="said to have ended"),
+        pytest.param({"phase": "Succeeded", "reason": "Completed"}, id="shown as ended"),
         pytest.param({"phase": "Waiting", "attempt": 0, "timing": {}, "conditions": []}, id="turned back"),
     ],
 )

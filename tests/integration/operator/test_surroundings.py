@@ -34,7 +34,7 @@ def test_without_the_crd_it_waits_and_logs_this(
     try:
         operator = start_operator(ready=False, KELERY_NAMESPACES="")
         poll_until(
-            lambda: "apply the CRD" in operator.told(), seconds=30, what="the hint", state=operator.told
+            lambda: "install the CRD" in operator.told(), seconds=30, what="the hint", state=operator.told
         )
         assert operator.status("/livez") == 200
         assert operator.status("/readyz") == 503
