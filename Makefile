@@ -50,12 +50,13 @@ e2e: setup ## Run the end-to-end tier on the cluster of KUBECONFIG (see tests/e2
 	@$(BIN)/python -m pytest tests/e2e
 
 .PHONY: check
-check: setup ## Lint, format check, types, architecture and workflows
+check: setup ## Lint, format check, types, architecture, prose and workflows
 	@command -v luacheck >/dev/null || { echo "make check needs luacheck; on Debian: apt install lua-check" >&2; exit 1; }
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python .ci/prose.py
 	$(BIN)/zizmor --offline --quiet --persona pedantic .
 	@$(BIN)/python -c 'from kelery.ledger import library; print(library.SOURCE, end="")' >.venv/kelery_v1.lua
 	luacheck .venv/kelery_v1.lua

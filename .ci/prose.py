@@ -1,7 +1,7 @@
-"""Checks the English of the documents: no phrase of a private dialect, and no sentence that needs two readings.
+"""Checks the English of the documents: no phrase of a private dialect, and no sentence that is too long.
 
-`python .ci/prose.py` reads every Markdown file, the CRD's descriptions and the chart's notes. It prints what it finds and
-exits with 1 if there is something. Code, links and HTML comments are not read.
+`python .ci/prose.py` reads every Markdown file, the CRD's descriptions and the chart's notes. It prints what
+it finds, and exits with 1 if there is something. Code, links and HTML comments are not read.
 """
 
 from __future__ import annotations
@@ -118,13 +118,9 @@ def every_text() -> Iterator[Text]:
 
 def main(only: Sequence[str] = ()) -> int:
     """The exit status; `only`: beginnings of the names of files to look at."""
-    found = [
-        finding
-        for text in every_text()
-        if not only or text.where.startswith(tuple(only))
-        for finding in findings(text)
-    ]
-    print("\n".join(found), end="\n" if found else "")
+    texts = (text for text in every_text() if not only or text.where.startswith(tuple(only)))
+    found = [finding for text in texts for finding in findings(text)]
+    sys.stdout.writelines(f"{finding}\n" for finding in found)
     return 1 if found else 0
 
 

@@ -1,6 +1,6 @@
-"""The sets of values that the chart is rendered with: one for each switch, and those of ci/.
+"""The sets of values that the tests render the chart with: one for each switch, and those of ci/.
 
-Each set stands alone on top of values.yaml. `EVERYTHING` switches on all that goes together.
+Each set is used alone, on top of values.yaml. `EVERYTHING` enables all values that work together.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import yaml
 from tests.support.helm import CHART, Values
 
 DIGEST = "sha256:" + "ab" * 32
-#: Passwords in values; they may be seen in Secrets only.
+#: A password in the values. It must appear in Secrets only.
 CANARY = "canary-4f1c9d"
 
 _KEDA = {"type": "keda", "minReplicas": 0, "maxReplicas": 5}
 _HPA = {"type": "hpa", "minReplicas": 2, "maxReplicas": 6}
 
-#: For each component that has pods.
+#: Pod settings that every component supports.
 POD_COMMON: Values = {
     "podAnnotations": {"example.com/note": "yes"},
     "podLabels": {"example.com/team": "a"},
@@ -140,7 +140,7 @@ TOGGLES: dict[str, dict[str, Any]] = {
     "digests": {"image": {"digest": DIGEST}, "redis": {"image": {"digest": DIGEST}}},
     "listens-on-ipv6": {"listenHost": "::"},
     "nulls": {
-        # Of a pool that values.yaml does not have Helm keeps them.
+        # Helm keeps the nulls of a pool that values.yaml does not have.
         "workers": {
             "more": {
                 "app": "a",
@@ -173,7 +173,7 @@ TOGGLES: dict[str, dict[str, Any]] = {
     "as-subchart-enabled": {"enabled": True, "global": {"of-the-parent": {"anything": 1}}},
 }
 
-#: All that can be on at the same time, and settings that make the rest show.
+#: Everything that can be enabled at the same time.
 EVERYTHING: dict[str, Any] = {
     "crds": {"annotations": {"example.com/crd": "yes"}},
     "policy": {"requireTaskUse": "everywhere"},

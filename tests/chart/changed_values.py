@@ -1,4 +1,4 @@
-"""Another value for each value of values.yaml, and the surroundings in which it shows."""
+"""A different value for each value of values.yaml, and contexts in which it changes the output."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.chart.cases import DIGEST, EVERYTHING, FROM, POD_COMMON, TOGGLES
 
 _PASSWORD: dict[str, Any] = {"redis": {"auth": {"existingSecret": {"name": "my-password"}}}}
 
-#: By path, or by the last part of one.
+#: By path, or by the end of a path.
 _OTHERS: dict[str, list[Any]] = {
     **{key: [value] for key, value in POD_COMMON.items()},
     "topologySpreadConstraints": [
@@ -61,7 +61,7 @@ _OTHERS: dict[str, list[Any]] = {
 
 
 def at(path: tuple[str, ...], value: object) -> dict[str, Any]:
-    """A map that has nothing but this value at this path."""
+    """A map with only this value at this path."""
     for key in reversed(path):
         value = {key: value}
     assert isinstance(value, dict)
@@ -69,14 +69,14 @@ def at(path: tuple[str, ...], value: object) -> dict[str, Any]:
 
 
 def merged(below: Any, above: Any) -> Any:
-    """As Helm lays values over values."""
+    """Merge values in the same way as Helm."""
     if not (isinstance(below, dict) and isinstance(above, dict)):
         return above
     return {**below, **{key: merged(below.get(key), value) for key, value in above.items()}}
 
 
 def changed(path: tuple[str, ...], value: object) -> Iterator[object]:
-    """Other values that the schema takes."""
+    """Different values that the schema accepts."""
     name = ".".join(path)
     for known, others in _OTHERS.items():
         if name == known or name.endswith(f".{known}"):
@@ -93,7 +93,7 @@ def changed(path: tuple[str, ...], value: object) -> Iterator[object]:
 
 
 def of_every_pool(context: dict[str, Any], path: tuple[str, ...], value: object) -> dict[str, Any]:
-    """The surroundings with this value in each pool itself, the demo's too."""
+    """The context with this value set in each pool, including the demo."""
     names = {"default", *context.get("workers", {})}
     return {
         **context,
@@ -101,7 +101,7 @@ def of_every_pool(context: dict[str, Any], path: tuple[str, ...], value: object)
     }
 
 
-#: None of them makes a password, so each renders the same twice.
+#: None of them generates a password, so each always renders the same output.
 CONTEXTS: list[dict[str, Any]] = [
     EVERYTHING,
     _PASSWORD,
@@ -121,8 +121,8 @@ CONTEXTS: list[dict[str, Any]] = [
 
 
 def contexts_of(path: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The surroundings, the likeliest first."""
+    """The contexts, most likely first."""
     if path[-1] in POD_COMMON:
-        # Everything is set to the other value already.
+        # EVERYTHING already has the different value.
         return CONTEXTS[1:] + CONTEXTS[:1]
     return CONTEXTS

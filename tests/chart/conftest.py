@@ -1,4 +1,4 @@
-"""The chart's tests: rendered by a real Helm, installed into a real API server."""
+"""Fixtures of the chart's tests: a real Helm renders the chart, and a real API server receives it."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from tests.support.helm import CHART, Helm, Manifest
 
 @pytest.fixture(scope="session")
 def helm_program() -> Path:
-    """Found, downloaded or built at the first use on a machine."""
+    """Helm: found, or downloaded or built at its first use on a machine."""
     return find_helm()
 
 
 @pytest.fixture(scope="session")
 def helm(helm_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Helm:
-    """It knows no cluster."""
+    """A Helm without a cluster."""
     return Helm(program=helm_program, home=tmp_path_factory.mktemp("helm"))
 
 
 @pytest.fixture(params=CASES)
 def case(request: pytest.FixtureRequest) -> str:
-    """The name of each set of values."""
+    """The name of a set of values; each in turn."""
     return str(request.param)
 
 
 @pytest.fixture
 def rendered(helm: Helm, case: str) -> list[Manifest]:
-    """What the chart renders with them."""
+    """The objects that the chart renders with these values."""
     return helm.template(CASES[case])
 
 
 @pytest.fixture(scope="session")
 def default_values() -> dict[str, Any]:
-    """values.yaml."""
+    """The content of values.yaml."""
     content = yaml.safe_load((CHART / "values.yaml").read_text())
     assert isinstance(content, dict)
     return content

@@ -1,6 +1,6 @@
-"""Schemas of the kinds that KEDA and the Prometheus operator define, as far as the chart may use them.
+"""Schemas of the kinds of KEDA and the Prometheus operator, limited to the fields that the chart can use.
 
-Strict: a field that is not here is an error. Look at the CRD before you add one.
+The schemas are strict: an unlisted field is an error. Check the CRD before you add one.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _RULE = {
     **_map("expr", alert=TEXT, record=TEXT, expr=TEXT, labels=TEXTS, annotations=TEXTS, **{"for": DURATION}),
     "oneOf": [{"required": ["alert"]}, {"required": ["record"]}],
 }
-# KEDA takes only text in `metadata`: a number in it is refused by its CRD.
+# KEDA's CRD accepts only strings in `metadata`, not numbers.
 _TRIGGER = _map(
     "type metadata",
     type=TEXT,

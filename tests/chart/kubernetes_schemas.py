@@ -1,7 +1,7 @@
-"""Kubernetes' own schemas, strict: a field that a release does not know is an error, not dropped.
+"""Validate objects against the strict schemas of Kubernetes: an unknown field is an error.
 
-They come with the package kubernetes-validate, whose own `validate` reads all of them anew for each object.
-Kinds that are not Kubernetes' own have schemas in `foreign_kinds.py`.
+The schemas are in the package kubernetes-validate, whose own `validate` reads all of them for each object.
+`foreign_kinds.py` has schemas of other kinds.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from referencing import Registry, Resource
 from tests.chart.foreign_kinds import FOREIGN_KINDS
 from tests.support.helm import Manifest
 
-#: The oldest that Kelery supports and the newest that there are schemas of.
+#: The oldest release that Kelery supports, and the newest with schemas.
 RELEASES = ("1.32.0", "1.37.0")
 
 
 def faults(manifest: Manifest, *, release: str) -> list[str]:
-    """What a release of Kubernetes would find wrong with an object."""
+    """The errors that a release of Kubernetes finds in an object."""
     kind, version = manifest["kind"], manifest["apiVersion"]
     own = FOREIGN_KINDS.get((version, kind))
     validator = Draft202012Validator(own) if own else _validator(kind, version=version, release=release)
@@ -33,7 +33,7 @@ def faults(manifest: Manifest, *, release: str) -> list[str]:
 
 @cache
 def _validator(kind: str, *, version: str, release: str) -> Draft202012Validator:
-    # `rbac.authorization.k8s.io/v1` is `rbac-v1` in the names of the files.
+    # File names have `rbac-v1` for `rbac.authorization.k8s.io/v1`.
     short = re.sub(r"^([^./]*)(?:\.[^/]*)?/", r"\1-", version)
     schema = _read(f"{kind.lower()}-{short}.json", release=release)
     return Draft202012Validator(schema, registry=_definitions(release))

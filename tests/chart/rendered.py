@@ -1,4 +1,4 @@
-"""Reading what a chart rendered: pods, their containers, who selects them, who is called what."""
+"""Read rendered objects: names, pods, containers, and the selectors that match them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodTemplate:
-    """A pod, and the object that it stands in."""
+    """A pod template and the object that contains it."""
 
     owner: Manifest
     metadata: Mapping[str, Any]
@@ -32,27 +32,27 @@ class PodTemplate:
         return self.labels.get("app.kubernetes.io/component", "")
 
     def containers(self) -> list[Mapping[str, Any]]:
-        """The init containers too."""
+        """All containers, including init containers."""
         return [*(self.spec.get("initContainers") or ()), *self.spec["containers"]]
 
     def variables(self) -> dict[str, Any]:
-        """The environment of its main container: the literal, or where it comes from."""
+        """The environment of the main container: the value, or its source."""
         entries = self.spec["containers"][0].get("env") or ()
         return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in entries}
 
 
 def name_of(manifest: Manifest) -> str:
-    """As in `Deployment/kelery-api`."""
+    """Kind and name, such as `Deployment/kelery-api`."""
     return f"{manifest['kind']}/{manifest['metadata']['name']}"
 
 
 def of_kind(manifests: Iterable[Manifest], *kinds: str) -> list[Manifest]:
-    """Those of these kinds."""
+    """The objects of these kinds."""
     return [manifest for manifest in manifests if manifest["kind"] in kinds]
 
 
 def pods(manifests: Iterable[Manifest]) -> Iterator[PodTemplate]:
-    """Every pod that they would lead to."""
+    """The template of every pod that these objects create."""
     for manifest in manifests:
         if manifest["kind"] == "Pod":
             yield PodTemplate(owner=manifest, metadata=manifest["metadata"], spec=manifest["spec"])
@@ -62,14 +62,14 @@ def pods(manifests: Iterable[Manifest]) -> Iterator[PodTemplate]:
 
 
 def components(manifests: Iterable[Manifest], component: str) -> list[PodTemplate]:
-    """The pods of one component; those of tests are none."""
+    """The pods of one component, without those of `helm test`."""
     return [
         pod for pod in pods(manifests) if pod.component == component and pod.owner["kind"] in WORKLOADS[:2]
     ]
 
 
 def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Whether a label selector takes these labels."""
+    """Whether a label selector matches these labels."""
     for key, value in (selector.get("matchLabels") or {}).items():
         if labels.get(key) != value:
             return False
@@ -87,7 +87,7 @@ def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
 
 
 def leaves(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
-    """Every value that is no map, and every empty map, with its path."""
+    """Every value that is not a map, and every empty map, with its path."""
     if isinstance(value, dict) and value:
         for key, inner in value.items():
             yield from leaves(inner, (*path, key))
@@ -96,7 +96,7 @@ def leaves(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
 
 
 def texts(value: object) -> Iterator[str]:
-    """Every string in it, keys included."""
+    """Every string in a value, including keys."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""What the pods are told: the programs' own settings read it, and it says what the values say."""
+"""The environment of the pods: the programs' settings accept it, and it equals the values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ READ = {
     for file in [*SOURCES, *ROOT.glob("worker/**/*.py"), *ROOT.glob("charts/kelery/scripts/*.py")]
     for name in re.findall(r"KELERY_[A-Z_]+", file.read_text())
 }
-#: Stands for whatever comes from a Secret.
+#: A placeholder for values from Secrets.
 URL = "redis://:word@redis.example:6379/0"
 SHARED = {
     "prefix": "other",
@@ -37,7 +37,7 @@ SHARED = {
 
 
 def _environment(pod: PodTemplate) -> dict[str, str]:
-    """Its variables, as its container would see them."""
+    """The variables as the container sees them."""
     return {name: URL if isinstance(v, dict) or "$(" in v else v for name, v in pod.variables().items()}
 
 
@@ -59,7 +59,7 @@ def _gateway(helm: Helm, values: dict[str, Any]) -> ApiSettings:
     return _of_gateway(pod)
 
 
-def test_every_variable_is_one_that_somebody_reads(rendered: list[Manifest]) -> None:
+def test_a_program_reads_every_variable(rendered: list[Manifest]) -> None:
     for pod in pods(rendered):
         for container in pod.containers():
             entries = container.get("env") or ()
@@ -68,7 +68,7 @@ def test_every_variable_is_one_that_somebody_reads(rendered: list[Manifest]) -> 
             assert told - READ - put_into_others == set(), pod.name
 
 
-def test_the_programs_take_what_they_are_told(rendered: list[Manifest]) -> None:
+def test_the_programs_accept_their_environment(rendered: list[Manifest]) -> None:
     for pod in components(rendered, "operator"):
         listening = _of_operator(pod).health_address
         assert listening.host in ("0.0.0.0", "::")
@@ -82,7 +82,7 @@ def test_the_programs_take_what_they_are_told(rendered: list[Manifest]) -> None:
         for_worker(_environment(pod), broker_url=None)
 
 
-def test_all_agree_about_the_ledger(helm: Helm) -> None:
+def test_all_components_use_the_same_ledger(helm: Helm) -> None:
     operator, gateway = _operator(helm, SHARED), _gateway(helm, SHARED)
     workers = [
         for_worker(_environment(pod), broker_url=None) for pod in components(helm.template(SHARED), "worker")
@@ -90,7 +90,7 @@ def test_all_agree_about_the_ledger(helm: Helm) -> None:
     assert workers
     for ledger in (operator.ledger, gateway.ledger, *workers):
         assert (ledger.prefix, ledger.lease.seconds) == ("other", 30)
-    # Who submits names the queue; a worker pushes where the run's record says.
+    # The submitter names the queue; a worker uses the queue of the run's record.
     assert {operator.ledger.default_queue, gateway.ledger.default_queue} == {"work"}
     assert {operator.ledger.broker_key_prefix, gateway.ledger.broker_key_prefix} == {"app:"}
     assert {operator.log_format, gateway.log_format} == {"text"}
@@ -111,7 +111,7 @@ def test_the_gateways_values_reach_it(helm: Helm) -> None:
     assert _gateway(helm, {}).namespace == NAMESPACE
 
 
-def test_no_authentication_is_as_the_person_says(helm: Helm) -> None:
+def test_authentication_can_be_disabled(helm: Helm) -> None:
     assert _gateway(helm, CASES["auth-none"]).auth is Auth.NONE
 
 
@@ -124,7 +124,7 @@ def test_large_numbers_stay_whole(helm: Helm) -> None:
 
 
 @pytest.mark.parametrize(("value", "written"), [("0.0.0.0", "0.0.0.0"), ("::", "[::]")])
-def test_they_listen_where_the_person_says(helm: Helm, value: str, written: str) -> None:
+def test_operator_and_gateway_listen_on_the_given_host(helm: Helm, value: str, written: str) -> None:
     rendered = helm.template({"listenHost": value})
     [operator], [gateway] = components(rendered, "operator"), components(rendered, "api")
     assert operator.variables()["KELERY_OPERATOR_HEALTH_ADDR"] == f"{written}:8081"
@@ -134,7 +134,7 @@ def test_they_listen_where_the_person_says(helm: Helm, value: str, written: str)
     assert str(settings.metrics_address) == f"{written}:8001"
 
 
-def test_ports_and_probes_are_where_the_programs_listen(helm: Helm) -> None:
+def test_ports_and_probes_match_the_programs_addresses(helm: Helm) -> None:
     rendered = helm.template()
     [operator], [gateway] = components(rendered, "operator"), components(rendered, "api")
     health = _operator(helm, {}).health_address.port
@@ -149,8 +149,8 @@ def test_ports_and_probes_are_where_the_programs_listen(helm: Helm) -> None:
             assert named.get(asked["port"], asked["port"]) == port
 
 
-def test_ones_own_variables_come_last_and_once(helm: Helm) -> None:
-    """The API server refuses nothing here: of two entries with one name it silently keeps the last."""
+def test_a_users_variable_replaces_the_charts(helm: Helm) -> None:
+    """The API server rejects nothing here: it silently keeps the last of two entries with one name."""
     values = {"operator": {"extraEnv": [{"name": "KELERY_LOG_FORMAT", "value": "text"}]}}
     [pod] = components(helm.template(values), "operator")
     names = [entry["name"] for entry in pod.spec["containers"][0]["env"]]

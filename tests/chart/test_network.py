@@ -1,4 +1,4 @@
-"""Whom operator and gateway reach when their ways out are restricted."""
+"""Egress of the operator and the gateway if it is restricted."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from tests.support.helm import Helm
 
 
 @pytest.mark.parametrize("ports", [[53], [53, 5353]])
-def test_the_name_service_is_reached_on_the_ports_that_were_named(helm: Helm, ports: list[int]) -> None:
-    """A network plug-in sees the ports of the name service's pods, which are not 53 everywhere."""
-    rules = _ways_out(helm, {"dnsPorts": ports})
+def test_dns_is_allowed_on_the_given_ports(helm: Helm, ports: list[int]) -> None:
+    """A network plug-in sees the ports of the DNS pods, which are not 53 everywhere."""
+    rules = _egress(helm, {"dnsPorts": ports})
     assert rules
-    for name, ways in rules.items():
-        assert {("UDP", port) for port in ports} | {("TCP", port) for port in ports} <= ways, name
+    for name, allowed in rules.items():
+        assert {("UDP", port) for port in ports} | {("TCP", port) for port in ports} <= allowed, name
 
 
-def test_by_default_it_is_53_and_nothing_else_is_udp(helm: Helm) -> None:
-    for ways in _ways_out(helm, {}).values():
-        assert {port for protocol, port in ways if protocol == "UDP"} == {53}
+def test_by_default_dns_uses_53_and_nothing_else_is_udp(helm: Helm) -> None:
+    for allowed in _egress(helm, {}).values():
+        assert {port for protocol, port in allowed if protocol == "UDP"} == {53}
 
 
-def _ways_out(helm: Helm, egress: dict[str, Any]) -> dict[str, set[tuple[str, int]]]:
+def _egress(helm: Helm, egress: dict[str, Any]) -> dict[str, set[tuple[str, int]]]:
     rendered = helm.template({"networkPolicy": {"egress": {"enabled": True, **egress}}})
     restricted = [policy for policy in of_kind(rendered, "NetworkPolicy") if policy["spec"].get("egress")]
     return {

@@ -1,4 +1,4 @@
-"""The restricted profile of Pod Security on every pod, and more: no needless token, a read-only root."""
+"""Every pod meets the restricted Pod Security Standard, and has no unneeded token and a read-only root."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def test_every_pod_is_restricted(rendered: list[Manifest]) -> None:
     assert {name: breaches for name, breaches in found.items() if breaches} == {}
 
 
-def test_every_container_has_a_read_only_root_and_somewhere_to_write(rendered: list[Manifest]) -> None:
+def test_every_container_has_a_read_only_root(rendered: list[Manifest]) -> None:
     for pod in pods(rendered):
         for container in pod.containers():
             assert _context(container).get("readOnlyRootFilesystem") is True, (pod.name, container["name"])
             assert _context(container).get("privileged") in (None, False)
 
 
-def test_no_pod_has_a_user_of_its_own_if_the_cluster_gives_one(helm: Helm) -> None:
-    """As OpenShift does: a pod that asks for a user outside its namespace's range is refused there."""
+def test_no_pod_sets_a_user_if_the_cluster_assigns_one(helm: Helm) -> None:
+    """OpenShift rejects a pod that asks for a user outside the range of its namespace."""
     rendered = helm.template(CASES["ci/openshift"])
     for pod in pods(rendered):
         contexts = [pod.spec["securityContext"], *map(_context, pod.containers())]
@@ -43,7 +43,7 @@ def test_no_pod_has_a_user_of_its_own_if_the_cluster_gives_one(helm: Helm) -> No
         assert asked == set(), pod.name
 
 
-def test_only_what_talks_to_the_api_server_has_a_token(case: str, rendered: list[Manifest]) -> None:
+def test_only_pods_that_use_the_api_server_have_a_token(case: str, rendered: list[Manifest]) -> None:
     for pod in pods(rendered):
         if "automount" in set(texts(CASES[case])):
             continue
@@ -54,15 +54,15 @@ def test_only_what_talks_to_the_api_server_has_a_token(case: str, rendered: list
         assert pod.spec.get("automountServiceAccountToken") is False, pod.name
 
 
-def test_operator_and_gateway_have_one(helm: Helm) -> None:
+def test_the_operator_has_a_token(helm: Helm) -> None:
     rendered = helm.template()
     [operator] = components(rendered, "operator")
     assert operator.spec.get("automountServiceAccountToken") is not False
     assert operator.spec["serviceAccountName"] not in ("", "default")
 
 
-def test_no_environment_of_services_is_put_into_pods(helm: Helm) -> None:
-    """A Service called `kelery-api` would give each pod KELERY_API_PORT, which looks like a setting."""
+def test_service_links_are_disabled(helm: Helm) -> None:
+    """A Service called `kelery-api` would add KELERY_API_PORT to each pod, which looks like a setting."""
     for pod in pods(helm.template()):
         assert pod.spec.get("enableServiceLinks") is False, pod.name
 

@@ -1,4 +1,4 @@
-"""CRD and admission policies: the files themselves, and only what was asked for."""
+"""CRD and admission policies: the chart renders the files, and only those that the values enable."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ def test_the_crd_is_the_file(helm: Helm) -> None:
 
 
 @pytest.mark.parametrize(("case", "kept"), [("default", True), ("crds-not-kept", False)])
-def test_the_crd_is_kept_unless_told_otherwise(helm: Helm, case: str, kept: bool) -> None:
+def test_the_crd_is_kept_unless_disabled(helm: Helm, case: str, kept: bool) -> None:
     [crd] = of_kind(helm.template(CASES[case]), "CustomResourceDefinition")
     annotations = crd["metadata"].get("annotations") or {}
     assert (annotations.get("helm.sh/resource-policy") == "keep") is kept
 
 
-def test_the_crds_annotations_are_there(helm: Helm) -> None:
+def test_the_crd_has_the_given_annotations(helm: Helm) -> None:
     [crd] = of_kind(helm.template(CASES["crds-annotated"]), "CustomResourceDefinition")
     assert crd["metadata"]["annotations"]["example.com/crd"] == "yes"
 
 
-def test_no_crd_and_no_policy_if_told_so(helm: Helm) -> None:
+def test_crd_and_policies_can_be_disabled(helm: Helm) -> None:
     assert of_kind(helm.template(CASES["no-crds"]), "CustomResourceDefinition") == []
     assert of_kind(helm.template(CASES["no-policy"]), *_POLICIES) == []
 
 
-def test_the_right_to_run_a_task_is_asked_where_it_was_told(helm: Helm) -> None:
+def test_the_use_verb_is_required_where_the_value_says(helm: Helm) -> None:
     labelled = _of_file("policy")
     assert _of_chart(helm.template(), *_POLICIES) == labelled
     everywhere = _of_chart(helm.template(CASES["task-use-everywhere"]), *_POLICIES)

@@ -1,4 +1,4 @@
-"""What must hold for every object, whatever is switched on: Kubernetes takes it, its parts fit together."""
+"""Invariants of the rendered objects for every set of values: they are valid and consistent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_kubernetes_knows_every_field(rendered: list[Manifest], release: str) ->
 
 
 def test_nothing_is_null(rendered: list[Manifest]) -> None:
-    """Helm 4 sends null to the API server, which does not always take it for nothing."""
+    """Helm 4 sends null to the API server, which does not always treat it as unset."""
     nulls = {
         name_of(manifest): ".".join(path)
         for manifest in rendered
@@ -34,7 +34,7 @@ def test_nothing_is_null(rendered: list[Manifest]) -> None:
     assert nulls == {}
 
 
-def test_no_object_stands_there_twice(rendered: list[Manifest]) -> None:
+def test_no_object_is_rendered_twice(rendered: list[Manifest]) -> None:
     identities = Counter(
         (manifest["apiVersion"].rpartition("/")[0], name_of(manifest), manifest["metadata"].get("namespace"))
         for manifest in rendered
@@ -57,7 +57,7 @@ def test_every_object_has_the_standard_labels(helm: Helm, case: str) -> None:
     assert bare == {}
 
 
-def test_every_pod_has_them_too_and_is_selected_by_its_identity_alone(rendered: list[Manifest]) -> None:
+def test_every_workload_selects_its_pods_by_identity_labels_only(rendered: list[Manifest]) -> None:
     for manifest in of_kind(rendered, "Deployment", "StatefulSet"):
         [pod] = pods([manifest])
         selector = manifest["spec"]["selector"]
@@ -67,21 +67,21 @@ def test_every_pod_has_them_too_and_is_selected_by_its_identity_alone(rendered: 
         assert set(selector["matchLabels"]) == {*_IDENTITY, *pool}, pod.name
 
 
-def test_workloads_do_not_select_pods_of_others(rendered: list[Manifest]) -> None:
+def test_workloads_do_not_select_other_pods(rendered: list[Manifest]) -> None:
     for manifest in of_kind(rendered, "Deployment", "StatefulSet"):
         selector = manifest["spec"]["selector"]
         assert [pod.name for pod in pods(rendered) if selects(selector, pod.labels)] == [name_of(manifest)]
 
 
-def test_services_lead_to_ports_of_one_workload(rendered: list[Manifest]) -> None:
+def test_services_target_ports_of_one_workload(rendered: list[Manifest]) -> None:
     for service in of_kind(rendered, "Service"):
         reached = [pod for pod in pods(rendered) if selects(_labels(service["spec"]["selector"]), pod.labels)]
-        assert len(reached) == 1, f"{name_of(service)} leads to {[pod.name for pod in reached]}"
+        assert len(reached) == 1, f"{name_of(service)} targets {[pod.name for pod in reached]}"
         targets = {port["targetPort"] for port in service["spec"]["ports"]}
         assert targets <= _ports(reached[0]), name_of(service)
 
 
-def test_budgets_and_policies_and_monitors_select_something(rendered: list[Manifest]) -> None:
+def test_budgets_policies_and_monitors_select_something(rendered: list[Manifest]) -> None:
     every = [pod.labels for pod in pods(rendered)]
     front = [service["metadata"]["labels"] for service in of_kind(rendered, "Service")]
     selecting = [
@@ -106,7 +106,7 @@ def test_every_pod_is_covered_by_a_network_policy(case: str, rendered: list[Mani
     assert open_to_all == []
 
 
-def test_what_scales_a_workload_names_one_that_leaves_its_replicas_alone(rendered: list[Manifest]) -> None:
+def test_autoscaled_workloads_have_no_replicas(rendered: list[Manifest]) -> None:
     workloads = {name_of(manifest): manifest for manifest in of_kind(rendered, "Deployment", "StatefulSet")}
     scaled = [
         f"{target.get('kind', 'Deployment')}/{target['name']}"
@@ -119,15 +119,13 @@ def test_what_scales_a_workload_names_one_that_leaves_its_replicas_alone(rendere
     assert set(scaled) <= set(workloads)
 
 
-def test_lists_that_the_api_server_merges_by_a_key_have_each_key_once(rendered: list[Manifest]) -> None:
+def test_lists_merged_by_key_have_unique_keys(rendered: list[Manifest]) -> None:
     doubled = [(pod.name, where) for pod in pods(rendered) for where in _doubled(pod)]
     assert doubled == []
 
 
-def test_mounts_accounts_secrets_and_maps_that_a_pod_names_are_there(
-    case: str, rendered: list[Manifest]
-) -> None:
-    # What the person named is the person's to make.
+def test_objects_that_a_pod_names_exist(case: str, rendered: list[Manifest]) -> None:
+    # Objects that the values name are the user's own.
     brought = set(texts(CASES[case]))
     made = {name_of(manifest) for manifest in rendered}
     for pod in pods(rendered):
@@ -138,10 +136,10 @@ def test_mounts_accounts_secrets_and_maps_that_a_pod_names_are_there(
         mounts = {m["name"] for c in pod.containers() for m in c.get("volumeMounts") or ()}
         assert mounts <= volumes, pod.name
         named = {name for name in _named(pod) if name.partition("/")[2] not in brought}
-        assert named <= made, f"{pod.name} names what nobody makes"
+        assert named <= made, f"{pod.name} names objects that do not exist"
 
 
-def test_nothing_is_put_into_a_foreign_namespace(case: str, rendered: list[Manifest]) -> None:
+def test_only_roles_are_rendered_into_other_namespaces(case: str, rendered: list[Manifest]) -> None:
     watched = CASES[case].get("scope", {}).get("namespaces", [])
     there = {manifest["metadata"].get("namespace", NAMESPACE) for manifest in rendered}
     assert there <= {NAMESPACE, *watched}
@@ -181,7 +179,7 @@ def _repeated(where: str, entries: list[object]) -> Iterator[str]:
 
 
 def _named(pod: PodTemplate) -> Iterator[str]:
-    """The objects beside it that a pod does not start without."""
+    """The other objects that a pod needs to start."""
     if "serviceAccountName" in pod.spec and pod.spec["serviceAccountName"] != "default":
         yield f"ServiceAccount/{pod.spec['serviceAccountName']}"
     for volume in pod.spec.get("volumes") or ():

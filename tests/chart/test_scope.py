@@ -1,4 +1,4 @@
-"""Whose rights: nothing for the whole cluster where the chart serves some namespaces only; never a Secret."""
+"""Permissions: none cluster-wide in a release for namespaces, and never on Secrets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.chart.cases import CASES
 from tests.chart.rendered import components, name_of, of_kind, pods
 from tests.support.helm import NAMESPACE, Helm, Manifest
 
-#: What docs/reference/operator.md and docs/reference/rest-api.md say that they need.
+#: The permissions that docs/reference/operator.md and docs/reference/rest-api.md list.
 OPERATOR_RULES = {("kelery.dev", "taskruns", verb) for verb in ("get", "list", "watch", "delete")} | {
     ("kelery.dev", "taskruns/status", "patch")
 }
@@ -23,22 +23,22 @@ def test_namespaces_mode_renders_no_cluster_role(helm: Helm) -> None:
     assert of_kind(rendered, *_CLUSTER_SCOPED) == []
 
 
-def test_namespaces_mode_with_reviews_has_the_one_binding_that_was_asked_for(helm: Helm) -> None:
+def test_namespaces_mode_with_reviews_has_one_cluster_role_binding(helm: Helm) -> None:
     rendered = helm.template(CASES["namespaces"])
     assert of_kind(rendered, "ClusterRole") == []
     [binding] = of_kind(rendered, "ClusterRoleBinding")
     assert binding["roleRef"]["name"] == "system:auth-delegator"
 
 
-def test_namespaces_mode_gives_the_operator_its_rights_in_each_of_them(helm: Helm) -> None:
+def test_namespaces_mode_grants_the_operator_permissions_in_each_namespace(helm: Helm) -> None:
     rendered = helm.template(CASES["namespaces"])
     [operator] = components(rendered, "operator")
     for namespace in ("team-a", "team-b"):
         assert _granted(rendered, operator.spec["serviceAccountName"], namespace=namespace) == OPERATOR_RULES
 
 
-def test_namespaces_mode_tells_the_operator_whom_it_serves_and_what_cluster_it_is(helm: Helm) -> None:
-    """It may not read the namespace kube-system, whose uid the cluster's id is otherwise."""
+def test_namespaces_mode_sets_the_operators_namespaces_and_cluster_id(helm: Helm) -> None:
+    """The operator cannot read kube-system there, whose uid is the cluster's id by default."""
     for case, served in (("namespaces", "team-a,team-b"), ("namespaces-without-reviews", NAMESPACE)):
         [operator] = components(helm.template(CASES[case]), "operator")
         variables = operator.variables()
@@ -46,7 +46,7 @@ def test_namespaces_mode_tells_the_operator_whom_it_serves_and_what_cluster_it_i
         assert variables["KELERY_CLUSTER_ID"]
 
 
-def test_two_releases_in_namespaces_mode_have_ids_of_their_own(helm: Helm) -> None:
+def test_two_releases_in_namespaces_mode_have_different_cluster_ids(helm: Helm) -> None:
     ids = set()
     for namespace in ("one", "two"):
         rendered = helm.template(CASES["namespaces-without-reviews"], namespace=namespace)
@@ -55,7 +55,7 @@ def test_two_releases_in_namespaces_mode_have_ids_of_their_own(helm: Helm) -> No
     assert len(ids) == 2
 
 
-def test_cluster_mode_grants_what_is_needed_and_no_more(helm: Helm) -> None:
+def test_cluster_mode_grants_only_the_needed_permissions(helm: Helm) -> None:
     rendered = helm.template()
     [operator], [gateway] = components(rendered, "operator"), components(rendered, "api")
     own = {("", "namespaces", "get")}
@@ -63,7 +63,7 @@ def test_cluster_mode_grants_what_is_needed_and_no_more(helm: Helm) -> None:
     assert _granted(rendered, gateway.spec["serviceAccountName"]) == GATEWAY_RULES
 
 
-def test_the_namespace_that_the_operator_may_read_is_kube_system_alone(helm: Helm) -> None:
+def test_the_operator_can_read_only_the_namespace_kube_system(helm: Helm) -> None:
     rules = [
         rule for role in of_kind(helm.template(), "ClusterRole", "Role") for rule in role.get("rules") or ()
     ]
@@ -73,7 +73,7 @@ def test_the_namespace_that_the_operator_may_read_is_kube_system_alone(helm: Hel
     assert [rule for rule in rules if "namespaces" in rule["resources"]] == []
 
 
-def test_nobody_is_given_secrets_or_everything(rendered: list[Manifest]) -> None:
+def test_no_role_grants_secrets_or_wildcards(rendered: list[Manifest]) -> None:
     for role in of_kind(rendered, "ClusterRole", "Role"):
         for rule in role.get("rules") or ():
             words = {*rule.get("apiGroups", ()), *rule.get("resources", ()), *rule["verbs"]}
@@ -81,12 +81,12 @@ def test_nobody_is_given_secrets_or_everything(rendered: list[Manifest]) -> None
             assert not words & {"secrets", "pods/exec", "escalate", "bind", "impersonate"}, name_of(role)
 
 
-def test_without_rbac_there_is_none(helm: Helm) -> None:
+def test_rbac_can_be_disabled(helm: Helm) -> None:
     rendered = [m for m in helm.template(CASES["no-rbac"]) if not _of_the_test(m)]
     assert of_kind(rendered, "Role", "RoleBinding", *_CLUSTER_SCOPED) == []
 
 
-def test_bindings_name_roles_and_accounts_that_are_there(case: str, rendered: list[Manifest]) -> None:
+def test_bindings_name_existing_roles_and_accounts(case: str, rendered: list[Manifest]) -> None:
     made = {name_of(manifest) for manifest in rendered}
     for binding in of_kind(rendered, "RoleBinding", "ClusterRoleBinding"):
         role = binding["roleRef"]
@@ -96,7 +96,7 @@ def test_bindings_name_roles_and_accounts_that_are_there(case: str, rendered: li
             assert f"ServiceAccount/{subject['name']}" in made or case == "own-accounts"
 
 
-def test_the_clusters_roles_get_rights_on_task_runs_only_if_they_may(helm: Helm) -> None:
+def test_aggregation_to_the_clusters_roles_can_be_disabled(helm: Helm) -> None:
     def aggregated(values: dict[str, Any]) -> set[str]:
         prefix = "rbac.authorization.k8s.io/aggregate-to-"
         labels = [role["metadata"]["labels"] for role in of_kind(helm.template(values), "ClusterRole")]
@@ -107,7 +107,7 @@ def test_the_clusters_roles_get_rights_on_task_runs_only_if_they_may(helm: Helm)
 
 
 @pytest.mark.parametrize("account", ["mine", "mine-too"])
-def test_accounts_of_ones_own_are_bound_and_not_made(helm: Helm, account: str) -> None:
+def test_the_users_own_accounts_are_bound_and_not_created(helm: Helm, account: str) -> None:
     rendered = helm.template(CASES["own-accounts"])
     assert f"ServiceAccount/{account}" not in {name_of(manifest) for manifest in rendered}
     assert account in {pod.spec.get("serviceAccountName") for pod in pods(rendered)}
@@ -116,12 +116,12 @@ def test_accounts_of_ones_own_are_bound_and_not_made(helm: Helm, account: str) -
 
 
 def _of_the_test(manifest: Manifest) -> bool:
-    """It is made when somebody types `helm test`, and not before."""
+    """Whether the object is a hook of `helm test`."""
     return "helm.sh/hook" in (manifest["metadata"].get("annotations") or {})
 
 
 def _granted(rendered: list[Manifest], account: str, *, namespace: str = "") -> set[tuple[str, str, str]]:
-    """Group, resource and verb of all that the account's roles name; with a namespace, of its Roles there."""
+    """Group, resource and verb of each permission of the account; with a namespace, of its Roles there."""
     found: set[tuple[str, str, str]] = set()
     for binding in of_kind(rendered, "RoleBinding", "ClusterRoleBinding"):
         if account not in [subject["name"] for subject in binding["subjects"]]:

@@ -1,4 +1,4 @@
-"""Passwords are in Secrets, and nowhere else."""
+"""Passwords are in Secrets only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.chart.rendered import components, name_of, of_kind, texts
 from tests.support.helm import Helm, Manifest
 
 
-def test_what_is_in_a_secret_is_in_nothing_else(rendered: list[Manifest]) -> None:
+def test_no_other_object_has_the_content_of_a_secret(rendered: list[Manifest]) -> None:
     secrets = {secret for manifest in of_kind(rendered, "Secret") for secret in _secrets_in(manifest)}
     others = [manifest for manifest in rendered if manifest["kind"] != "Secret"]
     leaks = {
@@ -34,13 +34,13 @@ def test_a_password_is_long_and_random(helm: Helm) -> None:
     assert all(len(password) >= 24 for password in passwords[0])
 
 
-def test_the_canary_of_a_given_url_is_in_one_secret(helm: Helm) -> None:
+def test_the_password_of_a_given_url_is_in_one_secret(helm: Helm) -> None:
     rendered = helm.template(CASES["broker-url"])
     [secret] = of_kind(rendered, "Secret")
     assert CANARY in "".join(_plain_values(secret))
 
 
-def test_every_component_has_its_broker_from_a_secret(rendered: list[Manifest]) -> None:
+def test_every_component_reads_the_brokers_url_from_a_secret(rendered: list[Manifest]) -> None:
     for component, names in {
         "operator": ["KELERY_REDIS_URL"],
         "api": ["KELERY_REDIS_URL"],
@@ -53,7 +53,7 @@ def test_every_component_has_its_broker_from_a_secret(rendered: list[Manifest]) 
                 assert "secretKeyRef" in source or re.search(r"\$\([A-Z_]+\)", str(source)), (pod.name, name)
 
 
-def test_a_url_of_ones_own_is_read_under_the_key_that_was_named(helm: Helm) -> None:
+def test_the_users_own_secret_is_read_at_the_given_key(helm: Helm) -> None:
     rendered = helm.template(CASES["broker-tls"])
     assert of_kind(rendered, "Secret") == []
     assert of_kind(rendered, "StatefulSet") == []
@@ -67,7 +67,7 @@ def _plain_values(secret: Manifest) -> list[str]:
 
 
 def _secrets_in(secret: Manifest) -> list[str]:
-    """Values without a host, and the passwords in URLs."""
+    """Values that are not URLs, and the passwords in URLs."""
     plain = _plain_values(secret)
     urls = [urlsplit(value) for value in plain if "://" in value]
     return [value for value in plain if "://" not in value] + [url.password for url in urls if url.password]

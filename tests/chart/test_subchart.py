@@ -1,4 +1,4 @@
-"""The chart as a dependency of another: under conditions, twice, with a `global` of the parent's."""
+"""The chart as a subchart: with conditions, twice, and with the parent's `global`."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def parent(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_it_is_switched_by_its_parents_condition(helm: Helm, parent: Path) -> None:
+def test_the_parents_condition_enables_it(helm: Helm, parent: Path) -> None:
     off: dict[str, Any] = {"kelery": {"enabled": False}, "second": {"enabled": False}}
     assert helm.template(off, chart=parent) == []
     on = helm.template({**off, "kelery": {"enabled": True}}, chart=parent)
     assert of_kind(on, "Deployment")
 
 
-def test_the_parents_globals_are_its_own_business(helm: Helm, parent: Path) -> None:
+def test_unknown_globals_of_the_parent_are_accepted(helm: Helm, parent: Path) -> None:
     values = {
         "global": {"imageRegistry": "mirror.example", "storageClass": "fast", "team": {"name": "a"}},
         "second": {"enabled": False},
@@ -46,7 +46,7 @@ def test_the_parents_globals_are_its_own_business(helm: Helm, parent: Path) -> N
     assert all(image.startswith("mirror.example/") for image in images)
 
 
-def test_a_typo_is_refused_there_too(helm: Helm, parent: Path) -> None:
+def test_a_typo_is_refused_in_a_subchart(helm: Helm, parent: Path) -> None:
     done = helm.run(
         "template",
         "r",
@@ -58,7 +58,7 @@ def test_a_typo_is_refused_there_too(helm: Helm, parent: Path) -> None:
     assert "gatewya" in done.stderr
 
 
-def test_it_may_be_there_twice(helm: Helm, parent: Path) -> None:
+def test_a_parent_can_have_it_twice(helm: Helm, parent: Path) -> None:
     once_for_the_cluster = {"crds": {"enabled": False}, "policy": {"enabled": False}}
     rendered = helm.template({"second": once_for_the_cluster}, chart=parent)
     names = [(name_of(m), m["metadata"].get("namespace")) for m in rendered]

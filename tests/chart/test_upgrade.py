@@ -1,4 +1,4 @@
-"""From one release to the next: what Kubernetes lets nobody change stays as it is."""
+"""Upgrades of the chart: fields that Kubernetes does not let change stay the same."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tests.chart.cases import CASES
 from tests.chart.rendered import name_of, of_kind
 from tests.support.helm import CHART, Helm, Manifest
 
-#: Names and fields that were released. A change means that somebody's `helm upgrade` fails.
+#: Released names and immutable fields. If one changes, `helm upgrade` fails for users.
 RELEASED = Path(__file__).with_name("released_fields.json")
-#: Values that a person changes by making another release, or that change the volume itself.
+#: Cases that need another release, or that change the volume itself.
 _OTHER_RELEASE = {
     name for name, values in CASES.items() if {"nameOverride", "fullnameOverride"} & set(values)
 }
@@ -23,17 +23,17 @@ _OTHER_VOLUME = {name for name, values in CASES.items() if "persistence" in valu
 
 
 def _fixed(rendered: list[Manifest]) -> dict[str, Any]:
-    """What cannot be changed in place, by object; `released_fields.json` is this of the default values."""
+    """Immutable fields by object. `released_fields.json` has those of the default values."""
     found: dict[str, Any] = {}
     for manifest in rendered:
         spec = manifest.get("spec") or {}
         if "helm.sh/hook" in (manifest["metadata"].get("annotations") or {}):
-            # Made anew each time.
+            # Helm creates it again each time.
             continue
         if manifest["kind"] == "Deployment":
             found[name_of(manifest)] = {"selector": spec["selector"]}
         elif manifest["kind"] == "StatefulSet":
-            # All of a StatefulSet but these is fixed.
+            # The other fields of a StatefulSet are immutable.
             free = {"replicas", "template", "updateStrategy", "minReadySeconds", "ordinals"}
             free |= {"persistentVolumeClaimRetentionPolicy", "revisionHistoryLimit"}
             found[name_of(manifest)] = {key: value for key, value in spec.items() if key not in free}
@@ -48,7 +48,7 @@ def _fixed(rendered: list[Manifest]) -> dict[str, Any]:
 
 @pytest.fixture
 def next_chart(tmp_path: Path) -> Path:
-    """The same chart a version later."""
+    """The same chart with a later version."""
     folder = copytree(CHART, tmp_path / "kelery")
     lines = (folder / "Chart.yaml").read_text().splitlines()
     bumped = [
@@ -59,25 +59,25 @@ def next_chart(tmp_path: Path) -> Path:
     return folder
 
 
-def test_what_was_released_stays(helm: Helm) -> None:
+def test_released_fields_stay(helm: Helm) -> None:
     assert _fixed(helm.template()) == json.loads(RELEASED.read_text())
 
 
-def test_the_next_version_touches_no_selector_and_no_claim(helm: Helm, next_chart: Path) -> None:
+def test_a_later_version_changes_no_immutable_field(helm: Helm, next_chart: Path) -> None:
     later = helm.template(chart=next_chart)
     assert "99.0.0" in json.dumps(later)
     assert _fixed(later) == _fixed(helm.template())
 
 
 @pytest.mark.parametrize("case", sorted(set(CASES) - _OTHER_RELEASE - _OTHER_VOLUME))
-def test_no_value_that_is_switched_touches_them(helm: Helm, case: str) -> None:
+def test_no_value_changes_an_immutable_field(helm: Helm, case: str) -> None:
     before, after = _fixed(helm.template()), _fixed(helm.template(CASES[case]))
     assert {name: after[name] for name in before if name in after} == {
         name: fields for name, fields in before.items() if name in after
     }
 
 
-def test_common_labels_reach_every_object_and_pod_but_no_selector(helm: Helm) -> None:
+def test_common_labels_are_on_every_object_and_pod(helm: Helm) -> None:
     rendered = helm.template(CASES["common-metadata"])
     for manifest in rendered:
         labels, annotations = manifest["metadata"]["labels"], manifest["metadata"]["annotations"]
@@ -88,7 +88,7 @@ def test_common_labels_reach_every_object_and_pod_but_no_selector(helm: Helm) ->
         assert manifest["spec"]["template"]["metadata"]["labels"]["example.com/owner"] == "ops"
 
 
-def test_a_changed_secret_makes_new_pods(helm: Helm) -> None:
+def test_a_changed_secret_restarts_the_pods(helm: Helm) -> None:
     def checksums(url: str) -> list[str]:
         rendered = helm.template({"redis": {"enabled": False}, "broker": {"url": url}})
         workloads = of_kind(rendered, "Deployment")
@@ -100,7 +100,7 @@ def test_a_changed_secret_makes_new_pods(helm: Helm) -> None:
     assert all(one != two for one, two in zip(first, second, strict=True))
 
 
-def test_the_operator_is_never_there_twice(helm: Helm) -> None:
+def test_the_operator_has_one_pod_even_during_an_upgrade(helm: Helm) -> None:
     [operator] = [
         m for m in of_kind(helm.template(), "Deployment") if m["metadata"]["name"].endswith("-operator")
     ]

@@ -1,4 +1,4 @@
-"""The bundled Valkey's configuration: what the values say, in Valkey's own words."""
+"""The configuration of the bundled Valkey: the values in Valkey's syntax."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from tests.support.helm import Helm
         (-1, "-1"),
         (0.5, "0.5"),
         ("1gb", "1gb"),
-        # In YAML `yes` without quotes is true.
+        # In YAML, an unquoted `yes` is true.
         (True, "yes"),
         (False, "no"),
     ],
 )
-def test_a_directive_is_written_as_valkey_reads_it(helm: Helm, value: object, written: str) -> None:
+def test_a_directive_is_in_valkeys_syntax(helm: Helm, value: object, written: str) -> None:
     lines = _configuration(helm, {"maxmemory": value}).splitlines()
     assert f"maxmemory {written}" in lines
 
 
-def test_ones_own_directive_takes_the_place_of_the_charts(helm: Helm) -> None:
+def test_a_users_directive_replaces_the_charts(helm: Helm) -> None:
     lines = _configuration(helm, {"appendfsync": "everysec"}).splitlines()
     assert [line for line in lines if line.startswith("appendfsync ")] == ["appendfsync everysec"]
 
 
-def test_it_listens_on_both_families_whatever_the_cluster_has(helm: Helm) -> None:
-    """`-` before an address lets it be absent."""
+def test_it_listens_on_ipv4_and_ipv6(helm: Helm) -> None:
+    """`-` before an address makes it optional."""
     assert "bind * -::*" in _configuration(helm, {}).splitlines()
 
 

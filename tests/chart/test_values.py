@@ -1,4 +1,4 @@
-"""values.yaml and its schema: each value is documented and does something, and a wrong one is refused."""
+"""values.yaml and its schema: each value is documented and used, and an invalid value is rejected."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.chart.rendered import leaves
 from tests.support.helm import CHART, CLUSTER_OPTIONS, Helm
 
 VALUES = CHART / "values.yaml"
-#: They are written as the API has them, and it checks them.
+#: Maps of the Kubernetes API, which the API server checks.
 _OF_THE_API = {"podSecurityContext", "securityContext", "behavior"}
 
 
 def _values() -> Iterator[tuple[tuple[str, ...], object]]:
-    """Each value with its path."""
+    """The path and the default of each value."""
     everything = yaml.safe_load(VALUES.read_text())
     for path, value in leaves(everything):
         typed = [depth for depth, key in enumerate(path) if key in _OF_THE_API]
@@ -36,9 +36,9 @@ def _values() -> Iterator[tuple[tuple[str, ...], object]]:
 
 
 LEAVES = dict(_values())
-#: The keys that a pool may have, by what `workerDefaults` has.
+#: The keys of a pool, from `workerDefaults`.
 OF_POOLS = {path[1:]: value for path, value in LEAVES.items() if path[0] == "workerDefaults"}
-#: There is one account for all pools, so it is described in one place.
+#: All pools share one account, so these are not keys of a pool.
 _OF_ALL_POOLS = {"serviceAccount.create", "serviceAccount.annotations"}
 
 
@@ -55,7 +55,7 @@ def schema() -> dict[str, Any]:
     ids=["some", "all"],
 )
 def test_every_value_is_used(helm: Helm, share: int) -> None:
-    """Each is rendered with another value, until something shows: a twentieth of them, or all."""
+    """Render each with a different value until the output changes: a twentieth of the values, or all."""
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     paths = random.Random(seed).sample(list(LEAVES), k=len(LEAVES) // share)
@@ -64,8 +64,8 @@ def test_every_value_is_used(helm: Helm, share: int) -> None:
         assert [".".join(path) for path, shows in zip(paths, verdicts, strict=True) if not shows] == []
 
 
-def test_a_pool_takes_what_is_taken_for_all_pools(schema: dict[str, Any]) -> None:
-    """What `workerDefaults` takes, somebody will write into `workers.<name>`."""
+def test_a_pool_accepts_the_keys_of_worker_defaults(schema: dict[str, Any]) -> None:
+    """Users set in `workers.<name>` what `workerDefaults` accepts."""
     validator = Draft7Validator(schema)
     refused = {
         ".".join(path)
@@ -84,14 +84,14 @@ def test_every_value_of_a_pool_is_used(helm: Helm) -> None:
         assert [".".join(path) for path, shows in zip(taken, verdicts, strict=True) if not shows] == []
 
 
-def test_every_value_is_described_above_it() -> None:
+def test_every_value_has_a_comment_above_it() -> None:
     bare = [".".join(path) for path, comment in _comments(VALUES) if not comment.startswith("# -- ")]
     assert bare == []
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=".".join)
-def test_every_value_stands_in_the_readme(path: tuple[str, ...]) -> None:
-    # Pools are named by the user, and described by `workerDefaults`.
+def test_every_value_is_in_the_readme(path: tuple[str, ...]) -> None:
+    # The user names the pools; `workerDefaults` documents them.
     name = "workers" if path[0] == "workers" else ".".join(path)
     assert f"| `{name}` |" in (CHART / "README.md").read_text()
 
@@ -99,31 +99,29 @@ def test_every_value_stands_in_the_readme(path: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     "file", [None, *sorted((CHART / "ci").glob("*-values.yaml"))], ids=lambda file: file.name if file else ""
 )
-def test_helm_finds_nothing_to_warn_of(helm: Helm, file: Path | None) -> None:
+def test_helm_lint_has_no_warnings(helm: Helm, file: Path | None) -> None:
     done = helm.run("lint", "--strict", CHART, "--kube-version", "1.36.0", *(("-f", file) if file else ()))
     assert done.returncode == 0, done.stdout
 
 
-def test_the_schema_is_one_and_takes_the_defaults(schema: dict[str, Any], default_values: Any) -> None:
+def test_the_schema_is_valid_and_accepts_the_defaults(schema: dict[str, Any], default_values: Any) -> None:
     assert schema["$schema"].startswith("http://json-schema.org/draft-07/schema")
     Draft7Validator.check_schema(schema)
     assert list(Draft7Validator(schema).iter_errors(default_values)) == []
 
 
-def test_a_key_that_no_template_knows_is_refused_wherever_it_stands(
-    schema: dict[str, Any], default_values: Any
-) -> None:
+def test_an_unknown_key_is_refused_at_every_level(schema: dict[str, Any], default_values: Any) -> None:
     validator = Draft7Validator(schema)
     maps = {path[:depth] for path in LEAVES for depth in range(len(path))}
-    # What a parent chart keeps in `global` is its own; pools are named by the user.
+    # `global` also holds values of a parent chart; the user names the pools.
     free = {("global",), ("workers",)}
     for path in sorted(maps - free):
         typo = merged(default_values, at((*path, "typo"), 1))
-        assert not validator.is_valid(typo), f"{'.'.join(path)} takes a key that nobody knows"
+        assert not validator.is_valid(typo), f"{'.'.join(path)} accepts an unknown key"
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=".".join)
-def test_a_value_of_another_type_is_refused(
+def test_a_value_of_the_wrong_type_is_refused(
     schema: dict[str, Any], default_values: Any, path: tuple[str, ...]
 ) -> None:
     wrong: object = [{"a": 1}] if isinstance(LEAVES[path], dict) else {"a": {"b": 1}}
@@ -150,14 +148,14 @@ def test_a_value_of_another_type_is_refused(
     ],
     ids=str,
 )
-def test_helm_refuses_it_and_names_it(helm: Helm, values: dict[str, Any], named: str) -> None:
+def test_helm_names_the_invalid_value(helm: Helm, values: dict[str, Any], named: str) -> None:
     message = helm.refusal(values)
     assert "values don't meet the specifications of the schema" in message
     assert named in message
 
 
 @pytest.mark.parametrize(
-    ("values", "sentence"),
+    ("values", "named_value"),
     [
         ({"scope": {"mode": "namespaces"}}, "authDelegator"),
         ({"redis": {"enabled": False}}, "broker"),
@@ -187,22 +185,22 @@ def test_helm_refuses_it_and_names_it(helm: Helm, values: dict[str, Any], named:
         "home-outside-the-scope",
     ],
 )
-def test_what_cannot_work_is_refused_with_a_sentence(
-    helm: Helm, values: dict[str, Any], sentence: str
+def test_conflicting_values_are_refused_with_a_message(
+    helm: Helm, values: dict[str, Any], named_value: str
 ) -> None:
     message = helm.refusal(values)
-    assert sentence in message
+    assert named_value in message
     assert "nil pointer" not in message
 
 
-def test_accounts_of_ones_own_need_a_name_only_for_rights(helm: Helm) -> None:
+def test_the_users_own_accounts_need_a_name_only_for_permissions(helm: Helm) -> None:
     bare: dict[str, Any] = {"serviceAccount": {"create": False}}
     assert helm.template({"rbac": {"create": False}, "gateway": bare, "operator": bare})
     assert helm.template({"gateway": {**bare, "enabled": False}})
 
 
 def _shows(helm: Helm, path: tuple[str, ...]) -> bool:
-    """Whether another value makes Helm render something else, in some surroundings."""
+    """Whether a different value changes Helm's output in any context."""
     return any(
         _makes_a_difference(helm, merged(context, at(path, value)), plain=context)
         for context in contexts_of(path)
@@ -211,7 +209,7 @@ def _shows(helm: Helm, path: tuple[str, ...]) -> bool:
 
 
 def _shows_in_a_pool(helm: Helm, path: tuple[str, ...]) -> bool:
-    """The same of a value that each pool has itself."""
+    """The same for a value set in each pool."""
     whole = ("workerDefaults", *path)
     return any(
         _makes_a_difference(helm, of_every_pool(context, path, value), plain=context)
@@ -224,7 +222,7 @@ def _makes_a_difference(helm: Helm, values: dict[str, Any], *, plain: dict[str, 
     done = helm.run("template", "kelery", CHART, *CLUSTER_OPTIONS, values=values)
     if done.returncode == 0:
         return done.stdout != _plain(helm, plain)
-    # A template read it and said that it does not go together with the rest.
+    # A template read the value and reported a conflict.
     return "execution error at (kelery/templates/validate.yaml" in done.stderr
 
 
@@ -241,7 +239,7 @@ def _plain(helm: Helm, context: dict[str, Any]) -> str:
 
 
 def _comments(file: Path) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Each value with the comment above it."""
+    """The path of each value, and the comment above it."""
     lines = file.read_text().splitlines()
 
     def walk(node: yaml.Node, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:

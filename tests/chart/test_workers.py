@@ -1,4 +1,4 @@
-"""Worker pools: their command line, how they end, what keeps them alive, the code that is brought along."""
+"""Worker pools: command line, shutdown, liveness, autoscaling, and code in the values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _command(pod: PodTemplate) -> list[str]:
     return [*(main.get("command") or ()), *(main.get("args") or ())]
 
 
-def test_a_pool_inherits_what_it_does_not_say(helm: Helm) -> None:
+def test_a_pool_inherits_what_it_does_not_set(helm: Helm) -> None:
     values = {
         "workerDefaults": {"concurrency": 7, "nodeSelector": {"a": "1"}},
         "workers": {"one": {"app": "x"}, "two": {"app": "y", "concurrency": 2, "nodeSelector": {"b": "2"}}},
@@ -35,15 +35,15 @@ def test_a_pool_inherits_what_it_does_not_say(helm: Helm) -> None:
     assert two.spec["nodeSelector"] == {"a": "1", "b": "2"}
 
 
-def test_a_pool_that_is_null_or_switched_off_is_gone(helm: Helm) -> None:
-    """With all that is there for its sake."""
+def test_a_pool_that_is_null_or_disabled_is_not_rendered(helm: Helm) -> None:
+    """Nor is any other object of the pool."""
     gone = helm.template(CASES["no-workers"])
     assert [name_of(m) for m in gone if "worker" in m["metadata"]["name"]] == []
     off = helm.template(CASES["workers-switched-off"])
     assert [name_of(m) for m in off if "worker" in m["metadata"]["name"]] == []
 
 
-def test_null_takes_away_what_a_pool_would_inherit(helm: Helm) -> None:
+def test_null_removes_what_a_pool_would_inherit(helm: Helm) -> None:
     values: dict[str, Any] = {
         "app": "a",
         "podSecurityContext": {"runAsUser": None, "runAsGroup": None},
@@ -59,8 +59,8 @@ def test_null_takes_away_what_a_pool_would_inherit(helm: Helm) -> None:
     assert "behavior" not in hpa["spec"]
 
 
-def test_a_pool_may_say_zero_no_and_nothing(helm: Helm) -> None:
-    """Helm's functions for merging maps differ in whether an empty value counts."""
+def test_a_pool_can_set_zero_false_and_empty_values(helm: Helm) -> None:
+    """Helm's functions for merging maps treat empty values differently."""
     values = {
         "workerDefaults": {"maxTasksPerChild": 5, "queues": ["a"], "pdb": {"enabled": True}},
         "workers": {"default": {"maxTasksPerChild": 0, "queues": [], "pdb": {"enabled": False}}},
@@ -72,12 +72,12 @@ def test_a_pool_may_say_zero_no_and_nothing(helm: Helm) -> None:
     assert budgets == {"kelery-api"}
 
 
-def test_zero_replicas_are_zero(helm: Helm) -> None:
+def test_a_pool_can_have_zero_replicas(helm: Helm) -> None:
     rendered = helm.template({"workers": {"default": {"replicas": 0}}})
     assert _pool(rendered, "default").owner["spec"]["replicas"] == 0
 
 
-def test_nothing_wraps_celery_so_that_signals_reach_it(rendered: list[Manifest]) -> None:
+def test_no_shell_wraps_celery_so_signals_reach_it(rendered: list[Manifest]) -> None:
     for pod in components(rendered, "worker"):
         main = pod.spec["containers"][0]
         assert (main.get("command") or main["args"])[0] not in ("sh", "bash", "/bin/sh", "/bin/bash"), (
@@ -86,7 +86,7 @@ def test_nothing_wraps_celery_so_that_signals_reach_it(rendered: list[Manifest])
         assert "lifecycle" not in main
 
 
-def test_an_image_of_ones_own_gets_the_flags_of_kelery_worker(helm: Helm) -> None:
+def test_the_users_own_image_gets_the_flags_of_kelery_worker(helm: Helm) -> None:
     command = _command(_pool(helm.template(CASES["several-pools"]), "proj"))
     assert _after(command, "-A") == "proj"
     assert _after(command, "-I") == "kelery_worker"
@@ -97,7 +97,7 @@ def test_an_image_of_ones_own_gets_the_flags_of_kelery_worker(helm: Helm) -> Non
     assert _after(command, "-O") == "fair"
 
 
-def test_the_interpreter_in_it_may_be_named(helm: Helm) -> None:
+def test_the_interpreter_can_be_set(helm: Helm) -> None:
     own = {"app": "p", "image": {"repository": "p", "tag": "1"}, "python": "/v/bin/python"}
     command = _command(_pool(helm.template({"workers": {"proj": own}}), "proj"))
     assert command[:3] == ["/v/bin/python", "-m", "celery"]
@@ -110,13 +110,13 @@ def test_a_worker_drains_before_it_is_killed(rendered: list[Manifest]) -> None:
 
 
 @pytest.mark.parametrize("grace", [2, 10, 20])
-def test_a_short_grace_still_drains(helm: Helm, grace: int) -> None:
+def test_a_short_grace_period_still_drains(helm: Helm, grace: int) -> None:
     values: dict[str, Any] = {"workers": {"default": {"terminationGracePeriodSeconds": grace}}}
     pod = _pool(helm.template(values), "default")
     assert 0 < float(pod.variables()["KELERY_DRAIN_SECONDS"]) < grace
 
 
-def test_liveness_reads_the_heartbeat_file_and_never_asks_celery(case: str, rendered: list[Manifest]) -> None:
+def test_liveness_reads_the_heartbeat_file_without_celery(case: str, rendered: list[Manifest]) -> None:
     for pod in components(rendered, "worker"):
         if "livenessProbe" not in pod.spec["containers"][0]:
             assert "liveness" in set(texts(CASES[case])), (
@@ -130,13 +130,13 @@ def test_liveness_reads_the_heartbeat_file_and_never_asks_celery(case: str, rend
         file = pod.variables()["KELERY_HEARTBEAT_FILE"]
         assert file in words or "KELERY_HEARTBEAT_FILE" in words
         mounts = [mount for mount in main["volumeMounts"] if file.startswith(f"{mount['mountPath']}/")]
-        assert mounts, f"{pod.name}: nobody can write {file}"
+        assert mounts, f"{pod.name}: no volume holds {file}"
         probe = main["livenessProbe"]
         tolerated = probe["periodSeconds"] * probe.get("failureThreshold", 3)
-        assert tolerated >= 30, "one slow look is no reason to kill runs"
+        assert tolerated >= 30, "a single slow check must not kill runs"
 
 
-def test_code_in_the_values_is_mounted_where_python_looks(helm: Helm) -> None:
+def test_code_in_the_values_is_on_pythonpath(helm: Helm) -> None:
     rendered = helm.template(CASES["code-inline"])
     [source] = [m for m in of_kind(rendered, "ConfigMap") if "tasks.py" in (m.get("data") or {})]
     pod = _pool(rendered, "first")
@@ -147,7 +147,7 @@ def test_code_in_the_values_is_mounted_where_python_looks(helm: Helm) -> None:
     assert mount["mountPath"] in pod.variables()["PYTHONPATH"].split(":")
 
 
-def test_other_code_makes_other_pods(helm: Helm) -> None:
+def test_changed_code_restarts_the_pods(helm: Helm) -> None:
     def annotations(source: str) -> dict[str, str]:
         values = {"workers": {"first": {"app": "tasks", "code": {"inline": {"tasks.py": source}}}}}
         return dict(_pool(helm.template(values), "first").metadata["annotations"])
@@ -155,7 +155,7 @@ def test_other_code_makes_other_pods(helm: Helm) -> None:
     assert annotations("x = 1\n") != annotations("x = 2\n")
 
 
-def test_keda_asks_the_gateway_about_each_queue_of_the_pool(helm: Helm) -> None:
+def test_keda_queries_the_gateway_for_each_queue_of_the_pool(helm: Helm) -> None:
     rendered = helm.template(CASES["several-pools"])
     [scaled] = of_kind(rendered, "ScaledObject")
     assert scaled["spec"]["minReplicaCount"] == 0
@@ -167,7 +167,7 @@ def test_keda_asks_the_gateway_about_each_queue_of_the_pool(helm: Helm) -> None:
 
 
 @pytest.mark.parametrize("queue", ["mail", "team/a+b%c&d", "größe", "a?b#c", "1:2;3=4"])
-def test_keda_asks_about_the_very_queue_whatever_its_name(helm: Helm, queue: str) -> None:
+def test_keda_quotes_the_name_of_the_queue(helm: Helm, queue: str) -> None:
     pool = {"queues": [queue], "autoscaling": {"type": "keda"}}
     [scaled] = of_kind(helm.template({"workers": {"default": pool}}), "ScaledObject")
     url = urlsplit(scaled["spec"]["triggers"][0]["metadata"]["url"])
@@ -176,7 +176,7 @@ def test_keda_asks_about_the_very_queue_whatever_its_name(helm: Helm, queue: str
     assert (empty, page, unquote(name)) == ("", "queues", queue)
 
 
-def test_keda_counts_all_queues_of_a_pool_together(helm: Helm) -> None:
+def test_keda_adds_the_queues_of_a_pool(helm: Helm) -> None:
     pool = {"queues": ["a", "b"], "concurrency": 3, "autoscaling": {"type": "keda"}}
     [scaled] = of_kind(helm.template({"workers": {"default": pool}}), "ScaledObject")
     names = [trigger["name"] for trigger in scaled["spec"]["triggers"]]
@@ -185,11 +185,11 @@ def test_keda_counts_all_queues_of_a_pool_together(helm: Helm) -> None:
     assert together == {"formula": " + ".join(names), "target": "3", "metricType": "AverageValue"}
 
 
-def test_a_pool_may_change_between_hpa_and_keda(helm: Helm) -> None:
-    """Helm makes what is new before it deletes what is gone, so that both are there for a moment.
+def test_a_pool_can_change_between_hpa_and_keda(helm: Helm) -> None:
+    """Helm creates new objects before it deletes old ones, so both autoscalers exist for a moment.
 
-    With one name for both Helm and KEDA would contend for it, and KEDA refuses a workload that has another's
-    autoscaler, unless that has the annotation.
+    With one name for both, Helm and KEDA would conflict. KEDA also rejects a workload with another autoscaler
+    unless that one has the annotation.
     """
     values: dict[str, Any] = {"workers": {"default": {"autoscaling": {"type": "hpa"}}}}
     [hpa] = of_kind(helm.template(values), "HorizontalPodAutoscaler")

@@ -27,7 +27,7 @@ def nothing_of_theirs(release: Release, kubectl: Kubectl) -> Iterator[None]:
 
 @pytest.mark.usefixtures("nothing_of_theirs")
 def test_their_commands_lead_to_two_results(release: Release, kubectl: Kubectl) -> None:
-    indented = re.findall(r"^  (.*)$", release.notes(), flags=re.M)
+    indented = re.findall(r"^    (.*)$", release.notes(), flags=re.M)
     script = "\n".join([*indented, "status=$?", "kill $!", "exit $status"])
     assert "kubectl create -f -" in script
     assert "curl" in script

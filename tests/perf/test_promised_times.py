@@ -1,4 +1,4 @@
-"""Times that `docs/explanation/guarantees.md` and `docs/reference/rest-api.md` promise, on a machine that does nothing else."""
+"""The times that the documents promise, on a machine that does nothing else."""
 
 from __future__ import annotations
 

@@ -1,76 +1,67 @@
-"""The fenced blocks of a Markdown file that carry a mark, an HTML comment in the line above the fence.
+"""The documents with commands that the tests type, and how output is compared.
 
-`<!-- file: NAME -->`: the block is that file's content. `<!-- run -->`: commands after `$ ` and what they
-print, where `...` stands for anything. `<!-- run: in the background -->`: a command that stays.
-`<!-- run: on a cluster -->`: commands for a real cluster, which the end-to-end tests type.
+`kelery_dev.documents.blocks` describes the marks. Every document with a mark `run` is in `TYPED_IN_ORDER`.
 """
 
 import re
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
+
+from kelery_dev.documents.blocks import (
+    IN_THE_BACKGROUND,
+    ON_A_CLUSTER,
+    TYPED,
+    Block,
+    Command,
+    commands,
+    commands_marked,
+    marked_blocks,
+    write_files,
+)
+from kelery_dev.documents.shell import type_into_a_shell
+
+__all__ = [
+    "IN_THE_BACKGROUND",
+    "ON_A_CLUSTER",
+    "TYPED",
+    "Block",
+    "Command",
+    "commands",
+    "commands_marked",
+    "marked_blocks",
+    "type_into_a_shell",
+    "write_files",
+]
 
 #: The checkout, where the documents are.
 ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 
-_SEPARATOR = "=== end of a command, status "
-_BLOCK = re.compile(r"^<!-- (?P<mark>[^\n]*?) -->\n```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
+#: The tutorial, whose stack the others use.
+LAPTOP = DOCS / "tutorial" / "laptop.md"
+#: One after the other, in one shell on one stack.
+TYPED_IN_ORDER = (
+    LAPTOP,
+    ROOT / "README.md",
+    DOCS / "how-to" / "limit-concurrency.md",
+    DOCS / "how-to" / "cancel-and-retry.md",
+    DOCS / "how-to" / "report-progress.md",
+    DOCS / "reference" / "kubectl.md",
+    DOCS / "reference" / "rest-api.md",
+)
+#: Each on a cluster without Kelery.
+TYPED_ON_A_CLUSTER = tuple(
+    document for document in DOCUMENTS if any(block.mark == ON_A_CLUSTER for block in marked_blocks(document))
+)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
-    """One marked block."""
-
-    mark: str
-    language: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """One command and what it prints."""
-
-    line: str
-    output: str
-
-
-def marked_blocks(document: Path) -> list[Block]:
-    """All of them, in order."""
-    return [
-        Block(mark=found["mark"], language=found["language"], text=found["text"])
-        for found in _BLOCK.finditer(document.read_text())
-    ]
-
-
-def commands(block: Block) -> list[Command]:
-    """The commands of a block."""
-    first, *parts = re.split(r"^\$ ", block.text, flags=re.M)
-    assert first == "", f"a block of commands begins with one: {block.text}"
-    split = [part.partition("\n") for part in parts]
-    return [Command(line=line, output=output.strip()) for line, _, output in split]
+#: As kubectl shows an age, such as 4s, 1m5s or 2m.
+_AGE = r"(?:\d+[dhms])+"
 
 
 def prints(expected: str, *, actual: str) -> bool:
-    """Whether the output is as the document says, spaces aside."""
-    pattern = re.escape(" ".join(expected.split())).replace(re.escape("..."), ".*")
+    """Whether the output is as the document shows it, but for spaces and ages; `...` matches anything."""
+    words = [".*".join(map(re.escape, word.split("..."))) for word in expected.split()]
+    pattern = " ".join(_AGE if re.fullmatch(_AGE, word) else word for word in words)
+    # An empty cell of a table matches as well.
+    pattern = pattern.replace(" .* ", "(?: .*)? ")
     return re.fullmatch(pattern, " ".join(actual.split())) is not None
-
-
-def type_into_a_shell(typed: list[Command], *, cwd: Path, environment: dict[str, str]) -> list[str]:
-    """What each command prints, all in one shell; fails at the first that fails."""
-    lines = [f"{command.line}\necho; echo '{_SEPARATOR}'$?" for command in typed]
-    ran = subprocess.run(
-        ["sh"],
-        input="\n".join(lines),
-        cwd=cwd,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-    )
-    *parts, rest = re.split(rf"^{_SEPARATOR}(\d+)\n", ran.stdout, flags=re.M)
-    assert rest == "", ran.stdout
-    outputs, statuses = parts[::2], parts[1::2]
-    assert set(statuses) == {"0"}, ran.stdout
-    return [output.strip() for output in outputs]

@@ -1,7 +1,10 @@
 """The documents say what is: links lead somewhere, names exist, manifests are valid, figures agree."""
 
+import html
 import json
+import os
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,19 +25,36 @@ from kelery_api.ops.metrics import Metrics
 from kelery_api.routes import ROUTERS
 from kelery_api.runs.requests import run_request
 from kelery_dev.demo.examples import load_examples
+from kelery_dev.documents import blocks, picture
+from kelery_dev.errors import DevError
 from kelery_operator.cli import operator
 from kelery_worker.cli import worker
-from tests.support.document_blocks import ROOT, commands, marked_blocks, prints
+from tests.support.document_blocks import (
+    DOCS,
+    DOCUMENTS,
+    IN_THE_BACKGROUND,
+    LAPTOP,
+    ON_A_CLUSTER,
+    ROOT,
+    TYPED,
+    TYPED_IN_ORDER,
+    TYPED_ON_A_CLUSTER,
+    commands,
+    commands_marked,
+    marked_blocks,
+    prints,
+    type_into_a_shell,
+    write_files,
+)
 
 README = ROOT / "README.md"
-DOCS = ROOT / "docs"
-DECISIONS = sorted((DOCS / "explanation" / "decisions").glob("*.md"))
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+DECISIONS = sorted((DOCS / "explanation" / "decisions").glob("[0-9]*.md"))
 GUARANTEES = DOCS / "explanation" / "guarantees.md"
 REFERENCE = DOCS / "reference"
 GATEWAY = REFERENCE / "rest-api.md"
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 BOTH_APIS = ROOT / "examples" / "both-apis"
+CLUSTER = DOCS / "tutorial" / "cluster.md"
 CRD = ROOT / "charts" / "kelery" / "files" / "crds" / "taskruns.kelery.dev.yaml"
 
 #: `../../actions/` is a page of GitHub, seen from the README there.
@@ -43,6 +63,7 @@ _TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 _PATH = re.compile(r"`((?:core|api|worker|operator|dev|tests|charts|docs|examples)/[\w./-]*)`")
 _VARIABLE = re.compile(r"\bKELERY_[A-Z_]+\b")
 _SHELL = re.compile(r"^```(?:sh|console)\n(.*?)^```$", re.M | re.S)
+_YAML = re.compile(r"^ *```yaml\n(.*?)^ *```$", re.M | re.S)
 #: Set inside of the programs, not by a person.
 _INTERNAL = {"KELERY_RUN", "KELERY_CONFLICT", "KELERY_OUTDATED", "KELERY_READY_SECONDS"}
 
@@ -205,31 +226,77 @@ def test_make_targets_that_the_documents_name_exist() -> None:
             assert re.search(rf"^{target}:", makefile, re.M), f"{document.name}: make {target}"
 
 
-def test_every_shell_command_of_the_readme_is_typed_by_a_test_or_listed_here() -> None:
-    typed = {block.text for block in marked_blocks(README) if block.mark.startswith("run")}
-    others = [block for block in _SHELL.findall(README.read_text()) if block not in typed]
-    lines = [line.partition("#")[0].strip() for block in others for line in block.splitlines()]
-    assert lines == [
-        # The demo has a test of its own, and this is the suite.
+def test_every_document_with_commands_to_type_is_typed() -> None:
+    marks = {
+        document: {block.mark for block in marked_blocks(document) if block.mark.startswith("run")}
+        for document in DOCUMENTS
+    }
+    assert set().union(*marks.values()) <= {*TYPED, IN_THE_BACKGROUND, ON_A_CLUSTER}
+    assert {document for document in marks if marks[document] & set(TYPED)} == set(TYPED_IN_ORDER)
+    assert [document for document in marks if IN_THE_BACKGROUND in marks[document]] == [LAPTOP]
+    assert {document for document in marks if ON_A_CLUSTER in marks[document]} == set(TYPED_ON_A_CLUSTER)
+    assert {README, CLUSTER} <= set(TYPED_ON_A_CLUSTER)
+    assert len(commands_marked(CLUSTER, ON_A_CLUSTER)) > 10
+
+
+def test_every_file_that_a_document_shows_is_written(tmp_path: Path) -> None:
+    shown = [
+        block for document in DOCUMENTS for block in marked_blocks(document) if block.mark.startswith("file")
+    ]
+    assert len(write_files(TYPED_IN_ORDER, folder=tmp_path)) == len(shown)
+
+
+#: What the workflow of the end-to-end tests does, under another tag.
+_IMAGE = ["docker build -t kelery:0.1.0 .", "kind load docker-image kelery:0.1.0"]
+#: Shell commands that no test types from the document, with the reason.
+UNTYPED = {
+    # The demo has a test of its own, and this is the suite.
+    README: [
         "make demo",
         "make test",
-        # What the workflow of the end-to-end tests does, under another tag.
         "docker build -t kelery:0.1.0 .",
         "kind load docker-image kelery:0.1.0",
-        # The plug-in's tests start workers in this way.
-        "celery -A proj worker -I kelery_worker",
-    ]
+    ],
+    # What made the environment of the tests; and the plug-in's tests start workers in this way.
+    LAPTOP: ["make setup", "pip install './kelery[worker]'", "celery -A proj worker -I kelery_worker"],
+    CLUSTER: ["kind create cluster", *_IMAGE],
+}
+
+
+@pytest.mark.parametrize("document", sorted({CLUSTER, *TYPED_IN_ORDER} - {GATEWAY}), ids=ids)
+def test_every_shell_command_is_typed_by_a_test_or_listed_here(document: Path) -> None:
+    typed = {block.text for block in marked_blocks(document) if block.mark.startswith("run")}
+    others = [block for block in _SHELL.findall(document.read_text()) if block not in typed]
+    lines = [line.partition("#")[0].strip() for block in others for line in block.splitlines()]
+    assert lines == UNTYPED.get(document, [])
+
+
+def test_the_picture_shows_the_tutorials_commands() -> None:
+    drawn = html.unescape(picture.PICTURE.read_text()).replace("\N{NO-BREAK SPACE}", " ")
+    shown = commands_marked(picture.TUTORIAL, blocks.FOR_THE_PICTURE)
+    assert len(shown) > 5
+    assert [command.line for command in shown if command.line not in drawn] == []
+
+
+def test_a_picture_loads_nothing_from_the_network_and_keeps_every_word() -> None:
+    line, output = "kubectl get taskruns", "NAME   PHASE\nmonday   Running   <1>"
+    drawn = picture.svg([blocks.Command(line=line, output=output)])
+    for text in (drawn, picture.PICTURE.read_text()):
+        assert not re.search(r"@font-face|@import|url\((?!#)|href", text)
+    shown = html.unescape(re.sub(r"<[^>]+>", "", drawn)).replace("\N{NO-BREAK SPACE}", " ")
+    assert all(words in shown for words in (f"$ {line}", "NAME   PHASE", "monday   Running   <1>"))
 
 
 def manifests() -> Iterator[Any]:
-    """Every TaskRun that a person may copy: the examples, and those in the README."""
+    """Every TaskRun that a person may copy: the examples, and those in the documents."""
     for file in (*EXAMPLES, *sorted(BOTH_APIS.glob("*.yaml"))):
         for document in yaml.safe_load_all(file.read_text()):
             yield pytest.param(document, id=f"{file.name}-{document['metadata']['name']}")
-    for block in marked_blocks(README):
-        if block.language == "yaml":
-            document = yaml.safe_load(block.text)
-            yield pytest.param(document, id=f"README-{document['metadata']['name']}")
+    for path in DOCUMENTS:
+        for text in (text for text in _YAML.findall(path.read_text()) if "kind: TaskRun" in text):
+            for document in yaml.safe_load_all(textwrap.dedent(text)):
+                if isinstance(document, dict) and document.get("kind") == "TaskRun":
+                    yield pytest.param(document, id=f"{ids(path)}-{document['metadata'].get('name')}")
 
 
 @pytest.mark.parametrize("manifest", list(manifests()))
@@ -245,9 +312,10 @@ def test_a_body_of_the_examples_is_one_that_the_gateway_takes(file: Path) -> Non
     assert run_request(json.loads(file.read_text())).spec.task.startswith("demo.")
 
 
-def test_every_yaml_block_of_the_readme_is_marked() -> None:
-    marked = [block for block in marked_blocks(README) if block.language == "yaml"]
-    assert len(marked) == README.read_text().count("```yaml")
+@pytest.mark.parametrize("document", sorted({*TYPED_IN_ORDER} - {GATEWAY}), ids=ids)
+def test_every_yaml_block_of_a_guide_is_marked(document: Path) -> None:
+    marked = [block for block in marked_blocks(document) if block.language == "yaml"]
+    assert len(marked) == document.read_text().count("```yaml")
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=ids)
@@ -271,6 +339,19 @@ def test_a_marked_block_is_read_as_it_is_written(tmp_path: Path) -> None:
     assert prints("x ...\ny", actual="x 2s\ny")
     assert not prints("x ...\ny", actual="x 2s\nz")
     assert not prints("", actual="something")
+    assert prints("x ... y", actual="x y")
+    assert not prints("x ... y", actual="xy")
+    assert prints("x 2s", actual="x 1m30s")
+    assert not prints("x 2s", actual="x y")
+
+
+def test_a_shell_types_one_command_after_the_other_and_names_what_failed(tmp_path: Path) -> None:
+    typed = [blocks.Command(line=line, output="") for line in ("word=hello", "echo $word", "cd /; pwd")]
+    environment = {"PATH": os.environ["PATH"]}
+    assert type_into_a_shell(typed, cwd=tmp_path, environment=environment) == ["", "hello", "/"]
+    failing = [blocks.Command(line="echo before; false", output="")]
+    with pytest.raises(DevError, match="before"):
+        type_into_a_shell(failing, cwd=tmp_path, environment=environment)
 
 
 def closed(schema: dict[str, Any]) -> dict[str, Any]:

@@ -38,8 +38,8 @@ def check_kelery_is_there(access: SyncSession) -> None:
         )
     if answer.status == 404:
         raise DevError(
-            f"the API server at {access.server} knows no TaskRuns: install Kelery there (docs/how-to/install.md),"
-            " or name another context with --context"
+            f"the API server at {access.server} knows no TaskRuns: install Kelery there "
+            "(docs/how-to/install.md), or name another context with --context"
         )
     if answer.status != 200:
         raise DevError(f"cannot ask the API server at {access.server} for TaskRuns: {answer.message}")

@@ -1,6 +1,6 @@
-"""`helm test`: one run through each API, with the standard library alone.
+"""`helm test`: submit one run through each enabled API. Uses the standard library only.
 
-Exit status 0 if every run that was sent has succeeded; else 1, and what went wrong is on stderr.
+Exit status 0 if every run succeeded; otherwise 1, with the error on stderr.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ Ask = Callable[..., Json]
 
 
 class Failed(Exception):
-    """What went wrong, for people."""
+    """An error, in words for the user."""
 
 
 def main() -> None:
-    """Through both APIs, or the one that there is."""
+    """Submit one run through each enabled API, and wait for its end."""
     runs = f"/namespaces/{os.environ['KELERY_TEST_NAMESPACE']}/taskruns"
     deadline = time.monotonic() + float(os.environ["KELERY_TEST_SECONDS"])
     spec = {
@@ -60,7 +60,7 @@ def _through(api: str, ask: Ask, runs: str, body: Json, *, id_of: str, deadline:
         while run.get("status", {}).get("phase") not in ("Succeeded", "Failed", "Cancelled"):
             if time.monotonic() > deadline:
                 status = json.dumps(run.get("status"))
-                raise Failed(f"{api}: the run has not ended in time; its status: {status}")
+                raise Failed(f"{api}: the run did not end in time; its status: {status}")
             time.sleep(_POLL_SECONDS)
             run = ask("GET", path)
     finally:
@@ -76,7 +76,7 @@ def _api_server() -> Ask:
     host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
     host = f"[{host}]" if ":" in host else host
     trust = ssl.create_default_context(cafile=str(_ACCOUNT / "ca.crt"))
-    # Authorities of many clusters lack the key usage that Python 3.13 asks for by default.
+    # The certificate authorities of many clusters lack the key usage that Python 3.13 requires by default.
     trust.verify_flags &= ~ssl.VERIFY_X509_STRICT
     token = (_ACCOUNT / "token").read_text().strip()
     return _client(f"https://{host}:{port}", token=token, trust=trust)
@@ -88,7 +88,7 @@ def _gateway(url: str) -> Ask:
 
 
 def _client(base: str, *, token: str, trust: ssl.SSLContext | None) -> Ask:
-    # Nothing that is asked here is behind a proxy.
+    # Neither server is behind a proxy.
     openers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
     if trust is not None:
         openers.append(urllib.request.HTTPSHandler(context=trust))

@@ -1,6 +1,6 @@
-{{/* Where ledger and queues are, and how the pods learn of it. */}}
+{{/* The Redis of the ledger and the queues, and its settings in the pods. */}}
 
-{{/* "true" if the Valkey of this chart is used. */}}
+{{/* "true" if the release uses the bundled Valkey. */}}
 {{- define "kelery.bundled" -}}
 {{- if and .Values.redis.enabled (not .Values.broker.url) (not .Values.broker.existingSecret.name) -}}true{{- end -}}
 {{- end -}}
@@ -17,7 +17,7 @@ key: {{ ternary .key "password" (not (empty .name)) }}
 {{- end -}}
 {{- end -}}
 
-{{/* The password that this release makes: the one that is there, else a new one; the same wherever it is asked for in one rendering. */}}
+{{/* The generated password: the existing one, else a new one. The same in all templates of one rendering. */}}
 {{- define "kelery.valkey.password" -}}
 {{- if not (hasKey .Values "_valkeyPassword") -}}
 {{- $there := lookup "v1" "Secret" .Release.Namespace (include "kelery.valkey.name" .) -}}
@@ -31,7 +31,7 @@ key: {{ ternary .key "password" (not (empty .name)) }}
 {{- printf "%s:6379/%d" (include "kelery.valkey.name" .) (int .Values.broker.db) -}}
 {{- end -}}
 
-{{/* "true" if this release makes the Secret with the URL: not if it has only a part of it, or it is the user's own. */}}
+{{/* "true" if this release creates the Secret with the URL. It does not if the URL, or the password in it, is in a Secret of the user. */}}
 {{- define "kelery.broker.makesSecret" -}}
 {{- if .Values.broker.existingSecret.name -}}
 {{- else if .Values.broker.url -}}true
@@ -43,7 +43,7 @@ key: {{ ternary .key "password" (not (empty .name)) }}
 {{- .Values.broker.url | default (printf "redis://:%s@%s" (include "kelery.valkey.password" .) (include "kelery.valkey.address" .)) -}}
 {{- end -}}
 
-{{/* Variables that hold the URL, as a list: {root, names}. The password of a Secret of the user's is put in by the kubelet. */}}
+{{/* Variables with the URL, as a list: {root, names}. The kubelet inserts a password from the user's Secret. */}}
 {{- define "kelery.broker.env" -}}
 {{- $root := .root -}}
 {{- $existing := $root.Values.broker.existingSecret -}}
@@ -69,7 +69,7 @@ key: {{ ternary .key "password" (not (empty .name)) }}
 {{- end }}
 {{- end -}}
 
-{{/* What all components must agree on. */}}
+{{/* Settings that all components must share. */}}
 {{- define "kelery.ledger.env" -}}
 - name: KELERY_PREFIX
   value: {{ .Values.prefix | quote }}
@@ -90,7 +90,7 @@ key: {{ ternary .key "password" (not (empty .name)) }}
   value: {{ .Values.logFormat }}
 {{- end -}}
 
-{{/* Pods begin anew when the Secret that this release makes has changed. */}}
+{{/* Restarts the pods when the Secret of this release changes. */}}
 {{- define "kelery.broker.checksums" -}}
 {{- if include "kelery.broker.makesSecret" . -}}
 checksum/broker: {{ include "kelery.broker.url" . | sha256sum }}

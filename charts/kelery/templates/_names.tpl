@@ -1,4 +1,4 @@
-{{/* Names and labels. Selectors are name, instance and component, and never change. */}}
+{{/* Names and labels. Selectors use name, instance and component, and never change. */}}
 
 {{- define "kelery.name" -}}
 {{- .Values.nameOverride | default .Chart.Name | trunc 40 | trimSuffix "-" -}}
@@ -17,7 +17,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Names of objects that belong to the cluster: another namespace may have a release of the same name. */}}
+{{/* Names of cluster-wide objects. Another namespace can have a release of the same name. */}}
 {{- define "kelery.clusterName" -}}
 {{- printf "%s-%s" .Release.Namespace (include "kelery.fullname" .) -}}
 {{- end -}}
@@ -31,12 +31,12 @@ kelery.dev/pool: {{ . | quote }}
 {{- end }}
 {{- end -}}
 
-{{/* Labels of an object, or with `podLabels` of a pod; the chart's own win, since selectors need them. */}}
+{{/* Labels of an object, or of a pod with `podLabels`. The chart's labels override others, because selectors need them. */}}
 {{- define "kelery.labels" -}}
 {{- $own := include "kelery.selectorLabels" . | fromYaml -}}
 {{- $_ := set $own "app.kubernetes.io/part-of" "kelery" -}}
 {{- $_ := set $own "app.kubernetes.io/managed-by" .root.Release.Service -}}
-{{- /* Valkey's pod is not begun anew because Kelery has another version. */ -}}
+{{- /* A new version of Kelery does not restart Valkey's pod. */ -}}
 {{- if not (and (hasKey . "podLabels") (eq .component "valkey")) -}}
 {{- $_ := set $own "app.kubernetes.io/version" (.root.Chart.AppVersion | replace "+" "_") -}}
 {{- end -}}
@@ -69,7 +69,7 @@ annotations:
 {{- end -}}
 {{- end -}}
 
-{{/* A ServiceAccount: {root, component, account}. No pod gets a token that does not ask for it itself. */}}
+{{/* A ServiceAccount: {root, component, account}. A pod gets a token only if it sets automountServiceAccountToken itself. */}}
 {{- define "kelery.serviceAccount" -}}
 apiVersion: v1
 kind: ServiceAccount
@@ -78,7 +78,7 @@ metadata:
 automountServiceAccountToken: false
 {{- end -}}
 
-{{/* {root, image}: the digest wins over the tag, the global registry over the image's own. */}}
+{{/* {root, image}. The digest overrides the tag; the global registry overrides the image's own. */}}
 {{- define "kelery.imageReference" -}}
 {{- $registry := .root.Values.global.imageRegistry | default .image.registry -}}
 {{- if $registry }}{{ trimSuffix "/" $registry }}/{{ end -}}

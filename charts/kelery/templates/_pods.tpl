@@ -1,6 +1,6 @@
-{{/* What all pods have in common. The argument is {root, component, spec, ...}; `spec` has the values of the component. */}}
+{{/* Fields that all pods share. The argument is {root, component, spec, ...}; `spec` has the component's values. */}}
 
-{{/* A map as YAML, without what is null in it; nothing if nothing is left. Helm drops only those nulls that take the place of a value in values.yaml, so those of a pool would come through. */}}
+{{/* A map as YAML without its nulls; empty if no key is left. Helm drops only nulls that replace a value of values.yaml, so a pool's nulls stay. */}}
 {{- define "kelery.withoutNulls" -}}
 {{- $kept := dict -}}
 {{- range $key, $value := . -}}
@@ -13,7 +13,7 @@
 {{- with $kept }}{{ toYaml . }}{{ end -}}
 {{- end -}}
 
-{{/* Environment: {own, spec}. A variable of the user's takes the place of ours: a name may stand there only once. */}}
+{{/* Environment: {own, spec}. The user's variable replaces the chart's of the same name: each name must be unique. */}}
 {{- define "kelery.env" -}}
 {{- $theirs := dict -}}
 {{- range .spec.extraEnv }}{{ $_ := set $theirs .name true }}{{ end -}}
@@ -29,13 +29,13 @@ envFrom:
 {{- end }}
 {{- end -}}
 
-{{/* Where a program listens: {root, port}. */}}
+{{/* The address to listen on: {root, port}. */}}
 {{- define "kelery.listenAddress" -}}
 {{- $host := .root.Values.listenHost -}}
 {{- printf (ternary "[%s]:%d" "%s:%d" (contains ":" $host)) $host .port -}}
 {{- end -}}
 
-{{/* The pod's fields that are neither containers nor volumes: {root, component, spec, [pool], accountName, token}. */}}
+{{/* Pod fields except containers and volumes: {root, component, spec, [pool], accountName, token}. */}}
 {{- define "kelery.podFields" -}}
 {{- with .accountName }}
 serviceAccountName: {{ . }}
@@ -105,7 +105,7 @@ resources:
 {{- end }}
 {{- end -}}
 
-{{/* {root, spec, [own]}: /tmp is the only place to write to. */}}
+{{/* {root, spec, [own]}. Only /tmp is writable. */}}
 {{- define "kelery.volumeMounts" -}}
 volumeMounts:
   - name: tmp

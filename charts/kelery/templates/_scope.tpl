@@ -1,6 +1,6 @@
-{{/* What the release serves. */}}
+{{/* The scope of the release. */}}
 
-{{/* The namespaces as {"names": [...]}; none means the whole cluster. */}}
+{{/* The served namespaces as {"names": [...]}. An empty list means the whole cluster. */}}
 {{- define "kelery.namespaces" -}}
 {{- $names := list -}}
 {{- if eq .Values.scope.mode "namespaces" -}}
@@ -9,7 +9,7 @@
 {{- dict "names" $names | toYaml -}}
 {{- end -}}
 
-{{/* The namespace of /start, of `helm test` and of the example in the notes: one that is served. */}}
+{{/* The namespace of /start, `helm test` and the example in the notes. The release serves it. */}}
 {{- define "kelery.homeNamespace" -}}
 {{- $names := (include "kelery.namespaces" . | fromYaml).names -}}
 {{- if .Values.gateway.namespace -}}
@@ -21,7 +21,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Without a ClusterRole nobody may read kube-system's uid; a ledger of our own is shared with no other cluster. */}}
+{{/* Without a ClusterRole the operator cannot read the uid of kube-system. The bundled Valkey serves one release only, so the release's name is unique. */}}
 {{- define "kelery.clusterId" -}}
 {{- if .Values.clusterId -}}
 {{- .Values.clusterId -}}
@@ -39,7 +39,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Rights of a component on TaskRuns: {root, component, account, rules}; a ClusterRole, or a Role in each namespace. */}}
+{{/* Permissions of a component on TaskRuns: {root, component, account, rules}. A ClusterRole, or a Role in each namespace. */}}
 {{- define "kelery.grant" -}}
 {{- $root := .root -}}
 {{- $names := (include "kelery.namespaces" $root | fromYaml).names -}}

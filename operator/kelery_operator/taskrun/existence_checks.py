@@ -1,4 +1,4 @@
-"""Checks whether a TaskRun exists that left the watch, or that the ledger knows but no list shows.
+"""Checks whether a TaskRun exists that left the watch, that changed before a write, or that no list shows.
 
 The watch hides finished TaskRuns, so its event "deleted" may mean "became final". Only an answer of the API
 server (no such object, or another uid) proves that a TaskRun is gone.

@@ -76,7 +76,7 @@ class Planner:
         records: dict[str, Record | None] = {}
         for uid in uids:
             state = self._states.get(uid)
-            is_written = self._states.has_ended(uid)
+            is_written = self._states.is_final_written(uid)
             if state is None:
                 # Finished or unknown: nothing is decided.
                 records[uid] = None
@@ -87,12 +87,21 @@ class Planner:
                 records[uid] = None
         return records
 
-    def plan(self, uid: str, *, record: Record | Exception | None) -> list[LedgerStep]:
-        """Decide about a run with its record; None if the ledger has none."""
+    def versions(self, uids: Iterable[str]) -> dict[str, int]:
+        """The versions of the TaskRuns, as far as known now."""
+        return {uid: self._states.version(uid) for uid in uids}
+
+    def plan(
+        self, uid: str, *, record: Record | Exception | None, version: int | None = None
+    ) -> list[LedgerStep]:
+        """Decide about a run with its record; None if the ledger has none.
+
+        `version` is that of the TaskRun when the record was requested, unless this is now.
+        """
         try:
             if isinstance(record, Exception):
                 raise record
-            return self._plan(uid, record=record, ledger_answers=True)
+            return self._plan(uid, record=record, ledger_answers=True, version=version)
         except Exception as error:
             self.put_back(uid, error=error)
             return []
@@ -116,7 +125,9 @@ class Planner:
             exc_info=None if isinstance(error, LedgerError) else error,
         )
 
-    def _plan(self, uid: str, *, record: Record | None, ledger_answers: bool) -> list[LedgerStep]:
+    def _plan(
+        self, uid: str, *, record: Record | None, ledger_answers: bool, version: int | None = None
+    ) -> list[LedgerStep]:
         state = self._states.get(uid)
         if state is None:
             return []
@@ -126,7 +137,7 @@ class Planner:
             snapshot=snapshot,
             record=record,
             ledger_answers=ledger_answers,
-            final_written=self._states.has_ended(uid),
+            final_written=self._states.is_final_written(uid),
             default_ttl_seconds=self._settings.default_ttl_seconds,
         )
         state.position_key = _position_key(record) if snapshot else ""
@@ -137,7 +148,7 @@ class Planner:
             self._metrics.actions.labels(type(action).__name__).inc()
             match action:
                 case WriteStatus():
-                    self._offer(state, action, record=record)
+                    self._offer(state, action, record=record, version=version)
                 case Forget() if not steps:
                     self._states.forget(uid)
                     self._queue.forget(uid)
@@ -149,15 +160,20 @@ class Planner:
                     steps.append(LedgerStep(uid, call, action, seen=snapshot))
         return steps
 
-    def _offer(self, state: RunState, action: WriteStatus, *, record: Record | None) -> None:
+    def _offer(
+        self, state: RunState, action: WriteStatus, *, record: Record | None, version: int | None
+    ) -> None:
         snapshot = state.snapshot
         if snapshot is None:
             return
+        version = snapshot.version if version is None else version
         if record is not None and record.phase.is_final:
+            # An end in the ledger replaces every other status.
+            version = 0
             # Without long fields: only the fact and time of the end matter from now on.
             state.ended = replace(record, spec_json="", result_json="", error_json="", attempts=())
         since = self._queue.in_work_since(snapshot.who.uid)
-        self._writer.offer(snapshot.who, action, version=snapshot.version, since=since)
+        self._writer.offer(snapshot.who, action, version=version, since=since)
 
     def _call(self, uid: str, action: Action, *, state: RunState) -> Call[Any]:
         match action:

@@ -72,8 +72,12 @@ class Reconciler:
         foreseen = self._planner.foreseen(uids) if self._outage.ledger_answers else {}
         planned = {uid: self._planner.plan(uid, record=record) for uid, record in foreseen.items()}
         if unknown := [uid for uid in uids if uid not in planned]:
+            # An object that changes in the meantime may be newer than the record.
+            versions = self._planner.versions(unknown)
             records = await self._calls.records(unknown)
-            planned |= {uid: self._planner.plan(uid, record=records[uid]) for uid in unknown}
+            planned |= {
+                uid: self._planner.plan(uid, record=records[uid], version=versions[uid]) for uid in unknown
+            }
         if steps := [step for uid in uids for step in planned[uid]]:
             await self._calls.carry_out(steps)
 

@@ -58,15 +58,18 @@ class Comparison:
         before = self._states.present()
         in_ledger = await self._ledger_uids()
         listed: set[str] = set()
-        async for page in self._api.pages(self._scope.namespaces, field_selector=UNFINISHED):
-            for body in page:
-                snapshot = self._states.read(body)
-                listed.add(snapshot.who.uid)
-                self._states.put(snapshot)
-            await asyncio.sleep(0)
-        # A list is in order of names. Queue its runs only when all are known.
-        for uid in listed:
-            self._queue.add(uid)
+        try:
+            async for page in self._api.pages(self._scope.namespaces, field_selector=UNFINISHED):
+                for body in page:
+                    snapshot = self._states.read(body)
+                    listed.add(snapshot.who.uid)
+                    self._states.put(snapshot)
+                await asyncio.sleep(0)
+        finally:
+            # A list is in order of names. Queue its runs only when all are known. If it breaks off, nothing
+            # else would queue the runs that it contained.
+            for uid in listed:
+                self._queue.add(uid)
         for snapshot in before:
             if snapshot.who.uid not in listed:
                 self._checks.add(snapshot.who)

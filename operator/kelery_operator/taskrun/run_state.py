@@ -100,6 +100,11 @@ class RunStates:
         state = self._states.get(uid)
         return state.snapshot if state else None
 
+    def version(self, uid: str) -> int:
+        """The version of its TaskRun as last seen; 0 if it does not exist."""
+        snapshot = self.snapshot(uid)
+        return snapshot.version if snapshot else 0
+
     def presence(self, uid: str) -> Presence:
         """Whether its TaskRun exists, as far as known."""
         state = self._states.get(uid)
@@ -119,10 +124,7 @@ class RunStates:
         self._states.pop(uid, None)
 
     def forget_unchanged(self, uid: str, *, seen: Snapshot | None) -> None:
-        """Drop its state, unless its TaskRun has changed since the snapshot `seen`.
-
-        The code that stored the change has queued the run.
-        """
+        """Drop its state, unless its TaskRun has changed since: then the run is queued."""
         state = self._states.get(uid)
         if state and state.snapshot is seen:
             self.forget(uid)
@@ -154,7 +156,7 @@ class RunStates:
         """The version of the object after its final status was written; None if not remembered."""
         return self._ends.get(uid)
 
-    def has_ended(self, uid: str) -> bool:
+    def is_final_written(self, uid: str) -> bool:
         """Whether its final status was written, and no later change of the object is known."""
         end, snapshot = self._ends.get(uid), self.snapshot(uid)
         return end is not None and (snapshot is None or snapshot.version <= end)

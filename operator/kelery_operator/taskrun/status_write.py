@@ -18,7 +18,7 @@ class Write:
     status: Mapping[str, Any]
     rev: int
     urgency: Urgency
-    #: The version of the object that the decision was based on.
+    #: The version of the object that the decision was based on, and which it must still have; 0: any.
     version: int = 0
 
     @property

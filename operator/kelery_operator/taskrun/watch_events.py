@@ -71,9 +71,9 @@ class WatchEvents:
         known = self._states.snapshot(uid)
         if not self._states.put(snapshot):
             return
-        is_same = known is not None and known.generation == snapshot.generation
-        if is_same and self._writer.is_shown(uid, status=snapshot.status):
-            # This is the operator's own write. Nothing else has changed.
+        is_same_spec = known is not None and known.generation == snapshot.generation
+        if is_same_spec and self._writer.is_on_its_way(uid, status=snapshot.status):
+            # This is the operator's own write, before its answer. Nothing else has changed.
             return
         now = self._clock()
         if listed and now >= self._list_due:
@@ -83,7 +83,7 @@ class WatchEvents:
 
     def _left(self, snapshot: Snapshot) -> None:
         uid = snapshot.who.uid
-        if self._states.has_ended(uid):
+        if self._states.is_final_written(uid):
             # Its acknowledgement may be in flight, so keep its state here.
             known = self._states.snapshot(uid)
             if known is not None:

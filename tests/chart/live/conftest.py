@@ -1,4 +1,4 @@
-"""A control plane of these tests' own: the chart is to bring CRD and policies itself."""
+"""A separate control plane without Kelery: the chart must install the CRD and the policies itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.helm import Helm
 
 @pytest.fixture(scope="package")
 def plane(control_plane_binaries: Binaries) -> Iterator[ControlPlane]:
-    """Without anything of Kelery's in it."""
+    """A control plane without objects of Kelery."""
     with ControlPlane.start(binaries=control_plane_binaries) as plane:
         remove_cluster_objects(plane)
         yield plane
@@ -24,7 +24,7 @@ def plane(control_plane_binaries: Binaries) -> Iterator[ControlPlane]:
 
 @pytest.fixture
 def release(helm_program: Path, plane: ControlPlane, tmp_path: Path) -> Iterator[LiveRelease]:
-    """A release that is not installed yet, in a namespace of its own."""
+    """A release that is not installed yet, in its own namespace."""
     helm = Helm(program=helm_program, home=tmp_path, kubeconfig=plane.kubeconfig)
     release = LiveRelease(helm=helm, plane=plane, name="kelery", namespace=f"chart-{uuid4().hex[:8]}")
     yield release

@@ -1,4 +1,4 @@
-"""The CRD belongs to the release: it is upgraded with it, and whose it is, is not passed over."""
+"""The CRD is part of the release: upgrades change it, and Helm checks its ownership."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _spec_properties(crd: Manifest) -> dict[str, Any]:
 
 @pytest.fixture
 def older_crd() -> Manifest:
-    """As it might have been before the field `priority` came."""
+    """A CRD as before the field `priority` was added."""
     return _without_priority(yaml.safe_load((CHART / FILE).read_text()))
 
 
@@ -47,7 +47,7 @@ def test_an_upgrade_brings_the_new_fields(release: LiveRelease, older_chart: Pat
     assert "priority" in _spec_properties(release.one("crd", CRD))
 
 
-def test_one_that_somebody_applied_by_hand_is_taken_over_only_if_told_so(
+def test_a_crd_applied_by_hand_is_adopted_only_with_take_ownership(
     release: LiveRelease, older_crd: Manifest
 ) -> None:
     applied = release.plane.kubectl("apply", "--server-side", "-f", "-", input=yaml.safe_dump(older_crd))
@@ -60,7 +60,7 @@ def test_one_that_somebody_applied_by_hand_is_taken_over_only_if_told_so(
     assert "priority" in _spec_properties(release.one("crd", CRD))
 
 
-def test_a_release_without_it_leaves_the_one_that_is_there(release: LiveRelease, older_crd: Manifest) -> None:
+def test_a_release_without_the_crd_keeps_an_existing_one(release: LiveRelease, older_crd: Manifest) -> None:
     release.plane.kubectl("apply", "--server-side", "-f", "-", input=yaml.safe_dump(older_crd))
     release.install({"crds": {"enabled": False}})
     release.uninstall()

@@ -1,4 +1,4 @@
-"""Install, upgrade, roll back, uninstall, install again: what the API server has after each."""
+"""Install, upgrade, roll back, uninstall, reinstall: the objects in the API server after each step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.chart.live_release import LiveRelease
 from tests.support.polling import poll_until
 
 CRD = "taskruns.kelery.dev"
-#: One after the other; each makes, changes or removes objects in a way that the others do not.
+#: Applied in this order. Each creates, changes or removes objects in a different way.
 UPGRADES = [
     "crds-annotated",
     "task-use-everywhere",
@@ -41,7 +41,7 @@ UPGRADES = [
     "pod-common",
     "extra-objects",
 ]
-#: Those that take away or add whole kinds of objects.
+#: Cases that remove or add whole kinds of objects.
 _WIDEST = [
     "namespaces-without-reviews",
     "broker-tls",
@@ -54,7 +54,7 @@ _RUN = {"apiVersion": "kelery.dev/v1alpha1", "kind": "TaskRun", "metadata": {"na
 
 
 def _generations(release: LiveRelease) -> dict[str, int]:
-    """They grow whenever a spec changes."""
+    """The generations of the workloads, which grow with each change of a spec."""
     found = release.get("deployments,statefulsets")
     assert found
     return {f"{m['kind']}/{m['metadata']['name']}": m["metadata"]["generation"] for m in found}
@@ -66,7 +66,7 @@ def _passwords(release: LiveRelease) -> dict[str, Any]:
 
 
 def _cluster_wide(release: LiveRelease) -> list[str]:
-    """Its roles and bindings that are the cluster's."""
+    """The names of its ClusterRoles and ClusterRoleBindings."""
     return [
         manifest["metadata"]["name"]
         for manifest in release.get("clusterroles,clusterrolebindings")
@@ -81,7 +81,7 @@ def _create_run(release: LiveRelease) -> None:
     assert made.returncode == 0, made.stderr
 
 
-def test_everything_that_is_rendered_is_there(release: LiveRelease) -> None:
+def test_every_rendered_object_exists(release: LiveRelease) -> None:
     release.install()
     listed = release.helm.run("get", "manifest", release.name, "--namespace", release.namespace)
     there = release.plane.kubectl(
@@ -100,8 +100,8 @@ def test_everything_that_is_rendered_is_there(release: LiveRelease) -> None:
 def test_the_run_in_the_notes_is_accepted(release: LiveRelease) -> None:
     release.install()
     notes = release.helm.run("get", "notes", release.name, "--namespace", release.namespace).stdout
-    _, _, rest = notes.partition("kubectl create -f - <<'END'\n")
-    text, end, _ = rest.partition("\n  END\n")
+    _, _, rest = notes.partition("printf %s '\n")
+    text, end, _ = rest.partition("\n    ' | kubectl create -f -\n")
     assert end
     made = release.plane.kubectl("create", "-f", "-", input=dedent(text))
     assert made.returncode == 0, made.stderr
@@ -118,7 +118,7 @@ def test_an_upgrade_that_changes_nothing_restarts_nothing(release: LiveRelease) 
     assert _passwords(release) == passwords
 
 
-def test_a_changed_value_changes_what_it_names_and_a_rollback_brings_it_back(release: LiveRelease) -> None:
+def test_a_changed_value_restarts_one_component_and_a_rollback_restores_it(release: LiveRelease) -> None:
     release.install()
     before, passwords = _generations(release), _passwords(release)
     release.upgrade({"operator": {"defaultTtlSeconds": 60}})
@@ -134,8 +134,8 @@ def test_a_changed_value_changes_what_it_names_and_a_rollback_brings_it_back(rel
 @pytest.mark.parametrize(
     "cases", [_WIDEST, pytest.param(UPGRADES, marks=pytest.mark.thorough)], ids=["widest", "all"]
 )
-def test_switches_can_be_thrown_on_a_living_release(release: LiveRelease, cases: list[str]) -> None:
-    """And back: the API server refuses none of these upgrades."""
+def test_values_can_change_in_an_installed_release(release: LiveRelease, cases: list[str]) -> None:
+    """The API server accepts each of these upgrades, and the way back."""
     release.install()
     passwords = _passwords(release)
     for case in cases:
@@ -144,7 +144,7 @@ def test_switches_can_be_thrown_on_a_living_release(release: LiveRelease, cases:
     assert _passwords(release).keys() == passwords.keys()
 
 
-def test_uninstall_keeps_crd_runs_and_password_and_the_next_release_takes_them_up(
+def test_uninstall_keeps_crd_runs_and_password_for_the_next_release(
     release: LiveRelease,
 ) -> None:
     release.install()
@@ -161,7 +161,7 @@ def test_uninstall_keeps_crd_runs_and_password_and_the_next_release_takes_them_u
     assert _passwords(release) == passwords
 
 
-def test_uninstall_removes_the_crd_if_it_is_not_to_be_kept(release: LiveRelease) -> None:
+def test_uninstall_removes_the_crd_if_keep_is_false(release: LiveRelease) -> None:
     release.install({"crds": {"keep": False}})
     _create_run(release)
     release.uninstall()
@@ -172,7 +172,7 @@ def test_uninstall_removes_the_crd_if_it_is_not_to_be_kept(release: LiveRelease)
 def test_the_autoscalers_replicas_survive_an_upgrade(release: LiveRelease) -> None:
     values: dict[str, Any] = {"workerDefaults": {"autoscaling": {"type": "hpa", "minReplicas": 2}}}
     release.install(values)
-    # As the autoscaler does it: through the subresource, with a manager of its own.
+    # Like the autoscaler: with the subresource, and its own field manager.
     scaled = release.plane.kubectl(
         "scale", "deployment", "kelery-worker-default", "-n", release.namespace, "--replicas=7"
     )
@@ -181,8 +181,8 @@ def test_the_autoscalers_replicas_survive_an_upgrade(release: LiveRelease) -> No
     assert release.one("deployment", "kelery-worker-default")["spec"]["replicas"] == 7
 
 
-def test_two_releases_of_one_name_live_in_two_namespaces(release: LiveRelease) -> None:
-    """CRD and policies are the first one's; nothing else of the cluster may be in the way."""
+def test_two_releases_of_one_name_can_be_in_two_namespaces(release: LiveRelease) -> None:
+    """The first release has the CRD and the policies. No other cluster-wide object must conflict."""
     release.install()
     second = LiveRelease(
         helm=release.helm, plane=release.plane, name=release.name, namespace=f"{release.namespace}-2"

@@ -1,4 +1,4 @@
-"""The admission policies that a release brings are accepted by the API server, and they bite."""
+"""The API server accepts and enforces the admission policies of a release."""
 
 from __future__ import annotations
 
@@ -46,11 +46,9 @@ def test_arguments_cannot_be_changed(release: LiveRelease) -> None:
 
 
 @pytest.mark.parametrize(("where", "asked"), [("everywhere", True), ("label", False)])
-def test_the_right_to_run_a_task_is_asked_where_it_was_told(
-    release: LiveRelease, where: str, asked: bool
-) -> None:
+def test_the_use_verb_is_required_where_the_value_says(release: LiveRelease, where: str, asked: bool) -> None:
     release.install({"policy": {"requireTaskUse": where}})
-    # Somebody who may create TaskRuns, and was given no task.
+    # A user who can create TaskRuns, but does not have `use` on any task.
     allowed = release.plane.kubectl(
         "create",
         "role",
@@ -69,6 +67,6 @@ def test_the_right_to_run_a_task_is_asked_where_it_was_told(
         return _create(release, "two", "--dry-run=server", "--as=somebody").stderr
 
     if asked:
-        poll_until(lambda: "you may not run the task" in answer(), seconds=30, every=0.2, what="a refusal")
+        poll_until(lambda: "you are not allowed to run" in answer(), seconds=30, every=0.2, what="a refusal")
     else:
         poll_until(lambda: answer() == "", seconds=30, every=0.2, what="the role to be in force")

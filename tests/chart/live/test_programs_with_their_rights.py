@@ -1,4 +1,4 @@
-"""Operator and gateway as processes, with the account, rights and settings that a release gives them."""
+"""The operator and the gateway as processes, with the account, permissions and settings of a release."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.gateway_process import GatewayProcess
 from tests.support.operator_process import OperatorProcess
 from tests.support.polling import poll_until
 
-#: Where they listen is the pod's business; the ledger is the test's.
+#: The pod's addresses, and a ledger that the test replaces.
 _OTHERWISE_HERE = {
     "KELERY_API_ADDR",
     "KELERY_API_METRICS_ADDR",
@@ -30,7 +30,7 @@ Environment = Callable[[str], dict[str, str]]
 
 @pytest.fixture
 def environment_of(release: LiveRelease, valkey_url: str, tmp_path: Path) -> Environment:
-    """What the pod of a Deployment of the release would see, as far as it can be had here."""
+    """The environment of a pod of the Deployment, adapted to run outside a pod."""
 
     def environment(deployment: str) -> dict[str, str]:
         pod = release.one("deployment", deployment)["spec"]["template"]["spec"]
@@ -49,7 +49,7 @@ def environment_of(release: LiveRelease, valkey_url: str, tmp_path: Path) -> Env
 
 @pytest.fixture
 def stopping() -> Iterator[list[OperatorProcess | GatewayProcess]]:
-    """What is put into it is killed in the end."""
+    """Processes to kill at the end of the test."""
     running: list[OperatorProcess | GatewayProcess] = []
     yield running
     for process in running:
@@ -57,14 +57,14 @@ def stopping() -> Iterator[list[OperatorProcess | GatewayProcess]]:
 
 
 @pytest.mark.parametrize("case", ["default", "namespaces-without-reviews"])
-def test_the_operator_does_all_of_its_work(
+def test_the_operator_has_enough_permissions(
     release: LiveRelease,
     environment_of: Environment,
     stopping: list[OperatorProcess | GatewayProcess],
     tmp_path: Path,
     case: str,
 ) -> None:
-    """It lists, watches, writes a status, and deletes what has come due."""
+    """It lists and watches TaskRuns, writes a status, and deletes a TaskRun whose ttl has expired."""
     release.install(CASES[case])
     operator = OperatorProcess(environment_of("kelery-operator"), log=tmp_path / "operator.log")
     stopping.append(operator)
@@ -90,13 +90,13 @@ def test_the_operator_does_all_of_its_work(
     assert "403" not in operator.told()
 
 
-def test_the_gateway_asks_and_deletes(
+def test_the_gateway_has_enough_permissions(
     release: LiveRelease,
     environment_of: Environment,
     stopping: list[OperatorProcess | GatewayProcess],
     tmp_path: Path,
 ) -> None:
-    """It has the API server review a token, and deletes a run that was born as a TaskRun."""
+    """It asks the API server to review a token, and deletes a run that was created as a TaskRun."""
     release.install()
     operator = OperatorProcess(environment_of("kelery-operator"), log=tmp_path / "operator.log")
     gateway = GatewayProcess(environment_of("kelery-api"), log=tmp_path / "gateway.log")

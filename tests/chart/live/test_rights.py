@@ -1,4 +1,4 @@
-"""What the API server says that operator and gateway may do: what they need, and nothing beside it."""
+"""Permissions according to the API server: the operator and the gateway have only those that they need."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _may(release: LiveRelease, account: str, question: Question, *, namespace: s
 def _wait_until_allowed(
     release: LiveRelease, account: str, questions: list[Question], *, namespace: str = ""
 ) -> None:
-    """A new binding takes the API server a moment."""
+    """The API server needs a moment to apply a new binding."""
 
     def missing() -> list[Question]:
         return [
@@ -86,7 +86,7 @@ def _account(release: LiveRelease, deployment: str) -> str:
     [("kelery-operator", OPERATOR_NEEDS), ("kelery-api", GATEWAY_NEEDS)],
     ids=["operator", "gateway"],
 )
-def test_in_cluster_mode_each_may_what_it_needs(
+def test_in_cluster_mode_each_has_only_its_permissions(
     release: LiveRelease, deployment: str, needs: list[Question]
 ) -> None:
     release.install()
@@ -96,7 +96,7 @@ def test_in_cluster_mode_each_may_what_it_needs(
     assert [question for question in {*NOBODY_NEEDS, *others} if _may(release, account, question)] == []
 
 
-def test_in_namespaces_mode_the_operator_has_no_right_elsewhere(release: LiveRelease) -> None:
+def test_in_namespaces_mode_the_operator_has_no_permission_elsewhere(release: LiveRelease) -> None:
     release.install(CASES["namespaces-without-reviews"])
     account = _account(release, "kelery-operator")
     on_runs = [question for question in OPERATOR_NEEDS if question[1] == "kelery.dev"]
@@ -107,7 +107,7 @@ def test_in_namespaces_mode_the_operator_has_no_right_elsewhere(release: LiveRel
     assert [q for q in NOBODY_NEEDS if _may(release, account, q, namespace=release.namespace)] == []
 
 
-def test_workers_may_nothing(release: LiveRelease) -> None:
+def test_workers_have_no_permission(release: LiveRelease) -> None:
     release.install()
     pod = release.one("deployment", "kelery-worker-default")["spec"]["template"]["spec"]
     account = pod.get("serviceAccountName", "default")

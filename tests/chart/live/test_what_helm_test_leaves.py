@@ -1,6 +1,6 @@
-"""After `helm test`: nothing if it went well; else the pod, whose log says what was wrong.
+"""After a successful `helm test` nothing is left; after a failed one the pod stays for its log.
 
-There is no kubelet, so the tests say how the pod ended.
+The control plane has no kubelet, so the tests set the phase of the pod.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import pytest
 from tests.chart.live_release import LiveRelease
 from tests.support.polling import poll_until
 
-#: What belongs to the pod.
+#: The account and the permissions of the pod.
 _ITS_RIGHTS = "serviceaccounts,roles,rolebindings"
 
 
 def _helm_test(release: LiveRelease, *, phase: str) -> subprocess.CompletedProcess[str]:
-    """Run it, with a pod that ends in this phase."""
+    """Run `helm test` with a pod that ends in this phase."""
     place = ("--namespace", release.namespace)
     with ThreadPoolExecutor(max_workers=1) as pool:
         running = pool.submit(release.helm.run, "test", release.name, *place, "--timeout", "60s")
@@ -38,15 +38,15 @@ def _left(release: LiveRelease) -> set[str]:
 
 
 @pytest.mark.parametrize(("phase", "left"), [("Succeeded", set()), ("Failed", {"Pod"})])
-def test_it_stays_only_after_a_failure(release: LiveRelease, phase: str, left: set[str]) -> None:
+def test_the_pod_stays_only_after_a_failure(release: LiveRelease, phase: str, left: set[str]) -> None:
     release.install()
     done = _helm_test(release, phase=phase)
     assert (done.returncode == 0) is (phase == "Succeeded"), done.stderr
-    # An older Helm 3 would leave the pod's rights too.
+    # An older Helm 3 would also leave the account and the permissions.
     assert _left(release) == left
 
 
-def test_the_next_one_is_not_hindered_by_what_is_left(release: LiveRelease) -> None:
+def test_the_next_helm_test_replaces_a_leftover_pod(release: LiveRelease) -> None:
     release.install()
     assert _helm_test(release, phase="Failed").returncode != 0
     [old] = release.get("pod", "kelery-test")

@@ -79,7 +79,10 @@ def test_a_task_with_the_right_to_use_it_is_accepted(user: TaskRuns, task: str) 
 def test_a_task_without_the_right_to_use_it_is_refused_by_name(user: TaskRuns, task: str) -> None:
     answer = user.try_create({"task": task})
     assert answer.status == 403, answer.body
-    assert f"spec.task: you may not run the task {task} in the namespace {user.namespace}" in answer.message
+    assert (
+        f"spec.task: you are not allowed to run the task {task} in the namespace {user.namespace}"
+        in answer.message
+    )
     assert f"use on tasks.kelery.dev/{task}" in answer.message
 
 

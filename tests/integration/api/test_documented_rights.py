@@ -1,4 +1,4 @@
-"""The roles that docs/reference/rest-api.md shows, on a real API server: they allow what the page says, and no more."""
+"""The roles in docs/reference/rest-api.md, on a real API server: they allow what it says, and no more."""
 
 from __future__ import annotations
 

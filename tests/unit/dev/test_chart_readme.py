@@ -1,6 +1,8 @@
-"""The chart's README is written from values.yaml, and nothing in that is left without a word."""
+"""The chart's README and the reference of values are written from values.yaml, which describes each value."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
@@ -26,8 +28,42 @@ pools:
 """
 
 
-def test_the_readme_fits_the_values() -> None:
+def test_the_documents_fit_the_values() -> None:
     assert chart_readme.main(["--check"]) == 0
+
+
+def test_the_readme_and_the_reference_show_the_same_table() -> None:
+    readme, reference = (document.read_text() for document in chart_readme.DOCUMENTS)
+    table = chart_readme.table(chart_readme.values_of((chart_readme.CHART / "values.yaml").read_text()))
+    assert table in readme
+    assert table in reference
+
+
+@pytest.mark.parametrize("name", ["README.md", "values.md"])
+def test_a_check_names_the_document_that_is_out_of_date(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    copies = [tmp_path / document.name for document in chart_readme.DOCUMENTS]
+    for document, copy in zip(chart_readme.DOCUMENTS, copies, strict=True):
+        copy.write_text(document.read_text())
+    outdated = tmp_path / name
+    outdated.write_text(outdated.read_text().replace("| `defaultQueue` |", "| `defaultQueues` |"))
+
+    assert chart_readme.main(["--check"], documents=copies) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{outdated} is out of date")
+
+    assert chart_readme.main([], documents=copies) == 0
+    assert chart_readme.main(["--check"], documents=copies) == 0
+
+
+def test_a_check_writes_nothing(tmp_path: Path) -> None:
+    outdated = tmp_path / "values.md"
+    outdated.write_text(chart_readme.DOCUMENTS[1].read_text().replace("| `defaultQueue` |", "| `other` |"))
+    before = outdated.read_text()
+
+    assert chart_readme.main(["--check"], documents=[outdated]) == 1
+    assert outdated.read_text() == before
 
 
 def test_a_value_is_shown_with_its_path_default_and_meaning() -> None:
@@ -54,7 +90,7 @@ def test_a_comment_with_an_empty_line_below_it_belongs_to_nothing() -> None:
         chart_readme.values_of(_VALUES.replace("# -- How many.\n", "# -- How many.\n\n"))
 
 
-def test_another_default_makes_another_readme() -> None:
+def test_another_default_makes_another_table() -> None:
     readme = (chart_readme.CHART / "README.md").read_text()
     values = (chart_readme.CHART / "values.yaml").read_text()
 
@@ -66,6 +102,6 @@ def test_another_default_makes_another_readme() -> None:
     assert '| `defaultQueue` | `"other"` |' in changed
 
 
-def test_a_readme_without_its_marks_is_refused() -> None:
-    with pytest.raises(ValueError, match="no lines"):
+def test_a_document_without_its_marks_is_refused() -> None:
+    with pytest.raises(ValueError, match="needs the lines"):
         chart_readme.with_table("# A chart\n", values=_VALUES)

@@ -53,7 +53,7 @@ class World:
         states, queue, metrics = self.states, self.queue, Metrics()
         checks = ExistenceChecks(cast("Any", None), states=states, queue=queue, metrics=metrics)
         answers = WriteAnswers(states=states, queue=queue, checks=checks)
-        writer = StatusWriter(self.transport, states=states, listener=answers, metrics=metrics)
+        self.writer = writer = StatusWriter(self.transport, states=states, listener=answers, metrics=metrics)
         outage = Outage(metrics=metrics, on_recovery=lambda: None)
         planner = Planner(
             scope=Scope(cluster="here"),
@@ -127,8 +127,37 @@ def test_a_deletion_that_comes_while_the_ledger_is_asked_about_others_is_handled
     assert ("view", "new") in world.called
 
 
-ENDED = records.succeeded("3", uid="uid-1")
+def versions_named(world: World, *, seconds: float = 0.5) -> list[int]:
+    """In the writes of "uid-1", which is shown as running."""
+
+    async def scene() -> list[int]:
+        put(world.states, body(shown={**LATE, "startTime": "2026-11-22T11:59:01Z"}))
+        world.queue.add("uid-1")
+        working = [asyncio.create_task(part.run()) for part in (world.reconciler, world.writer)]
+        await asyncio.sleep(seconds)
+        for task in working:
+            task.cancel()
+        return world.transport.versions
+
+    return asyncio.run(scene())
+
+
+def test_a_record_that_was_asked_for_before_the_object_changed_is_not_taken_for_newer() -> None:
+    def ends(states: RunStates, _: WorkQueue[str]) -> None:
+        put(states, body(version="300", shown={"phase": "Succeeded"}))
+
+    outdated = Transport(Answer(status=409, body={}))
+    world = World(ends, records={"uid-1": records.running(uid="uid-1")}, transport=outdated)
+    assert versions_named(world) == [100]
+
+
+def test_an_end_that_the_ledger_knows_replaces_any_status_and_one_that_it_forgot_does_not() -> None:
+    assert versions_named(World(lambda *_: None, records={"uid-1": ENDED})) == [0]
+    assert versions_named(World(lambda *_: None)) == [100]
+
+
 LATE = {"phase": "Running"}
+ENDED = records.succeeded("3", uid="uid-1")
 
 
 def phases_written(world: World) -> list[str]:

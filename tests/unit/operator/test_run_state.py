@@ -84,6 +84,17 @@ def test_of_a_run_that_is_forgotten_nothing_but_its_end_is_remembered() -> None:
     assert states.get("uid-1") == RunState(snapshot=later)
 
 
+def test_a_run_is_not_forgotten_if_its_object_has_changed_since() -> None:
+    states = RunStates()
+    put(states, body(version="100"))
+    seen = states.snapshot("uid-1")
+    put(states, body(version="101"))
+    states.forget_unchanged("uid-1", seen=seen)
+    assert states.version("uid-1") == 101
+    states.forget_unchanged("uid-1", seen=states.snapshot("uid-1"))
+    assert states.get("uid-1") is None
+
+
 def test_the_oldest_of_very_many_ends_is_forgotten() -> None:
     states = RunStates()
     for number in range(50_001):

@@ -106,7 +106,10 @@ def play(
 def test_a_good_answer_is_reported_with_the_version() -> None:
     states = met("u")
     reports, _ = play(
-        Transport(), lambda w: w.offer(WHO, final()), until=lambda h: bool(h.written), states=states
+        Transport(),
+        lambda w: w.offer(WHO, final(), version=0),
+        until=lambda h: bool(h.written),
+        states=states,
     )
     assert reports.written[0].rev == 3
     assert states.end_version("u") == 200
@@ -118,7 +121,7 @@ def test_no_answer_and_throttling_are_tried_again() -> None:
         KubeError("busy", status=429, retry_after=0.05),
         Answer(status=409, body={}),
     )
-    play(transport, lambda w: w.offer(WHO, final()), until=lambda h: bool(h.written))
+    play(transport, lambda w: w.offer(WHO, final(), version=0), until=lambda h: bool(h.written))
     assert len(transport.sent) == 4
 
 
@@ -131,6 +134,37 @@ def test_a_status_that_comes_late_is_dropped_and_its_object_looked_at() -> None:
     assert (reports.changed, writer.unsent(), transport.sent) == ([WHO], 0, [{"phase": "Running"}])
 
 
+def test_what_the_server_refused_is_offered_again_after_the_object_has_changed() -> None:
+    async def scene() -> list[Mapping[str, Any]]:
+        refused = Answer(status=422, body={"details": {"causes": [{"field": "status.progress"}]}})
+        transport, states = Transport(refused, Answer(status=409, body={})), met("u")
+        writer = writer_for(transport, states=states)
+        action = WriteStatus(status={"phase": "Running", "progress": {}}, rev=2, urgency=Urgency.PHASE)
+        for version in (100, 101):
+            writer.offer(WHO, action, version=version)
+            assert await writer.drain(seconds=2)
+        return transport.sent
+
+    bare, whole = {"phase": "Running"}, {"phase": "Running", "progress": {}}
+    assert asyncio.run(scene()) == [whole, bare, whole]
+
+
+def test_an_object_that_changes_all_the_time_is_not_written_all_the_time() -> None:
+    async def scene() -> int:
+        transport = Transport(*[Answer(status=409, body={})] * 1000)
+        writer = writer_for(transport)
+        task = asyncio.create_task(writer.run())
+        action = WriteStatus(status={"phase": "Running"}, rev=2, urgency=Urgency.PHASE)
+        for version in range(100, 130):
+            writer.offer(WHO, action, version=version)
+            await asyncio.sleep(0.02)
+        task.cancel()
+        return len(transport.sent)
+
+    # After 50 ms, then 50 ms later, then after pauses of at least 100 and 200 ms.
+    assert 2 <= asyncio.run(scene()) <= 5
+
+
 def test_all_but_the_last_status_are_for_the_object_as_it_was_with_the_one_before() -> None:
     async def scene() -> list[int]:
         transport = Transport()
@@ -139,7 +173,7 @@ def test_all_but_the_last_status_are_for_the_object_as_it_was_with_the_one_befor
             action = WriteStatus(status={"attempt": rev}, rev=rev, urgency=Urgency.PHASE)
             writer.offer(WHO, action, version=version)
             assert await writer.drain(seconds=2)
-        writer.offer(WHO, final(), version=300)
+        writer.offer(WHO, final(), version=0)
         assert await writer.drain(seconds=2)
         return transport.versions
 
@@ -148,20 +182,26 @@ def test_all_but_the_last_status_are_for_the_object_as_it_was_with_the_one_befor
 
 def test_a_missing_object_is_reported_and_not_written_again() -> None:
     transport = Transport(Answer(status=404, body={}))
-    reports, writer = play(transport, lambda w: w.offer(WHO, final()), until=lambda h: bool(h.changed))
+    reports, writer = play(
+        transport, lambda w: w.offer(WHO, final(), version=0), until=lambda h: bool(h.changed)
+    )
     assert (reports.changed, writer.unsent(), len(transport.sent)) == ([WHO], 0, 1)
 
 
 def test_another_object_with_the_name_is_reported() -> None:
     transport = Transport(Answer(status=422, body={"details": {}}))
-    reports, _ = play(transport, lambda w: w.offer(WHO, final()), until=lambda h: bool(h.changed))
+    reports, _ = play(transport, lambda w: w.offer(WHO, final(), version=0), until=lambda h: bool(h.changed))
     assert reports.changed == [WHO]
 
 
 def test_a_rejected_status_is_shortened_to_its_outcome() -> None:
     refused = Answer(status=422, body={"details": {"causes": [{"field": "status.result"}]}})
     transport = Transport(refused)
-    play(transport, lambda w: w.offer(WHO, final(result={"value": 1})), until=lambda h: bool(h.written))
+    play(
+        transport,
+        lambda w: w.offer(WHO, final(result={"value": 1}), version=0),
+        until=lambda h: bool(h.written),
+    )
     assert transport.sent == [{"phase": "Succeeded", "result": {"value": 1}}, {"phase": "Succeeded"}]
 
 
@@ -169,8 +209,8 @@ def test_what_was_refused_is_not_offered_over_and_over() -> None:
     refused = Answer(status=422, body={"details": {"causes": [{"field": "status.progress"}]}})
     transport = Transport(refused)
     action = WriteStatus(status={"phase": "Running", "progress": {}}, rev=2, urgency=Urgency.PHASE)
-    _, writer = play(transport, lambda w: w.offer(WHO, action), until=lambda h: bool(h.written))
-    writer.offer(WHO, action)
+    _, writer = play(transport, lambda w: w.offer(WHO, action, version=0), until=lambda h: bool(h.written))
+    writer.offer(WHO, action, version=0)
     assert (writer.unsent(), len(transport.sent)) == (0, 2)
 
 
@@ -179,7 +219,7 @@ def test_many_runs_share_few_connections() -> None:
 
     def act(writer: StatusWriter) -> None:
         for number in range(40):
-            writer.offer(Identity(uid=str(number), namespace="ns", name="x"), final())
+            writer.offer(Identity(uid=str(number), namespace="ns", name="x"), final(), version=0)
 
     states = met(*(str(number) for number in range(40)))
     play(transport, act, until=lambda h: len(h.written) == 40, states=states)
@@ -191,7 +231,7 @@ def test_draining_sends_what_waits_for_its_turn() -> None:
         transport = Transport()
         writer = writer_for(transport)
         passing = WriteStatus(status={"phase": "Admitted"}, rev=1, urgency=Urgency.PASSING)
-        writer.offer(WHO, passing)
+        writer.offer(WHO, passing, version=0)
         good = await writer.drain(seconds=2)
         return good, len(transport.sent)
 
@@ -202,7 +242,7 @@ def test_draining_is_patient_with_a_server_that_refuses_and_gives_up_in_the_end(
     async def scene() -> tuple[bool, int]:
         transport = Transport(*[KubeError("away", status=0)] * 1000)
         writer = writer_for(transport)
-        writer.offer(WHO, final())
+        writer.offer(WHO, final(), version=0)
         good = await writer.drain(seconds=0.3)
         return good, len(transport.sent)
 

@@ -1,4 +1,4 @@
-{{/* A directive's value in Valkey's words. Helm reads numbers as floating point, and `yes` without quotes as true. */}}
+{{/* The value of a directive in Valkey's syntax. Helm reads numbers as floating point, and an unquoted `yes` as true. */}}
 {{- define "kelery.valkey.value" -}}
 {{- if kindIs "bool" . -}}
 {{- ternary "yes" "no" . -}}

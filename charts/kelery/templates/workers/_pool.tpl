@@ -1,10 +1,10 @@
-{{/* The values of a pool: {root, name}; its own over workerDefaults, maps merged, lists replaced. */}}
+{{/* The values of a pool: {root, name}. They override workerDefaults: maps are merged, lists replaced. */}}
 {{- define "kelery.pool" -}}
 {{- $own := get .root.Values.workers .name | default dict -}}
 {{- mergeOverwrite (deepCopy .root.Values.workerDefaults) $own | toYaml -}}
 {{- end -}}
 
-{{/* "true" if there is any. */}}
+{{/* "true" if any pool is enabled. */}}
 {{- define "kelery.pools" -}}
 {{- $names := list -}}
 {{- range $name, $_ := .Values.workers -}}
@@ -17,7 +17,7 @@
 {{- printf "%s-worker-%s" (include "kelery.fullname" .root) .name -}}
 {{- end -}}
 
-{{/* What `kelery worker` starts. In a user's image that command is not there, so its flags are told to Celery itself. */}}
+{{/* The worker's command. A user's image does not have `kelery worker`, so its flags are passed to Celery itself. */}}
 {{- define "kelery.pool.command" -}}
 {{- $flags := list "-n" "kelery@%h" "-l" .logLevel "-c" (.concurrency | toString) -}}
 {{- with .queues }}{{ $flags = concat $flags (list "-Q" (join "," .)) }}{{ end -}}
@@ -34,7 +34,7 @@ args:
 {{- end }}
 {{- end -}}
 
-{{/* A program that starts in some tens of milliseconds; `celery inspect ping` would start a whole Celery each time. */}}
+{{/* The liveness probe. It starts in some tens of milliseconds; `celery inspect ping` would start all of Celery each time. */}}
 {{- define "kelery.pool.alive" -}}
 {{- $program := list "python3" "-I" "-S" "/opt/kelery/inject/kelery_worker/scripts/liveness_probe.py" -}}
 {{- if .pool.image.repository -}}
@@ -47,7 +47,7 @@ exec:
 timeoutSeconds: 10
 {{- end -}}
 
-{{/* The folders of PYTHONPATH, joined; "" if there is none. */}}
+{{/* The folders of PYTHONPATH, joined. Empty if there are none. */}}
 {{- define "kelery.pool.pythonPath" -}}
 {{- $folders := list -}}
 {{- if and .image.repository .inject }}{{ $folders = append $folders "/kelery/inject" }}{{ end -}}
@@ -55,7 +55,7 @@ timeoutSeconds: 10
 {{- concat $folders .pythonPath | join ":" -}}
 {{- end -}}
 
-{{/* {root, pool} */}}
+{{/* Environment of a worker, as a list: {root, pool}. */}}
 {{- define "kelery.pool.env" -}}
 {{- $names := list "KELERY_REDIS_URL" "CELERY_BROKER_URL" -}}
 {{- if .pool.setResultBackend }}{{ $names = append $names "CELERY_RESULT_BACKEND" }}{{ end -}}

@@ -1,4 +1,4 @@
-"""Handles answers to status writes: the newest state of the object, or that it does not exist."""
+"""Handles answers to status writes: the newest state of the object, or that it changed or is gone."""
 
 from __future__ import annotations
 
@@ -28,6 +28,10 @@ class WriteAnswers:
     def status_written(self, write: Write, snapshot: Snapshot) -> None:
         """The API server accepted a status. Its answer is the newest state of the object."""
         uid = write.who.uid
+        if self._states.get(uid) is None:
+            # The run was finished, or even deleted, before this answer arrived.
+            self._checks.add(write.who)
+            return
         known = self._states.snapshot(uid)
         if self._states.put(snapshot) and (known is None or known.generation != snapshot.generation):
             # The answer contains a change of the spec, so the watch event will not be new.

@@ -1,8 +1,8 @@
 """Decides which status write is sent when. Pure: the caller passes the clock and sends the writes.
 
-Invariants: a run has at most one write in flight; the latest status wins; a lower `rev` is never sent after a
-higher one; a final status waits only for a write of the same run that is in flight, and is the last one
-unless somebody reverts it.
+Invariants: a run has at most one write in flight; the latest status wins, unless it is outdated; a lower
+`rev` is never sent after a higher one; a final status waits only for a write of the same run that is in
+flight, and is the last one unless somebody reverts it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Coalescer:
     def offer(self, write: Write, *, now: float, since: float | None = None) -> None:
         """Add the newest status of a run. `since` is the time of the change, if it is before `now`."""
         uid = write.who.uid
-        if self._states.has_ended(uid):
+        if self._states.is_final_written(uid):
             return
         slot = self._opened(uid)
         newest = max(
@@ -66,9 +66,7 @@ class Coalescer:
                 slot = self._slot(heapq.heappop(heap)[1])
                 if slot is None or slot.pending is None or slot.in_flight is not None or slot.due > now:
                     continue
-                # A decision from before the operator's own last write is still valid after it.
-                version = max(slot.pending.version, slot.written_version)
-                slot.in_flight, slot.pending = replace(slot.pending, version=version), None
+                slot.in_flight, slot.pending = self._after_our_own(slot.pending, slot=slot), None
                 taken.append(slot.in_flight)
         return taken
 
@@ -90,7 +88,7 @@ class Coalescer:
         uid = write.who.uid
         slot = self._opened(uid)
         slot.in_flight = None
-        grown = min(_FIRST_PAUSE * float(2 ** min(slot.failures, 30)), _LONGEST_PAUSE) * (0.5 + jitter / 2)
+        grown = _grown_pause(slot, jitter=jitter)
         slot.failures += 1
         wait = grown if pause is None else max(pause, grown)
         slot.not_before = now + wait
@@ -100,12 +98,19 @@ class Coalescer:
         self._schedule(uid, slot)
         return wait
 
-    def came_late(self, write: Write) -> None:
+    def outdated(self, write: Write, *, now: float, jitter: float) -> None:
         """The object has changed since the decision: drop the write. The caller decides again."""
         uid, slot = write.who.uid, self._slot(write.who.uid)
-        if slot is not None:
-            slot.in_flight = None
-            self._schedule(uid, slot)
+        if slot is None or slot.in_flight != write:
+            return
+        slot.in_flight, slot.refused = None, None
+        # Once is normal. A repeated cause must not keep the API server busy.
+        if slot.failures:
+            slot.not_before = now + _grown_pause(slot, jitter=jitter)
+        slot.failures += 1
+        if slot.pending:
+            slot.due = max(slot.due, slot.not_before)
+        self._schedule(uid, slot)
 
     def refused(self, write: Write, *, instead: Write, now: float, jitter: float) -> None:
         """The API server rejected the write for good: send `instead`, which is smaller."""
@@ -113,11 +118,10 @@ class Coalescer:
         self.failed(instead, now=now, jitter=jitter, pause=pause)
         self._opened(write.who.uid).refused = write.status
 
-    def is_latest(self, uid: str, *, status: Mapping[str, Any]) -> bool:
-        """Whether this is the last status that was sent for the run."""
+    def is_on_its_way(self, uid: str, *, status: Mapping[str, Any]) -> bool:
+        """Whether this status of the run is in flight."""
         slot = self._slot(uid)
-        latest = (slot.in_flight or slot.written) if slot else None
-        return latest is not None and latest.status == status
+        return slot is not None and slot.in_flight is not None and slot.in_flight.status == status
 
     def final_on_its_way(self, uid: str) -> bool:
         """Whether a final status of the run is in flight."""
@@ -162,6 +166,12 @@ class Coalescer:
         same = slot.written is not None and slot.written.status == write.status
         return same and 0 < write.version <= slot.written_version
 
+    @staticmethod
+    def _after_our_own(write: Write, *, slot: WriteSlot) -> Write:
+        """The operator's own last write does not make a later write outdated."""
+        version = max(write.version, slot.written_version) if write.version else 0
+        return replace(write, version=version)
+
     def _earliest(self, slot: WriteSlot, *, write: Write) -> float:
         if slot.written_at is None or write.is_final:
             return 0.0
@@ -171,3 +181,8 @@ class Coalescer:
         if slot.in_flight is None and slot.pending is not None:
             heap = self._finals_due if slot.pending.is_final else self._others_due
             heapq.heappush(heap, (slot.due, uid))
+
+
+def _grown_pause(slot: WriteSlot, *, jitter: float) -> float:
+    """A pause in seconds that doubles with each failure."""
+    return min(_FIRST_PAUSE * float(2 ** min(slot.failures, 30)), _LONGEST_PAUSE) * (0.5 + jitter / 2)

@@ -69,10 +69,11 @@ class StatusWriter:
         self._sending: set[asyncio.Task[None]] = set()
         self._not_before = 0.0
 
-    def offer(
-        self, who: Identity, action: WriteStatus, *, version: int = 0, since: float | None = None
-    ) -> None:
-        """Add the newest status of a run, based on `version`. `since` is the time of the change."""
+    def offer(self, who: Identity, action: WriteStatus, *, version: int, since: float | None = None) -> None:
+        """Add the newest status of a run. `since` is the time of the change.
+
+        It is written only if the object still has this `version`; 0 means any version.
+        """
         write = Write(who=who, status=action.status, rev=action.rev, urgency=action.urgency, version=version)
         self._coalescer.offer(write, now=self._clock(), since=since)
         if write.is_final:
@@ -80,9 +81,9 @@ class StatusWriter:
         if self._coalescer.next_due() is not None:
             self._wake.set()
 
-    def is_shown(self, uid: str, *, status: Mapping[str, Any]) -> bool:
-        """Whether this is the last status that was written, or the one in flight."""
-        return self._coalescer.is_latest(uid, status=status)
+    def is_on_its_way(self, uid: str, *, status: Mapping[str, Any]) -> bool:
+        """Whether this status of the run is in flight."""
+        return self._coalescer.is_on_its_way(uid, status=status)
 
     def final_on_its_way(self, uid: str) -> bool:
         """Whether a final status of the run is in flight."""
@@ -144,11 +145,9 @@ class StatusWriter:
 
     async def _send(self, write: Write) -> None:
         who, started = write.who, self._clock()
-        # Nothing is newer than an end. Any other status may be late, after that of another operator.
-        version = 0 if write.is_final else write.version
         try:
             answer = await self._transport.put_status(
-                who.namespace, who.name, uid=who.uid, status=write.status, version=version
+                who.namespace, who.name, uid=who.uid, status=write.status, version=write.version
             )
         except KubeError as error:
             self._refused(write, error=error)
@@ -170,8 +169,8 @@ class StatusWriter:
         elif answer.status == 404:
             self._states.forget_writes(who.uid)
             self._listener.object_changed(who)
-        elif answer.status == 409 and not write.is_final:
-            self._coalescer.came_late(write)
+        elif answer.status == 409 and write.version:
+            self._coalescer.outdated(write, now=now, jitter=random.random())
             self._listener.object_changed(who)
         elif answer.status == 409:
             self._coalescer.failed(write, now=now, jitter=random.random())

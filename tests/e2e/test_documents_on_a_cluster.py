@@ -1,4 +1,7 @@
-"""The README's section about a cluster, typed word for word; only the images are this cluster's."""
+"""The documents' commands for a cluster, typed word for word; only the images are this cluster's.
+
+Each document starts on a cluster without Kelery.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,14 @@ import pytest
 from tests.e2e.kubectl import Kubectl
 from tests.e2e.release import Release, write_values
 from tests.e2e.settings import Settings
-from tests.support.document_blocks import ROOT, commands, marked_blocks, prints, type_into_a_shell
+from tests.support.document_blocks import (
+    ON_A_CLUSTER,
+    ROOT,
+    TYPED_ON_A_CLUSTER,
+    commands_marked,
+    prints,
+    type_into_a_shell,
+)
 
 _NAMESPACE = "kelery"
 _CRD = "taskruns.kelery.dev"
@@ -20,14 +30,14 @@ _CRD = "taskruns.kelery.dev"
 
 @pytest.fixture
 def nothing_installed(bare_release: Release, kubectl: Kubectl) -> Iterator[None]:
-    """Neither the tests' release nor one of the README's, nor what its commands make, before and after."""
+    """Neither the tests' release nor one of the documents', nor what its commands make, before and after."""
     theirs = replace(bare_release, namespace=_NAMESPACE)
 
     def remove() -> None:
         kubectl.run("delete", "rolebinding/me", "serviceaccount/me", "-n", "default", "--ignore-not-found")
         if theirs.is_installed():
             theirs.uninstall()
-        # A worker says its good-byes to a Valkey that is gone already.
+        # A worker tries to say goodbye to a Valkey that is gone already.
         kubectl.run("delete", "namespace", _NAMESPACE, "--ignore-not-found", "--timeout=180s", timeout=190)
         kubectl.run("delete", "crd", _CRD, "--ignore-not-found", "--timeout=60s", timeout=70)
 
@@ -38,13 +48,14 @@ def nothing_installed(bare_release: Release, kubectl: Kubectl) -> Iterator[None]
     remove()
 
 
+@pytest.mark.parametrize("document", TYPED_ON_A_CLUSTER, ids=lambda document: document.stem)
 @pytest.mark.usefixtures("nothing_installed")
 def test_its_commands_print_what_it_says(
-    bare_release: Release, settings: Settings, kubectl: Kubectl, tmp_path: Path
+    document: Path, bare_release: Release, settings: Settings, kubectl: Kubectl, tmp_path: Path
 ) -> None:
     images = {
         "image": settings.image.values,
-        # The README says so for a cluster without a StorageClass.
+        # The tutorial recommends it for a cluster without a StorageClass.
         "redis": {"image": settings.valkey_image.values, "persistence": {"enabled": False}},
     }
     file = write_values(images, tmp_path / "values.json")
@@ -52,11 +63,8 @@ def test_its_commands_print_what_it_says(
         replace(command, line=f"{command.line} --values {file}")
         if command.line.startswith("helm install ")
         else command
-        for block in marked_blocks(ROOT / "README.md")
-        if block.mark == "run: on a cluster"
-        for command in commands(block)
+        for command in commands_marked(document, ON_A_CLUSTER)
     ]
-    assert len(typed) > 10
     # Helm and kubectl are those of the tests, and curl goes to this machine without a proxy.
     path = os.pathsep.join([str(bare_release.helm.program.parent), os.environ["PATH"]])
     environment = {**kubectl.environment, "PATH": path, "no_proxy": "127.0.0.1"}

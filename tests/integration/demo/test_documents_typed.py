@@ -1,4 +1,4 @@
-"""What README and docs/reference/rest-api.md tell people to type, typed: an own app, `kelery dev`, kubectl and curl."""
+"""What the documents tell people to type, typed: an own app, `kelery dev`, kubectl and curl."""
 
 import shutil
 import subprocess
@@ -10,30 +10,33 @@ import pytest
 
 from kelery_dev.control_plane.binaries import Binaries
 from tests.integration.demo.running_stack import running_stack
-from tests.support.document_blocks import ROOT, Block, commands, marked_blocks, prints, type_into_a_shell
+from tests.support.document_blocks import (
+    IN_THE_BACKGROUND,
+    LAPTOP,
+    TYPED,
+    TYPED_IN_ORDER,
+    commands_marked,
+    prints,
+    type_into_a_shell,
+    write_files,
+)
 from tests.support.marked_processes import Marked
-
-README = ROOT / "README.md"
-GATEWAY = ROOT / "docs" / "reference" / "rest-api.md"
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A folder with the files that the README shows, and `.venv` in it."""
+    """A folder with the files that the documents show, and `.venv` in it."""
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / ".venv").symlink_to(sys.prefix)
-    for block in marked_blocks(README):
-        if block.mark.startswith("file: "):
-            (folder / block.mark.removeprefix("file: ")).write_text(block.text)
+    write_files(TYPED_IN_ORDER, folder=folder)
     return folder
 
 
 @pytest.fixture
 def stack(project: Path, environment: dict[str, str], marked: Marked) -> Iterator[None]:
-    """`kelery dev` as the README starts it; only the port, which others may use, is another."""
-    [block] = [block for block in marked_blocks(README) if block.mark == "run: in the background"]
-    [command] = commands(block)
+    """`kelery dev` as the tutorial starts it; only the port, which others may use, is another."""
+    [command] = commands_marked(LAPTOP, IN_THE_BACKGROUND)
     with running_stack(command.line.split(), folder=project, environment=environment):
         yield
     assert marked.names() == []
@@ -45,10 +48,10 @@ def test_a_newcomers_commands_print_what_the_documents_say(
 ) -> None:
     assert shutil.which("curl"), "this test types curl commands: install curl"
     # One after the other, in one shell.
-    both = [block for document in (README, GATEWAY) for block in marked_blocks(document)]
-    blocks: list[Block] = [block for block in both if block.mark == "run"]
-    typed = [command for block in blocks for command in commands(block)]
-    assert len(typed) > 30
+    typed = [
+        (document, command) for document in TYPED_IN_ORDER for command in commands_marked(document, *TYPED)
+    ]
+    assert len(typed) > 45
     typist = {
         **environment,
         # `.kelery/env` brings a kubectl only to those who have none.
@@ -56,12 +59,12 @@ def test_a_newcomers_commands_print_what_the_documents_say(
         # Unlike kubectl, curl would send even this to a proxy of the environment.
         "no_proxy": "127.0.0.1",
     }
-    outputs = type_into_a_shell(typed, cwd=project, environment=typist)
-    for command, output in zip(typed, outputs, strict=True):
-        assert prints(command.output, actual=output), f"$ {command.line}\n{output}"
+    outputs = type_into_a_shell([command for _, command in typed], cwd=project, environment=typist)
+    for (document, command), output in zip(typed, outputs, strict=True):
+        assert prints(command.output, actual=output), f"{document.name}: $ {command.line}\n{output}"
 
 
-def test_the_readmes_task_code_works_outside_of_a_run_too(project: Path) -> None:
+def test_the_documents_task_code_works_outside_of_a_run_too(project: Path) -> None:
     code = "import pages; print(pages.count(3))"
     ran = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
