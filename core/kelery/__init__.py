@@ -1,3 +1,3 @@
-"""Kelery: Celery tasks as Kubernetes resources. This package is what gateway, operator and worker share."""
+"""Kelery runs Celery tasks as Kubernetes resources. Gateway, operator and worker share this package."""
 
 __version__ = "0.1.0"

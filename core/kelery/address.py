@@ -1,4 +1,4 @@
-"""Where operator and gateway listen: `host:port`, as people write it."""
+"""Listen addresses of operator and gateway, in the form `host:port`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import click
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where to listen."""
+    """A listen address."""
 
     host: str
     port: int
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine reaches it."""
+        """Whether only this machine can connect to it."""
         return is_loopback(self.host)
 
     def __str__(self) -> str:
@@ -25,18 +25,18 @@ class Address:
 
 
 def address(value: str) -> Address:
-    """The type of addresses for `kelery.options`; without a host it is every one of this machine's."""
+    """The type of addresses for `kelery.options`. Without a host, it means all addresses of this machine."""
     host, colon, port = value.rpartition(":")
     bare = host.removeprefix("[").removesuffix("]")
-    # An IPv6 address without brackets would be split in the wrong place.
+    # Without brackets, an IPv6 address would be split at the wrong place.
     if not colon or not port.isdecimal() or int(port) > 65535 or (":" in bare and bare == host):
-        example = "such as 127.0.0.1:8000 or [::1]:8000"
-        raise click.BadParameter(f"{value!r} is no address: give host:port, {example}")
+        example = "like 127.0.0.1:8000 or [::1]:8000"
+        raise click.BadParameter(f"{value!r} is not an address: give host:port, {example}")
     return Address(host=bare or "0.0.0.0", port=int(port))
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a name or address is this machine's own, whatever a name server says."""
+    """Whether a host is a loopback name or address. Asks no name server."""
     name = host.lower().rstrip(".")
     if name == "localhost" or name.endswith(".localhost"):
         return True

@@ -1,7 +1,7 @@
-"""The command `kelery`: `version`, and the commands that the installed roles bring as entry points.
+"""The command `kelery`: `version`, and the commands of all roles, which are entry points.
 
-The core imports no role: a command's module is imported when the command is used, so `kelery version`
-works and the list is complete whatever extras are installed.
+The core imports no role. A command's module is imported when the command is used. So `kelery version` works
+and the list of commands is complete, no matter which extras are installed.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from kelery.errors import KeleryError
 
 _COMMANDS = "kelery.commands"
 _DISTRIBUTION = "kelery"
-#: Where the name to import is not the name to install.
+#: Packages whose import name differs from their install name.
 _IMPORT_NAMES = {"pyyaml": "yaml"}
-#: Said without asking the commands, for that would import them.
+#: Here, because reading them from the commands would import the commands.
 _PURPOSES = {
     "api": "Run the gateway, a REST API for runs.",
     "bench": "Benchmark this installation.",
@@ -31,24 +31,24 @@ _PURPOSES = {
 
 
 class Sentence(click.ClickException):
-    """What the user can put right: one sentence on stderr instead of a traceback."""
+    """An error that the user can fix: one message on stderr instead of a traceback."""
 
     exit_code = 2
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """The sentence alone."""
+        """Print the message without a prefix."""
         click.echo(self.message, err=True)
 
 
 class Roles(click.Group):
-    """A group whose commands are found by their entry points; naming them imports nothing."""
+    """A group with commands from entry points. Listing them imports nothing."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Every command, whether or not what it needs is installed."""
+        """All commands, even if their extra is not installed."""
         return sorted({*super().list_commands(ctx), *metadata.entry_points(group=_COMMANDS).names})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Imports the command; a missing extra is said in one sentence."""
+        """Import the command. If its extra is not installed, the error names it."""
         own = super().get_command(ctx, cmd_name)
         found = tuple(metadata.entry_points(group=_COMMANDS, name=cmd_name))
         if own is not None or not found:
@@ -64,12 +64,12 @@ class Roles(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Names and purposes, without importing the commands."""
+        """List names and purposes, without importing the commands."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, _PURPOSES.get(name, "")) for name in self.list_commands(ctx)])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Errors that Kelery raises on purpose are for the user; any other keeps its traceback."""
+        """Show a KeleryError as a message. Any other error keeps its traceback."""
         try:
             return super().invoke(ctx)
         except KeleryError as error:
@@ -77,7 +77,7 @@ class Roles(click.Group):
 
 
 def imports_of_extra(extra: str) -> set[str]:
-    """The top-level modules that `kelery[extra]` brings, by our own distribution's requirements."""
+    """The top-level modules of the requirements of `kelery[extra]`."""
     wanted = re.compile(rf"""extra == ['"]{re.escape(extra)}['"]""")
     required = [text for text in metadata.requires(_DISTRIBUTION) or () if wanted.search(text)]
     names = [re.split(r"[^A-Za-z0-9._-]", text, maxsplit=1)[0].lower() for text in required]
@@ -87,9 +87,9 @@ def imports_of_extra(extra: str) -> set[str]:
 @click.group(cls=Roles, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="kelery %(version)s")
 def kelery() -> None:
-    """Run Celery tasks as Kubernetes resources: one at a time where you ask for it, and always cancellable.
+    """Run Celery tasks as Kubernetes resources, with concurrency keys and reliable cancel.
 
-    Each command has a help of its own: `kelery operator --help`.
+    Each command has its own help, for example `kelery operator --help`.
     """
 
 

@@ -1,13 +1,13 @@
-"""Every error that Kelery raises on purpose, named by what it means for the caller.
+"""The errors that Kelery raises on purpose, named by what they mean for the caller.
 
 KeleryError
-├── InvalidInput            the caller's data is at fault: names every bad field and the fix
-│   └── SpecTooLarge        nested or larger than a run may be
-├── SettingsError           the environment is at fault: names the variable and the fix
+├── InvalidInput            invalid data from the caller; names every bad field and the fix
+│   └── SpecTooLarge        the spec is nested too deeply or too large
+├── SettingsError           a setting is missing or invalid; names the setting and the fix
 └── LedgerError
-    ├── LedgerUnavailable   Redis did not answer, or may not write: the same call may be made again
-    ├── LedgerTooOld        Redis (or a library another version loaded) lacks what is needed
-    └── RunConflict         the uid is taken by a run with another spec
+    ├── LedgerUnavailable   Redis did not answer or cannot write; the same call can be repeated
+    ├── LedgerTooOld        Redis is too old for Kelery
+    └── RunConflict         the uid belongs to a run with another spec
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-#: The steps from the whole input to one value: names of fields and indexes of lists.
+#: The path from the whole input to one value: field names and list indexes.
 FieldPath = tuple[str | int, ...]
 
-#: More than anybody mends at once; what is said about an input must not outgrow it.
+#: The error about an input must not become larger than the input.
 _MOST_PROBLEMS = 100
 _MOST_SHOWN = 10
 _LONGEST_STEP = 64
@@ -30,19 +30,19 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 class KeleryError(Exception):
-    """Base of all errors of Kelery."""
+    """Base of all errors that Kelery raises on purpose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldFault:
-    """What is wrong with one value, and what to give instead."""
+    """The problem of one value, and the fix."""
 
     path: FieldPath
     problem: str
 
     @property
     def field(self) -> str:
-        """The path as users write it: `spec.concurrency.limit`, `spec.retry.reasons[1]`."""
+        """The path in text form: `spec.concurrency.limit`, `spec.retry.reasons[1]`."""
         return "".join(_as_written(step) for step in self.path).removeprefix(".")
 
     def __str__(self) -> str:
@@ -50,10 +50,10 @@ class FieldFault:
 
 
 class InvalidInput(KeleryError):
-    """Values that cannot be accepted; `field` and `problem` are those of the first of `problems`."""
+    """Invalid values. `field` and `problem` are those of the first entry in `problems`."""
 
     def __init__(self, where: str | FieldPath, problem: str, *, further: Sequence[FieldFault] = ()) -> None:
-        """`where` is a path, or one of plain names as users write it (`spec.concurrency.limit`)."""
+        """`where` is a path, or its text form (`spec.concurrency.limit`)."""
         path = _path_of(where) if isinstance(where, str) else where
         problems = (FieldFault(path=path, problem=problem), *further)
         super().__init__(_listed(problems))
@@ -63,40 +63,40 @@ class InvalidInput(KeleryError):
 
 
 class SpecTooLarge(InvalidInput):
-    """The spec is nested deeper, or is larger, than a run may be."""
+    """The spec is nested too deeply, or is too large."""
 
 
 class SettingsError(KeleryError):
-    """The environment does not say what is needed, or says it wrongly."""
+    """A setting is missing or invalid."""
 
 
 class LedgerError(KeleryError):
-    """Something between us and the ledger."""
+    """An error of a call of the ledger."""
 
 
 class LedgerUnavailable(LedgerError):
-    """Redis did not answer in time or refused; its effect is not known, and calling again is safe."""
+    """Redis did not answer in time or refused. The effect of the call is unknown; repeating it is safe."""
 
 
 class LedgerTooOld(LedgerError):
-    """The server lacks Redis Functions, or keeps an older ledger library than ours."""
+    """The server does not support Redis Functions."""
 
 
 class RunConflict(LedgerError):
-    """A run with this uid exists and has another spec."""
+    """A run with this uid exists, with another spec."""
 
 
 def json_pointer(path: FieldPath) -> str:
-    """The path by RFC 6901; "" is the whole input.
+    """The path as a JSON pointer (RFC 6901); "" is the whole input.
 
-    A lone surrogate, which UTF-8 cannot say, becomes U+FFFD, as it does when the API server reads it.
+    UTF-8 cannot encode a lone surrogate. It becomes U+FFFD, as it does in the API server.
     """
     steps = (_SURROGATE.sub("\ufffd", str(step)) for step in path)
     return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
 
 
 def _listed(problems: Sequence[FieldFault]) -> str:
-    """One line for each; short enough for a status, whatever somebody sent."""
+    """One line for each problem, short enough for a status."""
     lines = [str(problem) for problem in problems[:_MOST_SHOWN]]
     if len(problems) > _MOST_SHOWN:
         lines.append(f"and {len(problems) - _MOST_SHOWN} more")
@@ -104,7 +104,7 @@ def _listed(problems: Sequence[FieldFault]) -> str:
 
 
 def _as_written(step: str | int) -> str:
-    """A name that would be misread, or read as several, stands in brackets and quotes."""
+    """One step in text form. An ambiguous name is in brackets and quotes."""
     if isinstance(step, int):
         return f"[{step}]"
     if len(step) <= _LONGEST_STEP and _PLAIN_NAME.fullmatch(step):

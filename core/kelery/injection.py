@@ -1,9 +1,8 @@
-"""`kelery-inject DIRECTORY`: copies the worker plug-in, and what it uses of the core, to where a user's own
-image finds it by PYTHONPATH.
+"""`kelery-inject DIRECTORY`: copies the worker plug-in and the parts of the core that it uses, so that a
+user's own image finds them through PYTHONPATH.
 
-It runs before a worker of another image starts, so it imports neither Celery nor the plug-in. What it copies
-is pure Python that needs only celery and redis beside it. Any user may read all of it, since the other image
-runs as a user of its own.
+It runs before the worker in the other image starts, and imports neither Celery nor the plug-in. The copy is
+pure Python and needs only celery and redis. All users can read it, because the other image has its own user.
 """
 
 from __future__ import annotations
@@ -15,16 +14,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 PACKAGES = ("kelery", "kelery_worker")
-#: Only these folders of the core. The others need more libraries than Celery brings.
+#: The only folders of the core to copy. The others need more libraries than celery and redis.
 CORE_FOLDERS = ("ledger", "run")
-#: They need the installed distribution, or serve only operator and gateway.
+#: These need the installed distribution, or serve only the operator and the gateway.
 _LEFT_OUT = frozenset({"__main__.py", "address.py", "cli.py", "injection.py", "json_codec.py"})
 _SUFFIXES = frozenset({".lua", ".py"})
 _FILE_MODE, _FOLDER_MODE = 0o644, 0o755
 
 
 def injected_files() -> Iterator[tuple[PurePosixPath, Path]]:
-    """What is copied: the path below the target, and the file; sorted, so that two copies are the same."""
+    """The files to copy, with their paths below the target; sorted, so that two copies are equal."""
     for package in PACKAGES:
         folder = _folder_of(package)
         for file in sorted(folder.rglob("*")):
@@ -34,7 +33,7 @@ def injected_files() -> Iterator[tuple[PurePosixPath, Path]]:
 
 
 def inject(target: Path) -> int:
-    """Copy into `target`, in place of what an earlier copy left there; the number of files."""
+    """Copy into `target`, replacing an earlier copy; returns the number of files."""
     for package in PACKAGES:
         if target.joinpath(package).resolve() == _folder_of(package).resolve():
             raise FileExistsError(f"{target} is where Kelery itself is installed")
@@ -84,7 +83,7 @@ def _is_injected(path: PurePosixPath) -> bool:
 
 def _make_folder(folder: Path) -> None:
     folder.mkdir()
-    # Whatever the umask is.
+    # Independent of the umask.
     folder.chmod(_FOLDER_MODE)
 
 

@@ -1,6 +1,6 @@
-"""JSON as Kelery writes it, and the bounds of what a user may hand in.
+"""JSON as Kelery writes it, and the limits for the input of users.
 
-Depth is judged before anything recurses into a value.
+Invariant: the depth of a value is checked before any code recurses into it.
 """
 
 from __future__ import annotations
@@ -10,41 +10,41 @@ import math
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-#: A spec as compact JSON.
+#: The limit for a spec, as compact JSON.
 MAX_SPEC_BYTES = 128 * 1024
-#: `args` and `kwargs` themselves are the first level.
+#: `args` and `kwargs` themselves are level 1.
 MAX_ARGUMENT_DEPTH = 32
-#: A result's JSON up to this size stands in the status; a larger one is only in the ledger.
+#: A result up to this size is in the status. A larger one is only in the ledger.
 INLINE_BYTES = 32 * 1024
-#: A deeper result stays out of the status: encoders on the way to the API server recurse.
+#: A deeper result is not in the status, because encoders on the way to the API server recurse.
 MAX_INLINE_DEPTH = 100
 
 _LEAST_INTEGER, _MOST_INTEGER = -(2**63), 2**63 - 1
 
 
-# Made once: json.dumps makes one for each call.
+# Created once; json.dumps would create one for each call.
 _COMPACT = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _CANONICAL = json.JSONEncoder(separators=(",", ":"), sort_keys=True, allow_nan=False)
 _UTF8 = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def compact(value: Any) -> str:
-    """JSON text without spaces, in ASCII: no later encoding can fail. ValueError for NaN and infinities."""
+    """JSON without spaces, in ASCII, so no later encoding can fail. ValueError for NaN and infinities."""
     return _COMPACT.encode(value)
 
 
 def canonical(value: Any) -> str:
-    """The same text for equal values, whatever the order of their keys."""
+    """Compact JSON with sorted keys: equal values have equal texts."""
     return _CANONICAL.encode(value)
 
 
 def size_in_bytes(value: Any) -> int:
-    """The size of the compact JSON in UTF-8, as the API server keeps it."""
+    """The size of the compact JSON in UTF-8, as the API server stores it."""
     return len(_UTF8.encode(value).encode("utf-8", "surrogatepass"))
 
 
 def is_deeper_than(value: Any, limit: int) -> bool:
-    """Whether lists and objects are nested deeper than `limit`; never recurses."""
+    """Whether lists and objects are nested deeper than `limit`. Does not recurse."""
     level = [value]
     for _ in range(limit + 1):
         containers = [item for item in level if isinstance(item, (Mapping, list, tuple))]
@@ -55,7 +55,7 @@ def is_deeper_than(value: Any, limit: int) -> bool:
 
 
 def inline_value(text: str) -> Any:
-    """The value of `text` if the API server would keep it as it is; ValueError otherwise."""
+    """The value of `text`; ValueError if the API server would not store it unchanged."""
     try:
         value = _INLINE.decode(text)
     except RecursionError:

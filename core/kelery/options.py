@@ -1,10 +1,10 @@
-"""Settings as options of commands: flag, variable, default, bounds and help of each are said once.
+"""Settings as command options: one declaration holds the flag, variable, default, bounds and help text.
 
-`kelery operator`, `kelery api` and `kelery worker` take them. A worker that `celery` has started reads its
-environment alone. The tables of settings in the documents are tested against these declarations.
+`kelery operator`, `kelery api` and `kelery worker` use them. A worker that `celery` starts reads only the
+environment. Tests compare the tables of settings in the documentation with these declarations.
 
-Invariant: a value that cannot be used is refused in one sentence, by the name that it was given under. A
-secret has no flag, because everybody on a machine can read its command lines, and it is in no message.
+Invariant: the error for an invalid value is one sentence and names the flag or variable that was used. A
+secret has no flag, because all users of a machine can read its command lines. No message shows a secret.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _DEFAULTS = LedgerSettings(redis_url="")
 
 
 class Setting(click.Option):
-    """Its flag, else the first of its variables that is not empty, else its default.
+    """One setting: the flag, else the first variable that is not empty, else the default.
 
-    Help texts are Markdown, as the documents show them; terminals get them without backticks.
+    Help texts are Markdown, as in the documentation. Terminals show them without backticks.
     """
 
-    #: Between its name and what is said of its value. Messages of click's types begin with the value.
+    #: Joins the name and the error message. Messages of click's types begin with the value.
     joint = "="
 
     def __init__(self, flag: str, *variables: str, **attributes: Any) -> None:
@@ -38,21 +38,21 @@ class Setting(click.Option):
         self.variables = variables
 
     def read(self, environ: Mapping[str, str]) -> Any:
-        """Its value where there is no command line."""
+        """The value where no command line exists."""
         context = click.Command(None, params=[self]).make_context("kelery", [], obj=environ)
         return context.params[self.name]
 
     def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> tuple[Any, ParameterSource]:
-        """Like an empty variable, an empty text on the command line counts as not given."""
+        """An empty flag counts as not given, like an empty variable."""
         given = {name: value for name, value in opts.items() if value != ""}
         return super().consume_value(ctx, given)
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
-        """From the environment that `read` was given, else from that of the process."""
+        """From the environment passed to `read`, else from that of the process."""
         return self._from_environment(ctx)[1] or None
 
     def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
-        """Raises SettingsError."""
+        """Raises SettingsError if the value is invalid."""
         try:
             return super().type_cast_value(ctx, value)
         except click.BadParameter as error:
@@ -71,7 +71,7 @@ class Setting(click.Option):
 
 
 class Secret(Setting):
-    """A setting that only its variables set; required, unless `show_default` names what takes its place."""
+    """A setting without a flag. Required, unless `show_default` names the fallback."""
 
     joint = " "
 
@@ -79,11 +79,11 @@ class Secret(Setting):
         super().__init__(f"--{name}", *variables, hidden=True, **{"show_default": None, **attributes})
 
     def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
-        """Nothing: it has no flag."""
+        """Adds nothing: a secret has no flag."""
 
 
 class Command(click.Command):
-    """A command that takes settings. Its help has a section for what only the environment says."""
+    """A command with settings. Its help lists the settings without a flag in a section of their own."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class Command(click.Command):
 
 
 class Seconds(click.FloatRange):
-    """Seconds within bounds. Click's own type takes NaN for any range."""
+    """Seconds within bounds. Click's own type accepts NaN in any range."""
 
     name = "seconds"
 
@@ -126,14 +126,14 @@ class Seconds(click.FloatRange):
 
 
 class WholeSeconds(Seconds):
-    """The same; fractions are cut off."""
+    """Whole seconds within bounds; fractions are dropped."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         return int(super().convert(value, param, ctx))
 
 
 def matching(*, fits: Callable[[str], object], what: str) -> Callable[[str], str]:
-    """The type of texts that `fits`; `what` says in words which ones do."""
+    """The type of texts that `fits` accepts. `what` describes them for the error message."""
 
     def text(value: str) -> str:
         if not fits(value):
@@ -144,7 +144,7 @@ def matching(*, fits: Callable[[str], object], what: str) -> Callable[[str], str
 
 
 def redis_url(value: str) -> str:
-    """The type of URLs of a Redis. Its message never shows one."""
+    """The type of Redis URLs. Its error message never shows the value."""
     if value.partition(":")[0].lower() not in _REDIS_SCHEMES:
         kinds = ", ".join(f"{scheme}://" for scheme in _REDIS_SCHEMES)
         raise click.BadParameter(
@@ -172,7 +172,7 @@ REDIS_URL = Secret(
     "KELERY_REDIS_URL",
     "REDIS_URL",
     type=redis_url,
-    help="The Redis of ledger and broker.",
+    help="The Redis that holds the ledger and the Celery queues.",
 )
 PREFIX = Setting(
     "--prefix",
@@ -180,15 +180,15 @@ PREFIX = Setting(
     type=matching(fits=_is_prefix, what="at most 100 characters without spaces"),
     default=_DEFAULTS.prefix,
     metavar="PREFIX",
-    help="What every key of the ledger begins with. Operator, gateways and workers need the same.",
+    help="The prefix of all ledger keys. Use the same for the operator, gateways and workers.",
 )
 DEFAULT_QUEUE = Setting(
     "--default-queue",
     "KELERY_DEFAULT_QUEUE",
     default=_DEFAULTS.default_queue,
     metavar="NAME",
-    help="The Celery queue of runs that name none. Give the `task_default_queue` of the workers' app, if it"
-    " sets one.",
+    help="The Celery queue of runs without `spec.queue`. Must equal the `task_default_queue` of the workers'"
+    " app.",
 )
 BROKER_KEY_PREFIX = Setting(
     "--broker-key-prefix",
@@ -196,28 +196,28 @@ BROKER_KEY_PREFIX = Setting(
     default=_DEFAULTS.broker_key_prefix,
     show_default="empty",
     metavar="PREFIX",
-    help="The `global_keyprefix` of the workers' broker options, if they set one.",
+    help="The `global_keyprefix` in the workers' broker transport options, if it is set.",
 )
 LEASE_SECONDS = Setting(
     "--lease-seconds",
     "KELERY_LEASE_SECONDS",
     type=Seconds(3, 600),
     default=_DEFAULTS.lease.seconds,
-    help="The lease of a worker's runs. Operator, gateways and workers need the same.",
+    help="The lease of a worker's runs. Use the same for the operator, gateways and workers.",
 )
 LOG_FORMAT = Setting(
     "--log-format",
     "KELERY_LOG_FORMAT",
     type=click.Choice(["json", "text"], case_sensitive=False),
     default="json",
-    help="How log lines are written.",
+    help="The format of log lines.",
 )
-#: What operator and gateway share.
+#: The settings that operator and gateway share.
 CONTROL_PLANE = (REDIS_URL, PREFIX, DEFAULT_QUEUE, BROKER_KEY_PREFIX, LEASE_SECONDS, LOG_FORMAT)
 
 
 def ledger_settings(values: Mapping[str, Any]) -> LedgerSettings:
-    """Of operator and gateway, by the values of CONTROL_PLANE."""
+    """The ledger settings of operator and gateway, from the values of CONTROL_PLANE."""
     if not values["redis_url"]:
         names = " or ".join(REDIS_URL.variables)
         raise SettingsError(f"set {names} to the Redis that Celery's messages go through")

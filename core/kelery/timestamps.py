@@ -1,6 +1,6 @@
-"""Moments as the API shows them.
+"""Timestamps as the APIs show them.
 
-Inside Kelery a moment is whole microseconds since the epoch, by the clock of the ledger's server.
+Internally, a timestamp is an integer: microseconds since the epoch, by the clock of the ledger's server.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Any
 
-#: The moment zero.
+#: Timestamp 0.
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _WITHOUT_ZONE = EPOCH.replace(tzinfo=None)
 _LONGEST = 40
@@ -17,23 +17,23 @@ _LONGEST = 40
 
 @lru_cache(maxsize=256)
 def precise(microseconds: int) -> str:
-    """To the microsecond, UTC."""
+    """RFC 3339 in UTC, with microseconds."""
     return f"{_plain(microseconds).isoformat(timespec='microseconds')}Z"
 
 
 @lru_cache(maxsize=256)
 def whole(microseconds: int) -> str:
-    """Whole seconds, UTC, as Kubernetes' own times are."""
+    """RFC 3339 in UTC, in whole seconds, like the times of Kubernetes."""
     return f"{_plain(microseconds).isoformat(timespec='seconds')}Z"
 
 
 def of(moment: datetime) -> int:
-    """The moment of an aware datetime."""
+    """The timestamp of an aware datetime."""
     return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 def parse(value: Any) -> int | None:
-    """The moment that a string in UTC shows; None for anything else."""
+    """The timestamp in an RFC 3339 string in UTC; None for anything else."""
     if not isinstance(value, str) or len(value) > _LONGEST:
         return None
     for form in ("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.%fZ"):
@@ -45,7 +45,7 @@ def parse(value: Any) -> int | None:
 
 
 def readable(value: Any) -> str | None:
-    """`value` if it is a string that shows a moment in UTC; None for anything else."""
+    """`value` if `parse` can read it; None otherwise."""
     return value if parse(value) is not None else None
 
 

@@ -1,1 +1,1 @@
-"""The operator: TaskRuns in, runs of the ledger out, and back again as status."""
+"""The operator: submits TaskRuns to the ledger, and writes the outcome to their status."""

@@ -1,4 +1,4 @@
-"""`python -m kelery_operator`: the same as `kelery operator`."""
+"""`python -m kelery_operator` is the same as `kelery operator`."""
 
 from __future__ import annotations
 

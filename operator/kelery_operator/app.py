@@ -1,7 +1,7 @@
-"""The composition root: builds every part, runs them together, drains and stops.
+"""The composition root: builds all parts, runs them together, drains and stops.
 
-Crash-only: a part that ends takes the process with it, and a restart is a list and a comparison. Nothing is
-kept in memory alone but status writes of the last moments, which the ledger still has unacknowledged.
+Crash-only: if a part ends, the process ends. A restart lists all TaskRuns and compares them with the ledger.
+No state is only in memory, except pending status writes, and the ledger has these as unacknowledged.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ logger = logging.getLogger("kelery.operator")
 _REDIS_TIMEOUT_SECONDS = 5.0
 _DRAIN_SECONDS = 5.0
 _WAIT_SECONDS = 1.0
-#: The garbage collector's first two thresholds.
+#: The first two thresholds of the garbage collector.
 _YOUNG_OBJECTS, _YOUNG_COLLECTIONS = 20_000, 20
 
 
 class Operator:
-    """Everything that one operator process is made of."""
+    """All parts of one operator process."""
 
     def __init__(self, settings: OperatorSettings, *, login: Login) -> None:
         self._settings = settings
@@ -80,7 +80,7 @@ class Operator:
         self._parts = Parts()
 
     async def run(self) -> None:
-        """Run until SIGTERM or SIGINT; raises if a part fails."""
+        """Run until SIGTERM or SIGINT. Raises if a part fails."""
         self._catch_signals()
         health = HealthServer(
             metrics=self._metrics, watchdog=self._watchdog, why_not_ready=self._why_not_ready
@@ -98,7 +98,7 @@ class Operator:
             await self._client.aclose()
 
     async def _begin(self) -> None:
-        """Wait for what must be there, compare everything once, then start the loops."""
+        """Wait for the CRD and the cluster id, compare everything once, then start all loops."""
         await self._wait_for_crd()
         cluster = self._settings.cluster_id or await self._cluster_id()
         scope = Scope(cluster=cluster, namespaces=self._settings.namespaces)
@@ -107,7 +107,7 @@ class Operator:
         follower = LedgerEvents(ledger, cluster=cluster, states=states, queue=queue, positions=positions)
         resync = self._resync(scope)
         reconciler = self._reconciler(scope, on_recovery=resync.soon)
-        # From here on no change is missed: the stream's place first, then the comparison of everything.
+        # The position in the stream first, then the comparison: so no change is missed.
         await follower.begin()
         await resync.first()
         self._parts.start("reconciler", reconciler.run())
@@ -182,11 +182,11 @@ class Operator:
 
     def _watching(self) -> None:
         self._synced = True
-        # What is there by now stays, and little of what comes refers to itself: fewer searches do.
+        # Most objects that exist now live until the end, and few later ones have cycles: collect less often.
         gc.collect()
         gc.freeze()
         gc.set_threshold(_YOUNG_OBJECTS, _YOUNG_COLLECTIONS)
-        # kopf has put its own handlers in the place of ours; draining comes first.
+        # kopf has replaced the signal handlers. The operator must drain first, so replace them again.
         self._catch_signals()
 
     def _why_not_ready(self) -> str:
@@ -200,7 +200,7 @@ class Operator:
             try:
                 if await self._api.is_served():
                     return
-                problem = "taskruns.kelery.dev is not served; apply the CRD"
+                problem = "the API server does not serve taskruns.kelery.dev; install the CRD"
             except KubeError as error:
                 problem = str(error)
             if problem != reported:
@@ -215,8 +215,8 @@ class Operator:
             except KubeError as error:
                 if error.status in (401, 403):
                     raise SettingsError(
-                        "the namespace kube-system may not be read to identify the cluster;"
-                        " allow it, or set KELERY_CLUSTER_ID"
+                        "cannot read the namespace kube-system to identify the cluster: allow the verb get,"
+                        " or set KELERY_CLUSTER_ID"
                     ) from error
                 logger.warning("waiting: %s", error)
             await asyncio.sleep(_WAIT_SECONDS)
@@ -227,8 +227,8 @@ class Operator:
             loop.add_signal_handler(number, self._stop.set)
 
     async def _drain(self) -> None:
-        """What was decided is written; nothing new is begun. The watch stays until then: kopf ends rudely."""
+        """Write what was decided, and begin nothing new. The watch ends last, because kopf ends abruptly."""
         logger.info("stopping")
         await self._parts.end_all_but("watch")
         if not await self._writer.drain(seconds=_DRAIN_SECONDS):
-            logger.warning("stopping with unsent statuses", extra={"unsent": self._writer.unsent()})
+            logger.warning("stopping with unsent status writes", extra={"unsent": self._writer.unsent()})

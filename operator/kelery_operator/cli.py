@@ -16,15 +16,15 @@ from kelery.options import Command
 from kelery_operator.settings import OPTIONS, operator_settings
 
 logger = logging.getLogger("kelery.operator")
-CLUSTER = "The cluster. Without it: the pod's service account, then `~/.kube/config`."
-#: kopf tells of its handlers' every success, which nobody needs.
+CLUSTER = "The kubeconfig of the cluster. Default: the pod's service account, then `~/.kube/config`."
+#: kopf logs each success of its handlers.
 _NOISY = ("kopf.objects", "kopf.activities", "aiohttp.access", "kopf._core.engines.activities")
 
 
 @click.command(cls=Command, settings=OPTIONS, environment={"KUBECONFIG": CLUSTER})
 def operator(**values: Any) -> None:
-    """Run the operator: TaskRuns become runs, and their progress becomes status."""
-    # Imported late: `kelery operator --help` must not pay for kopf.
+    """Run the operator: it submits TaskRuns to the ledger and writes their status."""
+    # Imported late, so that `kelery operator --help` does not load kopf.
     import uvloop
 
     from kelery.kube.login import Login, load_credentials
@@ -34,7 +34,7 @@ def operator(**values: Any) -> None:
     settings = operator_settings(values)
     logs.set_up(settings.log_format, only_warnings_of=_NOISY)
     login = Login(functools.partial(load_credentials, os.environ))
-    # Before the event loop, for it may run a plug-in; and what is wrong with it is said at once.
+    # Before the event loop starts: it may run a credential plug-in, and a failure shows at once.
     login.credentials()
 
     async def serve() -> None:
@@ -46,6 +46,6 @@ def operator(**values: Any) -> None:
     except KeleryError:
         raise
     except Exception:
-        # Said as a log line too: whoever reads the logs of a restarted pod reads no traceback on its own.
-        logger.critical("the operator ends; it is meant to be started again", exc_info=True)
+        # As a log line, so that it is found in the logs of a restarted pod.
+        logger.critical("unexpected error; the operator exits and must be restarted", exc_info=True)
         sys.exit(1)

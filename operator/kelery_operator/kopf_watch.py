@@ -1,6 +1,6 @@
-"""kopf at the rim, as an informer: one event handler and a login. kopf is imported here only.
+"""kopf as an informer: one event handler and one login handler. Only this module imports kopf.
 
-No finalizers, no annotations, no kopf storages, no events: kopf makes no write to any object.
+Invariant: kopf writes to no object. It uses no finalizers, annotations, storages or Kubernetes events.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from kelery_operator.taskrun.watch_events import WatchEvents
 logger = logging.getLogger("kelery.operator")
 
 _CREDENTIALS_LIFETIME = timedelta(minutes=30)
-#: Between two attempts to log in.
+#: The pause between two attempts to log in.
 _PAUSE_SECONDS = 5.0
 
 
 class _NoProgress(kopf.ProgressStorage):
-    """There are no handlers with a progress."""
+    """Stores nothing: no handler has a progress."""
 
     def fetch(self, **_: Any) -> None:
         return None
@@ -49,7 +49,7 @@ class _NoProgress(kopf.ProgressStorage):
 
 
 class _NoDiffBase(kopf.DiffBaseStorage):
-    """Nothing is compared with an earlier state: all states are the same."""
+    """Stores nothing: no state is compared with an earlier one."""
 
     def build(self, **_: Any) -> kopf.BodyEssence:
         return kopf.BodyEssence()
@@ -63,7 +63,7 @@ class _NoDiffBase(kopf.DiffBaseStorage):
 
 @dataclass(frozen=True, kw_only=True)
 class _Connection(kopf.ConnectionInfo):
-    """kopf's own, which logs in and trusts as the rest of the operator does."""
+    """A connection of kopf, with the credentials and trust of the rest of the operator."""
 
     credentials: Credentials
 
@@ -75,18 +75,18 @@ class _Connection(kopf.ConnectionInfo):
 
 
 def login_handler(login: Login) -> Callable[..., Awaitable[kopf.ConnectionInfo]]:
-    """What kopf asks when it has no credentials yet, when they have expired, and when they were refused."""
+    """The handler that kopf calls when it has no credentials, or when they expired or were refused."""
     given: _Connection | None = None
 
     async def log_in(**_: Any) -> kopf.ConnectionInfo:
         nonlocal given
         now = datetime.now(UTC)
         if given is not None and given.expiration is not None and now < given.expiration:
-            # Before their time they are asked for only because they were refused.
+            # kopf asks before the expiry only if the API server refused them.
             refused = given.credentials
             credentials = await off_loop(functools.partial(login.renew, refused=refused))
             if credentials is refused:
-                raise kopf.TemporaryError("the API server refuses our credentials", delay=_PAUSE_SECONDS)
+                raise kopf.TemporaryError("the API server refuses the credentials", delay=_PAUSE_SECONDS)
         else:
             credentials = await off_loop(login.credentials)
         given = _Connection(
@@ -104,31 +104,31 @@ def _expiration(credentials: Credentials, *, now: datetime) -> datetime:
     latest = now + _CREDENTIALS_LIFETIME
     if credentials.expires_at is None or credentials.expires_at >= latest.timestamp():
         return latest
-    # Those that come expired are not asked for again and again.
+    # Limits the rate of logins if a plug-in returns expired credentials.
     soonest = now + timedelta(seconds=_PAUSE_SECONDS)
     return max(soonest, datetime.fromtimestamp(credentials.expires_at, UTC))
 
 
 def registry(events: WatchEvents, *, login: Login) -> kopf.OperatorRegistry:
-    """One handler, one login."""
+    """The event handler and the login handler."""
     ours = kopf.OperatorRegistry()
     kopf.on.login(registry=ours, backoff=_PAUSE_SECONDS)(login_handler(login))
 
-    # kopf calls it at once and exactly once for each event, and for one object in the order of its events. It
-    # does no I/O, so it is not to be moved to a thread, as kopf does with a handler that is not async.
+    # kopf calls it immediately, once for each event, and for one object in the order of its events.
+    # It does no I/O. It is async because kopf runs other handlers in threads.
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=ours)
     async def take_in(*, event: kopf.RawEvent, **_: Any) -> None:
         try:
             events.event(event["type"], event["object"])
         except Exception:
-            # kopf must not stop for it; the next comparison meets the object again.
-            logger.exception("an event could not be taken in")
+            # kopf must continue. The next comparison reads the object again.
+            logger.exception("cannot process a watch event")
 
     return ours
 
 
 def settings() -> kopf.OperatorSettings:
-    """kopf without anything but its watch."""
+    """Settings that disable everything in kopf except its watch."""
     ours = kopf.OperatorSettings()
     ours.posting.enabled = False
     ours.peering.standalone = True
@@ -140,7 +140,7 @@ def settings() -> kopf.OperatorSettings:
     ours.networking.connect_timeout = 10.0
     ours.watching.reconnect_backoff = 0.5
     ours.watching.chunk_size = 500
-    # An integer: the API server takes no other.
+    # The API server accepts only an integer.
     ours.watching.server_timeout = 300
     ours.watching.field_selectors[GROUP, VERSION, PLURAL] = UNFINISHED
     return ours
@@ -153,12 +153,12 @@ async def watch(
     namespaces: Sequence[str],
     started: Callable[[], None],
 ) -> None:
-    """Watch until cancelled; an error of kopf's is raised. `started` is called once its tasks are there."""
+    """Watch until cancelled. Raises errors of kopf. Calls `started` when kopf's tasks exist."""
     ours = asyncio.all_tasks()
     tasks = await kopf.spawn_tasks(
         registry=registry(events, login=login),
         settings=settings(),
-        # kopf would look up the user's name, which not every image has for the user id that a pod is given.
+        # By default, kopf looks up the user's name. A pod's user id may have no name.
         identity=cast("Any", "kelery"),
         standalone=True,
         clusterwide=not namespaces,

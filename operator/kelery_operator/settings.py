@@ -1,4 +1,4 @@
-"""The operator's settings: what it needs to know, and the options that say it."""
+"""The operator's settings and their command options."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _HEALTH_ADDRESS = Address(host="127.0.0.1", port=8081)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorSettings:
-    """What an operator needs to know besides its credentials."""
+    """The settings of one operator. Its credentials come from the kubeconfig or service account."""
 
     ledger: LedgerSettings
-    #: Those it serves; none means the whole cluster.
+    #: The namespaces to serve. Empty means the whole cluster.
     namespaces: tuple[str, ...] = ()
-    #: "" means the uid of the namespace kube-system.
+    #: Empty means the uid of the namespace kube-system.
     cluster_id: str = ""
-    #: For finished runs that name no ttl and that nobody would create again.
+    #: For finished TaskRuns without a ttl of their own that no tool (Helm, Argo CD, Flux) manages.
     default_ttl_seconds: int = 86400
-    #: For health and metrics.
+    #: The address of the health and metrics endpoints.
     health_address: Address = _HEALTH_ADDRESS
     log_format: str = "json"
-    #: Between two comparisons of ledger and cluster.
+    #: The interval between comparisons of the ledger with the cluster.
     resync_seconds: float = 60
-    #: Between two looks at all finished runs for a ttl that was changed.
+    #: The interval between scans of finished TaskRuns for a changed ttl.
     sweep_seconds: float = 3600
 
 
@@ -40,7 +40,8 @@ def _namespaces(value: str) -> tuple[str, ...]:
     for name in names:
         if not NAMESPACE_NAME.fullmatch(name):
             raise click.BadParameter(
-                f"{value!r} has {name!r}, which is no namespace: give names separated by commas, or nothing"
+                f"{value!r} contains {name!r}, which is not a namespace name: give names separated by commas,"
+                " or leave it empty"
             )
     return names
 
@@ -54,7 +55,7 @@ _OWN = (
         default="",
         metavar="NAMES",
         show_default="the whole cluster",
-        help="The namespaces that it serves, separated by commas.",
+        help="The namespaces to serve, separated by commas.",
     ),
     Setting(
         "--cluster-id",
@@ -62,16 +63,16 @@ _OWN = (
         default=_DEFAULTS.cluster_id,
         show_default="the uid of the namespace `kube-system`",
         metavar="ID",
-        help="Runs carry it. An operator looks after the runs of its own cluster only. Set it if the operator"
-        " may not read the namespace `kube-system`.",
+        help="The identity of this cluster in the ledger. An operator handles only the runs of its own"
+        " cluster. Set it if the operator cannot read the namespace `kube-system`.",
     ),
     Setting(
         "--default-ttl-seconds",
         "KELERY_DEFAULT_TTL_SECONDS",
         type=WholeSeconds(0, 2**31 - 1),
         default=_DEFAULTS.default_ttl_seconds,
-        help="How long a finished TaskRun without `ttlSecondsAfterFinished` is kept. TaskRuns that Helm,"
-        " Argo CD or Flux track stay.",
+        help="How long finished TaskRuns without `ttlSecondsAfterFinished` are kept. Ignored for TaskRuns"
+        " that Helm, Argo CD or Flux manage.",
     ),
     Setting(
         "--health-address",
@@ -79,27 +80,27 @@ _OWN = (
         type=address,
         metavar="HOST:PORT",
         default=str(_DEFAULTS.health_address),
-        help="Where it serves health and metrics; in a pod `0.0.0.0:8081`.",
+        help="The address of the health and metrics endpoints. In a pod, use `0.0.0.0:8081`.",
     ),
     Setting(
         "--resync-seconds",
         "KELERY_OPERATOR_RESYNC_SECONDS",
         type=Seconds(1, 3600),
         default=_DEFAULTS.resync_seconds,
-        help="The time between two comparisons of ledger and cluster.",
+        help="The interval between comparisons of the ledger with the cluster.",
     ),
     Setting(
         "--sweep-seconds",
         "KELERY_OPERATOR_SWEEP_SECONDS",
         type=Seconds(1, 86400),
         default=_DEFAULTS.sweep_seconds,
-        help="The time between two looks at all finished runs for a ttl that was changed.",
+        help="The interval between scans of finished TaskRuns for a changed `ttlSecondsAfterFinished`.",
     ),
 )
 OPTIONS = (*_OWN, *CONTROL_PLANE)
 
 
 def operator_settings(values: Mapping[str, Any]) -> OperatorSettings:
-    """By the values of OPTIONS."""
+    """The settings, from the values of OPTIONS."""
     own = {setting.name: values[setting.name] for setting in _OWN}
     return OperatorSettings(ledger=ledger_settings(values), log_format=values["log_format"], **own)

@@ -1,6 +1,6 @@
-"""What the API server says to one request, and the error of a request that gets no answer.
+"""The answer of the API server to one request, and the error of a request without an answer.
 
-Both sessions give these; neither is imported here.
+Both sessions return these types. This module imports neither session.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _MOST_TEXT = 300
 
 
 class KubeError(KeleryError):
-    """The API server did not answer, or refused; `status` is 0 without an answer."""
+    """The API server did not answer or refused the request. `status` is 0 if there was no answer."""
 
     def __init__(self, message: str, *, status: int, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -26,7 +26,7 @@ class KubeError(KeleryError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the API server said."""
+    """One answer of the API server."""
 
     status: int
     body: Mapping[str, Any]
@@ -34,11 +34,11 @@ class Answer:
 
     @property
     def message(self) -> str:
-        """The server's own words about an error."""
+        """The server's error message."""
         return str(self.body.get("message", f"HTTP {self.status}"))
 
     def says_absent(self, name: str) -> bool:
-        """Whether this object is not there. A server that does not serve TaskRuns at all answers 404 too."""
+        """Whether this object does not exist. Without the CRD, every object has the answer 404."""
         details = self.body.get("details")
         named = isinstance(details, Mapping) and details.get("name") == name
         return self.status == 404 and self.body.get("reason") == "NotFound" and named
@@ -50,7 +50,7 @@ class Answer:
 
 
 def answer_of(status: int, content: bytes, *, retry_after: str | None) -> Answer:
-    """The answer from what came over the wire."""
+    """The answer, from the HTTP response."""
     return Answer(status=status, body=_json_object(content), retry_after=_seconds(retry_after))
 
 

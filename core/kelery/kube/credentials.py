@@ -1,6 +1,6 @@
-"""Who we are at the API server: an address and the right to use it.
+"""The address of an API server and the credentials for it, as a value.
 
-A value, however it was read. Invariant: no secret is part of a message or a repr.
+Invariant: no message and no repr shows a secret.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """An address and the right to use it; PEM data as text."""
+    """The address of an API server and the credentials for it. PEM data is text."""
 
     server: str
     authority: str | None = field(default=None, repr=False)
     insecure: bool = False
-    #: The name that the server's certificate must have, where it is not that of the address.
+    #: The name in the server's certificate, if it differs from the address.
     tls_server_name: str | None = None
     token: str | None = field(default=None, repr=False)
     username: str | None = field(default=None, repr=False)
@@ -28,11 +28,11 @@ class Credentials:
     private_key: str | None = field(default=None, repr=False)
     impersonate: str | None = None
     proxy_url: str | None = field(default=None, repr=False)
-    #: In seconds since 1970, by a plug-in's word; infinite if it said nothing. None: files, which may change.
+    #: Seconds since 1970, from a plug-in; infinite if it reported none. None: from files, which may change.
     expires_at: float | None = None
 
     def headers(self) -> dict[str, str]:
-        """The headers that say who we are, if there are any."""
+        """The headers for authentication and impersonation; may be empty."""
         headers = {"Impersonate-User": self.impersonate} if self.impersonate else {}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
@@ -42,11 +42,11 @@ class Credentials:
         return headers
 
     def trust(self) -> ssl.SSLContext:
-        """Whom we trust and the certificate that we show."""
+        """The TLS context: trusted authorities and the client certificate."""
         context = _NamedServer(ssl.PROTOCOL_TLS_CLIENT)
         context.server_name = self.tls_server_name
-        # As kubectl: each certificate in the authority is trusted, also one that another has signed. And it
-        # need not name its key and its purpose, as a default context of Python 3.13 demands: EKS's does not.
+        # Like kubectl, trust each certificate in the authority, even one that another authority signed.
+        # Python 3.13's default context also demands key identifiers and key usage, which EKS's lacks.
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         if self.insecure:
             context.check_hostname = False
@@ -56,23 +56,23 @@ class Credentials:
         else:
             context.load_default_certs()
         if self.certificate and self.private_key:
-            # The ssl module takes a client certificate from a file only; this one is private and short-lived.
+            # The ssl module reads a client certificate only from a file. It is private and short-lived.
             with tempfile.NamedTemporaryFile("w") as pem:
                 pem.write(f"{self.certificate}\n{self.private_key}\n")
                 pem.flush()
-                # With a password, since OpenSSL would ask the terminal for that of an encrypted key.
+                # With an empty password: OpenSSL would ask on the terminal for that of an encrypted key.
                 context.load_cert_chain(pem.name, password="")
         return context
 
     def same_connection(self, other: Credentials) -> bool:
-        """Whether a connection that was opened for the one serves the other too; headers may differ."""
+        """Whether a connection opened for one can be used for the other. Headers may differ."""
         return _connection(self) == _connection(other)
 
 
 class _NamedServer(ssl.SSLContext):
-    """Verifies another name than that of the address, if it has one.
+    """Verifies `server_name` instead of the host in the address, if it is set.
 
-    Every client that is handed a context asks it for the TLS connection, and only some can be given the name.
+    Every HTTP client gets its TLS connections from the context, but not every client accepts a name.
     """
 
     server_name: str | None = None

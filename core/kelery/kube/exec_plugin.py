@@ -1,8 +1,8 @@
-"""Credential plug-ins: programs that a kubeconfig names (`exec`), by which EKS, GKE and AKS log in.
+"""Credential plug-ins: programs that a kubeconfig names (`exec`), as EKS, GKE and AKS use them.
 
-The rules are those of kubectl: client.authentication.k8s.io/v1 and v1beta1, without a shell. Running one
-blocks. Its stderr is ours, for it may have something to ask or to tell. Invariant: nothing that it prints on
-stdout, which has the token in it, and none of its arguments and variables is part of a message or a repr.
+They follow kubectl's rules: client.authentication.k8s.io/v1 and v1beta1, without a shell. Running a plug-in
+blocks. It inherits stderr, because it may show instructions to the user. Invariant: no message and no repr
+shows its stdout (which contains the token), its arguments or its variables.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ _V1, _V1BETA1 = f"{_GROUP}/v1", f"{_GROUP}/v1beta1"
 _NEVER, _IF_AVAILABLE, _ALWAYS = "Never", "IfAvailable", "Always"
 _EXEC_INFO = "KUBERNETES_EXEC_INFO"
 _SECONDS = 60.0
-#: Where somebody may have to log in with a browser first.
+#: With a terminal, because the user may first have to log in with a browser.
 _INTERACTIVE_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecCredential:
-    """What a plug-in has handed out."""
+    """The credentials that a plug-in printed."""
 
     token: str | None = field(default=None, repr=False)
     certificate: str | None = field(default=None, repr=False)
     private_key: str | None = field(default=None, repr=False)
-    #: In seconds since 1970.
+    #: Seconds since 1970.
     expires_at: float = math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecPlugin:
-    """The plug-in of a user in a kubeconfig."""
+    """The credential plug-in of a user in a kubeconfig."""
 
     user: Entry
     command: str
@@ -52,11 +52,11 @@ class ExecPlugin:
     args: tuple[str, ...] = field(default=(), repr=False)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     install_hint: str = ""
-    #: What it learns of the cluster, if it wants to.
+    #: The cluster that is passed to it, if the kubeconfig asks for this.
     cluster: Mapping[str, Any] | None = field(default=None, repr=False)
 
     def run(self, environ: Mapping[str, str], *, unattended: bool) -> ExecCredential:
-        """Run it. `unattended`: there is no terminal for it, whatever our own stdin is."""
+        """Run it; raises SettingsError. `unattended`: it gets no terminal, even if stdin is one."""
         interactive = self._is_interactive(unattended=unattended)
         spec: dict[str, Any] = {"interactive": interactive}
         if self.cluster is not None:
@@ -75,32 +75,32 @@ class ExecPlugin:
         except OSError as error:
             raise self._fault("command", f"cannot be run: {error.strerror}{self._hint}") from None
         except ValueError:
-            raise self._fault("command", "cannot be run: mend the characters in args and env") from None
+            raise self._fault("command", "cannot be run: fix the characters in args and env") from None
         except subprocess.TimeoutExpired:
-            problem = f"did not end within {limit:g} s; log in with it by hand, then try again"
+            problem = f"did not finish within {limit:g} s; run it by hand to log in, then try again"
             raise self._fault("command", problem) from None
         except subprocess.CalledProcessError as error:
             ended = f"signal {-error.returncode}" if error.returncode < 0 else f"status {error.returncode}"
-            problem = f"failed with exit {ended}; what it says about it is on stderr{self._hint}"
+            problem = f"failed with exit {ended}; see its output on stderr{self._hint}"
             raise self._fault("command", problem) from None
         return self._credential(done.stdout)
 
     def _is_interactive(self, *, unattended: bool) -> bool:
         terminal = not unattended and os.isatty(0)
         if self.interactive_mode == _ALWAYS and not terminal:
-            problem = "is Always and there is no terminal here; use a plug-in that works without, and Never"
+            problem = "is Always, but there is no terminal here; use a plug-in that needs none, and set Never"
             raise self.user.fault("exec.interactiveMode", problem)
         return terminal and self.interactive_mode != _NEVER
 
     def _program(self, environ: Mapping[str, str]) -> str:
-        """A path, which is relative to the kubeconfig, or a name, to be found on our PATH."""
+        """The command: a path relative to the kubeconfig, or a name on the PATH."""
         if os.sep in self.command:
             program = self.user.path(self.command)
             if not program.exists():
-                raise self._fault("command", f"is not there; install it, or mend the path{self._hint}")
+                raise self._fault("command", f"does not exist; install it, or fix the path{self._hint}")
             return str(program)
         found = shutil.which(self.command, path=environ.get("PATH", os.defpath))
-        # As kubectl, not what happens to be in the working directory.
+        # Like kubectl, never run a program from the working directory.
         if found is None or not os.path.isabs(found):
             raise self._fault("command", f"is not on the PATH; install it{self._hint}")
         return found
@@ -113,7 +113,7 @@ class ExecPlugin:
         version = answer.get("apiVersion") if isinstance(answer, dict) else None
         if version != self.api_version or answer.get("kind") != "ExecCredential":
             problem = (
-                f"did not print an ExecCredential of {self.api_version}; set the apiVersion that it speaks"
+                f"did not print an ExecCredential of {self.api_version}; set the apiVersion that it supports"
             )
             raise self._fault("apiVersion", problem)
         status = answer.get("status")
@@ -122,7 +122,7 @@ class ExecPlugin:
             for name in ("token", "clientCertificateData", "clientKeyData", "expirationTimestamp")
         )
         if not all(isinstance(value or "", str) for value in (token, certificate, private_key, expiry)):
-            raise self._fault("command", "printed a status whose fields are no text")
+            raise self._fault("command", "printed a status with fields that are not strings")
         if not token and not (certificate and private_key):
             raise self._fault("command", "printed no status with a token, or a certificate and its key")
         if bool(certificate) != bool(private_key):
@@ -138,7 +138,9 @@ class ExecPlugin:
         try:
             moment = datetime.fromisoformat(text.upper().replace("Z", "+00:00"))
         except ValueError:
-            raise self._fault("command", "printed an expirationTimestamp that is no RFC 3339 time") from None
+            raise self._fault(
+                "command", "printed an expirationTimestamp that is not an RFC 3339 time"
+            ) from None
         return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
 
     @property
@@ -150,18 +152,18 @@ class ExecPlugin:
 
 
 def exec_plugin(user: Entry, *, cluster: Mapping[str, Any]) -> ExecPlugin | None:
-    """The plug-in of a user, if it logs in with one; `cluster` is what it may want to know."""
+    """The credential plug-in of a user, if there is one. `cluster` is passed to it on request."""
     said = user.content.get("exec")
     if said is None:
         return None
     if not isinstance(said, dict):
-        raise user.fault("exec", "is no mapping")
+        raise user.fault("exec", "is not a mapping")
     own = Entry(file=user.file, kind=user.kind, name=user.name, content=said)
     command, version, mode = own.text("command"), own.text("apiVersion"), own.text("interactiveMode")
     if not command:
-        raise user.fault("exec.command", "is missing; name the program to run")
+        raise user.fault("exec.command", "is missing; give the program to run")
     if version not in (_V1, _V1BETA1):
-        raise user.fault("exec.apiVersion", f"must be {_V1} or {_V1BETA1}, whichever the plug-in speaks")
+        raise user.fault("exec.apiVersion", f"must be {_V1} or {_V1BETA1}, whichever the plug-in supports")
     if not mode and version == _V1BETA1:
         mode = _IF_AVAILABLE
     if mode not in (_NEVER, _IF_AVAILABLE, _ALWAYS):
@@ -182,7 +184,7 @@ def _args(user: Entry, said: object) -> tuple[str, ...]:
     if said is None:
         return ()
     if not isinstance(said, list) or not all(isinstance(arg, str) for arg in said):
-        raise user.fault("exec.args", "is no list of texts; put numbers in quotes")
+        raise user.fault("exec.args", "is not a list of strings; put numbers in quotes")
     return tuple(said)
 
 
@@ -193,11 +195,11 @@ def _variables(user: Entry, said: object) -> dict[str, str]:
     for one in said if isinstance(said, list) else [said]:
         name, value = (one.get("name"), one.get("value", "")) if isinstance(one, dict) else (None, None)
         if not isinstance(name, str) or not name or not isinstance(value, str):
-            raise user.fault("exec.env", "is no list of a name and a value each; put numbers in quotes")
+            raise user.fault("exec.env", "is not a list of names and values; put numbers in quotes")
         variables[name] = value
     return variables
 
 
 def _printable(text: str) -> str:
-    """Without what could change the terminal."""
+    """The text without control characters, which could change the terminal."""
     return "".join(one for one in text.strip() if one in "\n\t" or unicodedata.category(one)[0] != "C")

@@ -1,7 +1,7 @@
-"""The one reader of kubeconfigs: what a context of them says, as `Credentials`.
+"""The one reader of kubeconfigs: returns the `Credentials` of a context.
 
-It follows kubectl: what kubectl logs in with serves here, and what cannot be done as kubectl does it is
-refused in one sentence rather than left out. `kelery operator`, `api`, `dev` and `bench` all read with it.
+It follows kubectl's rules. A feature of kubectl that it does not support is an error, and never ignored.
+`kelery operator`, `api`, `dev` and `bench` all use it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from kelery.kube.kubeconfig_entries import Entries, Entry
 from kelery.kube.proxies import WHICH, environment_proxy, is_http_proxy
 
 _EXEC_EXTENSION = "client.authentication.k8s.io/exec"
-#: Whoever leaves these out acts as somebody else than was meant.
+#: Not supported. To ignore one of them would mean to act as another user than intended.
 _NOT_DONE = {
     "auth-provider": "Kubernetes has removed it; use an exec plug-in, which your cluster's tools set up",
-    "as-uid": "is not done here; leave it out, or log in as that user",
-    "as-groups": "is not done here; leave it out, or log in as that user",
-    "as-user-extra": "is not done here; leave it out, or log in as that user",
+    "as-uid": "is not supported; remove it, or log in as that user",
+    "as-groups": "is not supported; remove it, or log in as that user",
+    "as-user-extra": "is not supported; remove it, or log in as that user",
 }
 
 
@@ -36,15 +36,15 @@ def from_kubeconfig(
     environ: Mapping[str, str] | None = None,
     unattended: bool = False,
 ) -> Credentials:
-    """What a context says, the current one unless another is named; runs its plug-in, if it has one.
+    """The credentials of `context`, or of the current context; runs its plug-in, if there is one.
 
-    `unattended` is for whoever starts parts that have no terminal: a plug-in that needs one is refused.
+    With `unattended`, a plug-in that needs a terminal is refused. Raises SettingsError.
     """
     variables = os.environ if environ is None else environ
     entries = Entries(files)
     chosen = entries.context(context)
     if not chosen.text("cluster"):
-        raise chosen.fault("cluster", "is missing; name an entry of clusters")
+        raise chosen.fault("cluster", "is missing; give the name of an entry in clusters")
     cluster = entries.named("clusters", chosen.text("cluster"))
     user = Entry(file=cluster.file, kind="users", name="", content={})
     if chosen.text("user"):
@@ -53,7 +53,7 @@ def from_kubeconfig(
     server = _credentials(cluster, proxy=proxy, environ=variables)
     credentials = _logged_in(server, user)
     plugin = exec_plugin(user, cluster=_cluster_for_plugin(cluster, server, proxy=proxy))
-    # As kubectl: other credentials of the user come first.
+    # Like kubectl: other credentials of the user come first.
     if plugin and not (credentials.token or credentials.username or credentials.certificate):
         found = plugin.run(variables, unattended=unattended)
         credentials = replace(
@@ -65,19 +65,19 @@ def from_kubeconfig(
         )
     for field, value in (("token", credentials.token), ("as", credentials.impersonate)):
         if value and not (value.isascii() and value.isprintable()):
-            # The client that sends it would show it in its error.
+            # The HTTP client would show the value in its own error.
             raise user.fault(field, "has characters that an HTTP header cannot carry; log in again")
     _look_at_certificates(credentials, cluster=cluster, user=user)
     return credentials
 
 
 def _credentials(cluster: Entry, *, proxy: str, environ: Mapping[str, str]) -> Credentials:
-    """The address and whom we trust."""
+    """The address and the trusted authority."""
     server = cluster.text("server").rstrip("/")
     if not _is_address(server):
-        raise cluster.fault("server", "is missing or no URL; give the address, as in https://10.0.0.1:6443")
+        raise cluster.fault("server", "is missing or not a URL; give an address like https://10.0.0.1:6443")
     if proxy and not is_http_proxy(proxy):
-        raise cluster.fault("proxy-url", f"is no http:// URL; {WHICH}")
+        raise cluster.fault("proxy-url", f"is not an http:// URL; {WHICH}")
     return Credentials(
         server=server,
         authority=cluster.pem("certificate-authority"),
@@ -88,13 +88,13 @@ def _credentials(cluster: Entry, *, proxy: str, environ: Mapping[str, str]) -> C
 
 
 def _logged_in(server: Credentials, user: Entry) -> Credentials:
-    """The same with what the user's entry itself says."""
+    """The same with the credentials in the user's entry."""
     for name, problem in _NOT_DONE.items():
         if user.content.get(name):
             raise user.fault(name, problem)
     certificate, private_key = user.pem("client-certificate"), user.pem("client-key")
     if bool(certificate) != bool(private_key):
-        raise user.fault("client-certificate", "and client-key go together; give both")
+        raise user.fault("client-certificate", "must be set together with client-key; give both")
     return replace(
         server,
         token=_token(user),
@@ -107,7 +107,7 @@ def _logged_in(server: Credentials, user: Entry) -> Credentials:
 
 
 def _token(user: Entry) -> str | None:
-    """A file is renewed, so it comes first; as for kubectl, the other one serves while it cannot be read."""
+    """The token. A file comes first, because it is renewed; the inline token replaces a missing file."""
     token, file = user.text("token").strip(), user.text("tokenFile")
     if file and not (token and not user.path(file).exists()):
         return user.read("tokenFile").strip() or token or None
@@ -115,7 +115,7 @@ def _token(user: Entry) -> str | None:
 
 
 def _cluster_for_plugin(cluster: Entry, server: Credentials, *, proxy: str) -> dict[str, Any]:
-    """The `cluster` of an ExecCredential."""
+    """The field `cluster` of an ExecCredential."""
     authority = base64.b64encode(server.authority.encode()).decode() if server.authority else None
     extensions = cluster.content.get("extensions")
     config = [
@@ -135,12 +135,12 @@ def _cluster_for_plugin(cluster: Entry, server: Credentials, *, proxy: str) -> d
 
 
 def _look_at_certificates(credentials: Credentials, *, cluster: Entry, user: Entry) -> None:
-    """Said now and by name: later it would be an error of OpenSSL's."""
+    """Check the certificates now, to name the field at fault. OpenSSL would not."""
     try:
         if credentials.authority:
             replace(credentials, certificate=None).trust()
     except (OSError, ValueError):
-        problem = "has no certificate in PEM that can be read; take it from the cluster again"
+        problem = "has no valid PEM certificate; copy it from the cluster again"
         raise cluster.fault("certificate-authority", problem) from None
     try:
         if credentials.certificate:

@@ -1,7 +1,7 @@
-"""The named entries of kubeconfigs, merged as kubectl merges them: the first file that says something counts.
+"""The named entries of kubeconfigs, merged like kubectl merges them: the first entry of a name counts.
 
-Every entry knows the file that it comes from: relative paths start there, and every error names it.
-Invariant: errors name fields and files and quote no value of a user's entry.
+Every entry knows its file: relative paths start there, and every error names it. Invariant: errors name
+fields and files, and never show a value of a user's entry.
 """
 
 from __future__ import annotations
@@ -31,29 +31,29 @@ class Entry:
     content: Mapping[str, Any] = field(repr=False)
 
     def fault(self, where: str, problem: str) -> SettingsError:
-        """What is wrong with a field, and what to do about it."""
+        """The error for a field; `problem` also says how to fix it."""
         return SettingsError(f"{self.file}: {where} of {self.name!r} in {self.kind}: {problem}")
 
     def text(self, name: str) -> str:
-        """A field's text; empty if it is not there."""
+        """The text of a field; empty if it is not set."""
         value = self.content.get(name)
         if value is not None and not isinstance(value, str):
-            raise self.fault(name, "is no text; put it in quotes")
+            raise self.fault(name, "is not a string; put it in quotes")
         return value or ""
 
     def flag(self, name: str) -> bool:
-        """A field that is true or false; false if it is not there."""
+        """The value of a boolean field; false if it is not set."""
         value = self.content.get(name)
         if value is not None and not isinstance(value, bool):
-            raise self.fault(name, "is neither true nor false")
+            raise self.fault(name, "must be true or false")
         return bool(value)
 
     def path(self, text: str) -> Path:
-        """A path as it is meant: relative to the entry's file."""
+        """The path, relative to the entry's file."""
         return self.file.parent.absolute() / text
 
     def read(self, name: str) -> str:
-        """The content of the file that a field names; empty if it names none."""
+        """The content of the file that a field names; empty if the field is not set."""
         text = self.text(name)
         if not text:
             return ""
@@ -63,11 +63,11 @@ class Entry:
             raise self.fault(name, f"cannot read {self.path(text)}: {error.strerror}") from None
         except UnicodeDecodeError:
             raise self.fault(
-                name, f"{self.path(text)} is no text; give a file of PEM or plain text"
+                name, f"{self.path(text)} is not a text file; give a file in PEM or plain text"
             ) from None
 
     def pem(self, name: str) -> str | None:
-        """What a kubeconfig holds inline (`name-data`) or names as a file; the former counts."""
+        """PEM text from `name-data`, or else from the file that `name` gives."""
         data = self.text(f"{name}-data")
         if not data:
             return self.read(name) or None
@@ -81,20 +81,20 @@ class Entries:
     """The entries of one or several files."""
 
     def __init__(self, files: Sequence[Path]) -> None:
-        """Files that are not there are passed over, unless there is none at all."""
+        """Ignores missing files; raises SettingsError if all are missing or one is invalid."""
         self._names = os.pathsep.join(str(file) for file in files)
         self._entries: dict[tuple[str, str], Entry] = {}
         self._current = ""
         there = [file for file in files if file.exists()]
         if not there:
             raise SettingsError(
-                f"{self._names}: there is no such kubeconfig; set KUBECONFIG to one that is there"
+                f"{self._names}: this kubeconfig does not exist; set KUBECONFIG to an existing file"
             )
         for file in there:
             self._add(file, _load(file))
 
     def context(self, wanted: str | None) -> Entry:
-        """The context of this name; the current one if none is wanted."""
+        """The context with this name, or the current context."""
         if name := wanted or self._current:
             return self.named("contexts", name)
         raise SettingsError(
@@ -103,7 +103,7 @@ class Entries:
         )
 
     def named(self, kind: str, name: str) -> Entry:
-        """The entry of this kind and name."""
+        """The entry of this kind and name; raises SettingsError if there is none."""
         found = self._entries.get((kind, name))
         if found is None:
             raise SettingsError(
@@ -123,14 +123,14 @@ class Entries:
 def _items(file: Path, kind: str, inner: str, listed: object) -> Iterator[tuple[str, Mapping[str, Any]]]:
     items = [] if listed is None else listed
     if not isinstance(items, list):
-        raise SettingsError(f"{file} is not a usable kubeconfig: {kind} is no list")
+        raise SettingsError(f"{file} is not a valid kubeconfig: {kind} is not a list")
     for number, item in enumerate(items):
         if not isinstance(item, dict) or not isinstance(item.get("name"), str):
-            raise SettingsError(f"{file} is not a usable kubeconfig: {kind}[{number}] has no name")
+            raise SettingsError(f"{file} is not a valid kubeconfig: {kind}[{number}] has no name")
         value = item.get(inner)
         if not isinstance({} if value is None else value, dict):
             raise SettingsError(
-                f"{file} is not a usable kubeconfig: {inner} of {item['name']!r} in {kind} is no mapping"
+                f"{file} is not a valid kubeconfig: {inner} of {item['name']!r} in {kind} is not a mapping"
             )
         yield item["name"], value or {}
 
@@ -143,9 +143,9 @@ def _load(file: Path) -> Mapping[str, Any]:
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
-        # Without its cause, which quotes the line.
+        # Without the cause, which shows the line.
         raise SettingsError(f"cannot read the kubeconfig {file}: it is not YAML{where}") from None
-    # kubectl takes an empty file for a kubeconfig without entries.
+    # For kubectl, an empty file is a kubeconfig without entries.
     if not isinstance(content if content is not None else {}, dict):
         raise SettingsError(f"{file} is not a kubeconfig")
     return content or {}

@@ -1,7 +1,7 @@
-"""The credentials of a process: read once, again when they may have changed, and after a refusal.
+"""The credentials of a process: read once, read again when they may have changed, and after a refusal.
 
-Reading blocks: it reads files, and it may run a plug-in. It is done once for all who wait for it, from any
-thread; `off_loop` keeps it off an event loop.
+Reading blocks: it reads files and may run a plug-in. Any number of threads share one reading. `off_loop`
+keeps it off the event loop.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ logger = logging.getLogger("kelery.kube")
 
 Result = TypeVar("Result")
 
-#: Files may have been written anew: a pod's token is, some minutes before it expires.
+#: Files may change: Kubernetes renews a pod's token some minutes before it expires.
 _FILES_SECONDS = 60.0
-#: So long before they expire, others are had.
+#: How long before their expiry credentials are renewed.
 _MARGIN_SECONDS = 10.0
-#: After a reading that has failed, or has brought what is refused too, the next one comes no sooner.
+#: The pause after a reading that failed, or that returned credentials which are refused too.
 _PAUSE_SECONDS = 5.0
 
 
 def load_credentials(environ: Mapping[str, str], *, account: Path = ACCOUNT) -> Credentials:
-    """A kubeconfig that was named wins; then the pod's service account; then the user's own kubeconfig."""
+    """From KUBECONFIG; else from the pod's service account; else from ~/.kube/config."""
     named = [Path(part) for part in environ.get("KUBECONFIG", "").split(os.pathsep) if part]
     if named:
         return from_kubeconfig(named, environ=environ)
@@ -42,14 +42,14 @@ def load_credentials(environ: Mapping[str, str], *, account: Path = ACCOUNT) -> 
     own = Path(environ.get("HOME", "~")).expanduser() / ".kube" / "config"
     if own.exists():
         return from_kubeconfig([own], environ=environ)
-    raise SettingsError("no cluster to talk to: run in a pod with a service account, or set KUBECONFIG")
+    raise SettingsError("no cluster is configured: run in a pod with a service account, or set KUBECONFIG")
 
 
 class Login:
-    """What a process is at the API server. Sessions that share it read once between them."""
+    """The credentials of a process at the API server. Sessions that share a login share its readings."""
 
     def __init__(self, read: Callable[[], Credentials], *, clock: Callable[[], float] = time.time) -> None:
-        """`clock` shows seconds since 1970, the time by which credentials expire."""
+        """`clock` returns seconds since 1970, because credentials expire by wall clock."""
         self._read = read
         self._clock = clock
         self._lock = threading.Lock()
@@ -59,12 +59,12 @@ class Login:
         self._failure: KeleryError | None = None
 
     def fresh(self) -> Credentials | None:
-        """The credentials, unless it is time to read them; never blocks."""
+        """The credentials, or None if they must be read again. Never blocks."""
         kept = self._kept
         return kept if kept is not None and self._clock() < self._due else None
 
     def credentials(self) -> Credentials:
-        """The credentials, read if it is time to. Those that are still good outlive a failure to read."""
+        """The credentials, read again if it is time. Valid ones are kept if the reading fails."""
         with self._lock:
             if (fresh := self.fresh()) is not None:
                 return fresh
@@ -74,12 +74,12 @@ class Login:
                 kept, now = self._kept, self._clock()
                 if kept is None or (kept.expires_at is not None and now >= kept.expires_at):
                     raise
-                logger.warning("the credentials for the API server cannot be renewed yet: %s", error)
+                logger.warning("cannot renew the credentials for the API server yet: %s", error)
                 self._due = now + _PAUSE_SECONDS
                 return kept
 
     def renew(self, *, refused: Credentials) -> Credentials:
-        """Others for those that the API server refused; the same ones if there are no others now."""
+        """New credentials instead of `refused`; returns `refused` itself if there are no others yet."""
         with self._lock:
             now = self._clock()
             if self._kept is not refused and (fresh := self.fresh()) is not None:
@@ -104,7 +104,7 @@ class Login:
 
 
 def off_loop(work: Callable[[], Result]) -> asyncio.Future[Result]:
-    """Blocking work in a thread of its own; neither a cancellation nor the process's end waits for it."""
+    """Run blocking work in its own thread. Neither a cancellation nor the end of the process waits for it."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Result] = loop.create_future()
 
@@ -113,7 +113,7 @@ def off_loop(work: Callable[[], Result]) -> asyncio.Future[Result]:
             return
         if error is not None:
             future.set_exception(error)
-            # Whoever waited may be gone.
+            # Mark it as retrieved: nobody may be waiting any more.
             future.exception()
         else:
             future.set_result(result)  # type: ignore[arg-type]  # None only if that is the result
@@ -127,7 +127,7 @@ def off_loop(work: Callable[[], Result]) -> asyncio.Future[Result]:
         try:
             loop.call_soon_threadsafe(settle, result, error)
         except RuntimeError:
-            # The loop is closed, and nobody waits.
+            # The loop is closed.
             return
 
     threading.Thread(target=run, name="kelery-login", daemon=True).start()
@@ -138,5 +138,5 @@ def _due(credentials: Credentials, now: float) -> float:
     if credentials.expires_at is None:
         return now + _FILES_SECONDS
     left = credentials.expires_at - now
-    # What lives for less than the margin is used for half of its time, and no plug-in runs twice in a second.
+    # Credentials that live less than the margin are used for half of their time, but at least for a second.
     return now + max(left - _MARGIN_SECONDS, left / 2, 1.0)

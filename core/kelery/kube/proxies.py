@@ -1,7 +1,7 @@
-"""The proxy through which an API server is reached: the kubeconfig's own, else the environment's.
+"""The proxy for an API server: from the kubeconfig, else from the environment.
 
-HTTP proxies only, for the sessions speak no other kind. Invariant: an error does not show the URL, which may
-have a password in it.
+Only HTTP proxies, because the sessions support no others. Invariant: no error shows the URL, which may
+contain a password.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from urllib.parse import SplitResult, urlsplit
 from kelery.errors import SettingsError
 
 _PORTS = {"https": 443, "http": 80}
-WHICH = "give the address of an HTTP proxy, as in http://proxy.example:3128"
+WHICH = "give the address of an HTTP proxy, like http://proxy.example:3128"
 
 
 def is_http_proxy(url: str) -> bool:
-    """Whether the sessions can use it."""
+    """Whether the sessions can use this proxy."""
     try:
         parts = urlsplit(url)
         return parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
@@ -26,7 +26,7 @@ def is_http_proxy(url: str) -> bool:
 
 
 def environment_proxy(server: str, environ: Mapping[str, str]) -> str | None:
-    """The proxy that HTTPS_PROXY (for http servers HTTP_PROXY) names, unless NO_PROXY excludes the server."""
+    """The proxy in HTTPS_PROXY (HTTP_PROXY for http servers), unless NO_PROXY excludes the server."""
     parts = urlsplit(server)
     variable = f"{parts.scheme.upper()}_PROXY"
     named = environ.get(variable) or environ.get(variable.lower()) or ""
@@ -35,7 +35,9 @@ def environment_proxy(server: str, environ: Mapping[str, str]) -> str | None:
         return None
     url = named if "://" in named else f"http://{named}"
     if not is_http_proxy(url):
-        raise SettingsError(f"{variable} is no http:// URL: {WHICH}, or except the cluster with NO_PROXY")
+        raise SettingsError(
+            f"{variable} is not an http:// URL: {WHICH}, or exclude the cluster with NO_PROXY"
+        )
     return url
 
 
@@ -49,7 +51,7 @@ def _is_excluded(server: SplitResult, excluded: str) -> bool:
 
 
 def _matches(server: SplitResult, pattern: str) -> bool:
-    """`*`, an address, a network, or a domain with all below it; the latter may have a port."""
+    """Whether `*`, an address, a network, or a domain with its subdomains matches. May have a port."""
     host = server.hostname or ""
     address = _address(host)
     if pattern == "*":

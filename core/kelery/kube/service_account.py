@@ -1,4 +1,4 @@
-"""The service account of a pod: the files that Kubernetes mounts into it, and the variables that it sets."""
+"""The service account of a pod, from the files and variables that Kubernetes puts into the pod."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 def has_service_account(environ: Mapping[str, str], *, account: Path) -> bool:
-    """Whether we are in a pod that has one."""
+    """Whether this process runs in a pod with a service account."""
     return bool(environ.get("KUBERNETES_SERVICE_HOST")) and (account / "token").exists()
 
 
 def from_service_account(environ: Mapping[str, str], *, account: Path) -> Credentials:
-    """The token in the files is renewed, so they are to be read again."""
+    """The credentials. Kubernetes renews the token in the file, so read it again regularly."""
     host = environ["KUBERNETES_SERVICE_HOST"]
     host = f"[{host}]" if ":" in host else host
     port = environ.get("KUBERNETES_SERVICE_PORT_HTTPS") or environ.get("KUBERNETES_SERVICE_PORT") or "443"

@@ -1,8 +1,7 @@
-"""The API server for event loops: one shared HTTP session, one request, one answer.
+"""An asyncio client of the API server, with one shared HTTP session and a limited number of connections.
 
-Bounded in connections. Credentials come from a `Login`, which is asked off the event loop, once for all
-requests that wait for it. Answers are values; only what leaves the caller without an answer (no connection,
-5xx, throttling, refusal) is raised, as `KubeError`.
+Credentials come from a `Login`, which runs off the event loop, once for all waiting requests. Answers are
+values. A request without a usable answer (no connection, 5xx, throttling, refusal) raises `KubeError`.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _FAILURES = (aiohttp.ClientError, TimeoutError, OSError)
 
 @dataclass(slots=True)
 class _Opened:
-    """A session and the credentials it was opened for. When replaced, it closes after its last request."""
+    """An HTTP session and its credentials. A replaced session closes after its last request."""
 
     session: aiohttp.ClientSession
     credentials: Credentials
@@ -36,10 +35,10 @@ class _Opened:
 
 
 class ClusterSession:
-    """The requests of one process, under one name.
+    """All requests of one process.
 
-    `client_name` is the user agent: it names the field manager of what we write, and us in audit logs.
-    `connections` is the most at a time; 0 means any number.
+    `client_name` is the user agent. It names the process in audit logs, and the field manager of its writes.
+    `connections` limits the connections; 0 means no limit.
     """
 
     def __init__(
@@ -70,7 +69,7 @@ class ClusterSession:
         body: object = None,
         content_type: str = "application/json",
     ) -> Answer:
-        """One request; bytes are sent as they are. Who is refused logs in again, once."""
+        """Send one request. Bytes are sent unchanged. A 401 renews the credentials and retries once."""
         data = json.dumps(body, allow_nan=False).encode() if not isinstance(body, bytes | None) else body
         headers = {} if data is None else {"Content-Type": content_type}
 
@@ -92,7 +91,7 @@ class ClusterSession:
 
     @contextlib.asynccontextmanager
     async def lines(self, path: str, *, query: Mapping[str, str]) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The lines of an answer as they come, such as the events of a watch."""
+        """The lines of an answer as they arrive, such as the events of a watch."""
         timeout = aiohttp.ClientTimeout(total=None, connect=self._timeout.connect, sock_read=self._seconds)
         credentials = await self._credentials()
         async with contextlib.AsyncExitStack() as stack:
@@ -151,7 +150,7 @@ class ClusterSession:
                 self._close_if_idle(opened)
 
     async def _credentials(self, *, refused: Credentials | None = None) -> Credentials:
-        """Those of the login, others than those that were refused; no request waits longer than it may."""
+        """The credentials, other than `refused`. Waits no longer than the time limit of a request."""
         if refused is None and (fresh := self._login.fresh()) is not None:
             return fresh
         if self._reading is None or self._reading.done():
@@ -169,7 +168,7 @@ class ClusterSession:
             raise KubeError(f"cannot renew the credentials for the API server: {error}", status=0) from error
 
     def _opened_for(self, credentials: Credentials) -> _Opened:
-        """A renewed token needs new headers only; anything else a new session."""
+        """The session for these credentials. A new token needs new headers only."""
         old = self._session
         if old is not None and (
             old.credentials is credentials or old.credentials.same_connection(credentials)

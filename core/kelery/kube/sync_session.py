@@ -1,6 +1,6 @@
-"""The API server for command lines and other code that blocks: one request, one answer.
+"""A blocking client of the API server, for command lines.
 
-It needs the standard library alone. The same credentials, trust, answers and errors as `session`.
+It needs only the standard library. Credentials, trust, answers and errors are those of `session`.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ _REQUEST_SECONDS = 30.0
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """The library would send our credentials to whatever host an answer names."""
+    """Follows no redirect: urllib would send the credentials to the other host."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
 
 
 class SyncSession:
-    """Requests, each over a connection of its own; any thread may send some."""
+    """Requests, each with its own connection. Thread-safe."""
 
     def __init__(self, login: Login, *, client_name: str = "kelery") -> None:
-        """Logs in at once, so that what is wrong with it is known before anything begins."""
+        """Logs in at once, so that an error shows before any work begins."""
         self.login = login
         self._client_name = client_name
         self._trust = (credentials := login.credentials()), credentials.trust()
@@ -42,19 +42,19 @@ class SyncSession:
     def from_kubeconfig(
         cls, file: Path, *, context: str | None = None, unattended: bool = False
     ) -> SyncSession:
-        """The access that a context of a kubeconfig gives, the current one unless another is named."""
+        """A session for `context` of a kubeconfig, or for its current context."""
         read = functools.partial(from_kubeconfig, [file], context=context, unattended=unattended)
         return cls(Login(read))
 
     @property
     def server(self) -> str:
-        """The address."""
+        """The address of the API server."""
         return self._trust[0].server
 
     def request(
         self, method: str, *, path: str, body: object = None, content_type: str = "application/json"
     ) -> Answer:
-        """One request; an answer of any status is an `Answer`. Who is refused logs in again, once."""
+        """Send one request; returns any answer. A 401 renews the credentials and retries once."""
         credentials = self.login.credentials()
         data = None if body is None else json.dumps(body).encode()
         headers = {
@@ -82,7 +82,7 @@ class SyncSession:
         opener = urllib.request.build_opener(
             urllib.request.HTTPSHandler(context=self._trust_of(credentials)),
             _NoRedirects(),
-            # The environment's proxies are in the credentials, if they are to be used.
+            # The credentials contain the proxy of the environment, if there is one.
             urllib.request.ProxyHandler({"http": proxy, "https": proxy} if proxy else {}),
         )
         try:

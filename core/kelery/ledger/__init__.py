@@ -1,6 +1,6 @@
-"""The ledger: who is admitted, decided in Redis and nowhere else.
+"""The ledger: decides in Redis which runs are admitted.
 
-The folder `lua` holds the functions and `library` joins its files; `functions.lua` and `keys.lua` are the
-reference. `commands` and `queries` describe calls of them and parse the replies, without a connection.
-`sync_client` and `async_client` make the calls; what both do is in `client`.
+The folder `lua` holds the functions, and `library` joins its files. `functions.lua` and `keys.lua` are the
+reference. `commands` and `queries` describe calls and parse replies, without a connection. `sync_client` and
+`async_client` make the calls; `client` holds the code of both.
 """

@@ -1,4 +1,4 @@
-"""The ledger over an asyncio connection; used by operator and gateway."""
+"""The asyncio client of the ledger, for operator and gateway."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from kelery.ledger.commands import Call
 T = TypeVar("T")
 U = TypeVar("U")
 
-#: Calls beyond these wait for one of them; more connections would make none of them faster.
+#: Further calls wait for a free connection. More connections would not make calls faster.
 _CONNECTIONS = 64
 
 
 def connect(url: str, *, timeout_seconds: float, client_name: str) -> redis.asyncio.Redis:
-    """A client with text answers; one repeat for a connection that the server closed meanwhile."""
+    """A Redis client with text replies. It retries once if the server has closed an idle connection."""
     pool = redis.asyncio.BlockingConnectionPool.from_url(
         url,
         max_connections=_CONNECTIONS,
@@ -35,13 +35,13 @@ def connect(url: str, *, timeout_seconds: float, client_name: str) -> redis.asyn
 
 
 class Ledger(LedgerClient):
-    """`LedgerClient` over asyncio, with calls for several answers."""
+    """`LedgerClient` over asyncio, with methods for several calls."""
 
     def __init__(self, client: redis.asyncio.Redis, *, prefix: str) -> None:
         super().__init__(client, prefix=prefix, reply=_reply)
 
     async def run_each(self, calls: Sequence[Call[T]]) -> list[T]:
-        """Like `run_all`; raises the first LedgerError, after all were made."""
+        """Like `run_all`, but raises the first LedgerError, after all calls were made."""
         answers: list[T] = []
         for answer in await self.run_all(calls):
             if isinstance(answer, LedgerError):
@@ -50,15 +50,15 @@ class Ledger(LedgerClient):
         return answers
 
     async def run_both(self, first: Call[T], second: Call[U]) -> tuple[T, U]:
-        """Two calls of different answers, as `run_each` makes them."""
+        """Like `run_each`, for two calls with different types."""
         calls: list[Call[Any]] = [first, second]
         one, other = await self.run_each(calls)
         return one, other
 
 
 async def _reply(awaitable: Awaitable[Any]) -> Any:
-    """redis-py sends within asyncio.wait_for, which in Python 3.11 can swallow a cancellation: a task that
-    calls again and again would then never end.
+    """Await, and restore a lost cancellation: redis-py uses asyncio.wait_for, which can swallow it in Python
+    3.11. A task that calls in a loop would then never end.
     """
     try:
         return await awaitable

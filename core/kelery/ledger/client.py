@@ -1,9 +1,8 @@
-"""What both clients of the ledger do, written once: `async_client` and `sync_client` differ only in `reply`.
+"""The code of both clients of the ledger. `async_client` and `sync_client` differ only in `reply`.
 
-redis-py's two clients have the same methods; those of the asyncio one return awaitables. `reply` turns what a
-method returned into an awaitable. The blocking client's replies are there already, so with it a coroutine of
-this module never suspends: `sync_client` runs it to its end in one step. Invariant: nothing but `reply` is
-awaited here.
+redis-py's two clients have the same methods, and those of the asyncio client return awaitables. `reply` turns
+a returned value into an awaitable. The blocking client returns replies, so with it a coroutine of this module
+never suspends, and `sync_client` runs it in one step. Invariant: this module awaits only `reply`.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ T = TypeVar("T")
 
 
 def connection_options(*, timeout_seconds: float, client_name: str) -> dict[str, Any]:
-    """How both clients connect: text answers, and a time limit for every one of them."""
+    """Connection options of both clients: text replies, and a time limit for each."""
     return {
         "protocol": 2,
         "decode_responses": True,
@@ -34,7 +33,7 @@ def connection_options(*, timeout_seconds: float, client_name: str) -> dict[str,
 
 
 class LedgerClient:
-    """Makes calls; loads the function library when it is missing or older than ours."""
+    """Makes calls. Loads the library when the server has none, or an older one."""
 
     def __init__(self, client: Any, *, prefix: str, reply: Callable[[Any], Awaitable[Any]]) -> None:
         self.client = client
@@ -42,7 +41,7 @@ class LedgerClient:
         self._reply = reply
 
     async def run(self, call: Call[T]) -> T:
-        """Make one call; raises LedgerError."""
+        """Make one call. Raises LedgerError."""
         try:
             reply = await self._reply(self.client.execute_command(*call.words(self.prefix)))
         except redis_exceptions.RedisError as error:
@@ -50,7 +49,7 @@ class LedgerClient:
         return call.parse(reply)
 
     async def after_error(self, error: redis_exceptions.RedisError, call: Call[T]) -> T:
-        """Make a call again that missed the library; of any other error, raises the LedgerError."""
+        """Load the library and repeat the call if it was missing. Raises any other error as LedgerError."""
         if not isinstance(redis_errors.translate(error), redis_errors.LibraryMissing):
             raise await self._failure(error) from error
         await self.load_library()
@@ -60,10 +59,10 @@ class LedgerClient:
             raise await self._failure(again) from again
 
     async def run_all(self, calls: Sequence[Call[T]]) -> list[T | LedgerError]:
-        """Make many calls in order in one round trip; one that fails does not keep the others from being
-        made. Those that miss the library are made again together once it is loaded.
+        """Make calls in order, in one round trip. A failed call returns its error and does not stop others.
+        Calls that fail because the library is missing are repeated after it is loaded.
 
-        What is raised is of the server, not of a call: any of them may have been made.
+        Raises LedgerError if the server fails. Then any of the calls may have taken effect.
         """
         answers = await self._send_all(calls)
         missed = [
@@ -77,7 +76,7 @@ class LedgerClient:
         return answers
 
     async def load_library(self) -> None:
-        """Make sure that the library is at least our revision; never replaces a newer one."""
+        """Load the library, unless the server has the same or a newer revision."""
         try:
             while not await self._try_load():
                 continue
@@ -130,6 +129,6 @@ class LedgerClient:
         return redis_errors.translate(error)
 
     async def _leave_replica(self, replies: Sequence[Any]) -> None:
-        """After a failover the connections lead to what is now a replica: drop them if a reply says so."""
+        """Drop all connections if a reply shows that they lead to a replica, as after a failover."""
         if any(isinstance(reply, redis_exceptions.ReadOnlyError) for reply in replies):
             await self._reply(self.client.connection_pool.disconnect())

@@ -1,7 +1,7 @@
-"""Every call of the ledger, without a connection: the words to send to Redis, and how the reply is parsed.
+"""The calls of the ledger, without a connection: the words to send to Redis, and the parser of the reply.
 
-A `Call` is a value; `sync_client.Ledger` and `async_client.Ledger` make it. All calls may be made again
-after a lost reply: each is idempotent or guarded by the run's fence.
+A `Call` is a value. `sync_client.Ledger` and `async_client.Ledger` make it. Every call can be repeated after
+a lost reply, because it is idempotent or guarded by the run's fence.
 """
 
 from __future__ import annotations
@@ -38,28 +38,26 @@ Word = str | int | float
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
-    """One round trip: the words to send under a prefix, and the reading of the answer."""
+    """One round trip: the words to send for a prefix, and the parser of the reply."""
 
     words: Callable[[str], tuple[Word, ...]]
     parse: Callable[[Any], T]
 
 
 def function(name: str, *args: Word, parse: Callable[[Any], T]) -> Call[T]:
-    """A call of one of the library's functions."""
+    """A call of a function of the library."""
     return Call(lambda prefix: ("FCALL", f"kelery_v1_{name}", 1, prefix, REVISION, *args), parse)
 
 
 def submit(submission: Submission) -> Call[Submitted]:
-    """Make the run known and, if its key has room, admit it; RunConflict if the uid is known with another
-    spec.
-    """
+    """Submit a run, and admit it if its key has room. RunConflict if the uid is known with another spec."""
     return function("submit", *_submission_words(submission), parse=_submitted)
 
 
 def submit_only_if(
     submission: Submission, conditions: Collection[OnlyIf]
 ) -> Call[Submitted | SubmissionRefused]:
-    """`submit` if all the conditions hold or the uid is known; what is refused leaves nothing behind."""
+    """`submit`, if all conditions hold or the uid is known. A refused run leaves no data."""
 
     def parse(reply: Any) -> Submitted | SubmissionRefused:
         if reply[0] in _REFUSALS:
@@ -83,8 +81,8 @@ def _submitted(reply: Any) -> Submitted:
 def claim(
     uid: str, *, attempt: int, worker: str, nonce: str, push: int | None = None
 ) -> Call[Claim | ClaimRefused]:
-    """Take an admitted attempt for `worker`. The same worker and nonce again get the same answer; anybody
-    else is refused. So is a claim for message number `push` if that was pushed before the run was submitted.
+    """Claim an admitted attempt for `worker`. A repetition with the same worker and nonce gets the same
+    answer; any other claim is refused. A message number `push` from before the submission is refused too.
     """
 
     def parse(reply: Any) -> Claim | ClaimRefused:
@@ -106,9 +104,7 @@ def claim(
 
 
 def renew(worker: str, claims: Sequence[tuple[str, int]]) -> Call[Renewals]:
-    """Renew all claims (uid, fence) that are really live in the worker; the answer also names claims it left
-    out.
-    """
+    """Renew all claims (uid, fence) that are live in the worker. The answer also lists claims left out."""
 
     def parse(reply: Any) -> Renewals:
         statuses, orphans = reply
@@ -122,12 +118,12 @@ def renew(worker: str, claims: Sequence[tuple[str, int]]) -> Call[Renewals]:
 
 
 def start(uid: str, fence: int, *, pid: int) -> Call[bool]:
-    """Ask, in child `pid` and just before the task body, whether it may begin; True at most once a claim."""
+    """Ask, in child `pid` just before the task body, whether it may start; True at most once per claim."""
     return function("start", uid, fence, pid, parse=lambda reply: reply == "ok")
 
 
 def begun(uid: str, fence: int) -> Call[StartRecord | None]:
-    """Where the body of this claim has begun; None if it has not, or if the run has moved on."""
+    """Where the task body of this claim started; None if it did not, or if the claim has ended."""
 
     def parse(reply: Any) -> StartRecord | None:
         begun_fence, pid, staged_fence = reply
@@ -140,12 +136,12 @@ def begun(uid: str, fence: int) -> Call[StartRecord | None]:
 
 
 def stage(uid: str, fence: int, outcome: Outcome) -> Call[bool]:
-    """Keep the outcome of a task body until its process is known to be done with it; False if fenced off."""
+    """Keep the outcome of a task body until the attempt is settled; False if fenced off."""
     return function("stage", uid, fence, *outcome.fields(), parse=lambda reply: reply == "ok")
 
 
 def settle(uid: str, fence: int, outcome: Outcome) -> Call[Settled]:
-    """End the attempt: a final phase or the next attempt. A staged outcome wins over `outcome`."""
+    """End the attempt with a final phase or the next attempt. A staged outcome wins over `outcome`."""
 
     def parse(reply: Any) -> Settled:
         word, phase, reason = reply
@@ -155,29 +151,29 @@ def settle(uid: str, fence: int, outcome: Outcome) -> Call[Settled]:
 
 
 def handback(uid: str, fence: int) -> Call[bool]:
-    """Give back a claim whose task body never started: Admitted again, same attempt.
+    """Return a claim whose task body never started. The run is Admitted again, with the same attempt.
 
-    False if fenced off, or if the body has begun.
+    False if fenced off, or if the body has started.
     """
     return function("handback", uid, fence, parse=lambda reply: reply == "ok")
 
 
 def progress(uid: str, fence: int, progress_json: str) -> Call[bool]:
-    """Note how far the run is; False if fenced off."""
+    """Record the progress of a run; False if fenced off."""
     return function("progress", uid, fence, progress_json, parse=lambda reply: reply == "ok")
 
 
 def cancel(uid: str, mode: CancelMode, reason: Reason, *, message: str = "") -> Call[Cancelled]:
-    """Stop a run: at once if no worker has it, else through its worker. No effect on a final one.
+    """Stop a run: at once if no worker has claimed it, else through its worker. No effect on a final run.
 
-    `message` is for people; that of the first cancel stays.
+    `message` is for people; the first one is kept.
     """
     return function("cancel", uid, mode.value.lower(), reason.value, message, parse=_cancelled)
 
 
 def delete(uid: str) -> Call[Cancelled]:
-    """Take a run out of sight, and stop it if it is live (graceful, Deleted); its record goes when it is
-    purged.
+    """Remove a run from all lists, and cancel it if it is live (graceful, Deleted). Its record is kept until
+    the purge.
     """
     return function("delete", uid, parse=_cancelled)
 
@@ -189,15 +185,13 @@ def _cancelled(reply: Any) -> Cancelled:
 
 
 def reclaim(uid: str, lease: str) -> Call[bool]:
-    """Take a claim away whose lease ("<fence>:<counter>") stood still for the observer; False if it moved
-    meanwhile.
-    """
+    """End a claim whose lease expired, if the lease is still "<fence>:<counter>"; False if it has moved."""
     fence, _, counter = lease.partition(":")
     return function("reclaim", uid, fence, counter, parse=lambda reply: reply == "ok")
 
 
 def tick(*, leases: bool) -> Call[TickResult]:
-    """Let due timers act; with `leases`, the answer holds every lease, for the observer's own clock."""
+    """Let due timers act. With `leases`, the answer contains all leases, for the observer."""
 
     def parse(reply: Any) -> TickResult:
         done, flat = reply
@@ -207,16 +201,14 @@ def tick(*, leases: bool) -> Call[TickResult]:
 
 
 def acknowledge(uid: str, *, retain_seconds: float) -> Call[bool]:
-    """Its last status is written (or its TaskRun is gone): the record may go after `retain_seconds`. False if
-    it is live.
+    """The run's last status is written, or its TaskRun is gone: purge the record after `retain_seconds`.
+    False if the run is live.
     """
     return function("acknowledge", uid, int(retain_seconds * 1000), parse=lambda reply: reply != "live")
 
 
 def view(uids: Sequence[str], *, inline_bytes: int) -> Call[list[Record | None]]:
-    """The records of `uids`, in their order; None where there is none. A result over `inline_bytes` is left
-    out.
-    """
+    """The records of `uids`, in the same order; None for an unknown uid. Omits results above the limit."""
 
     def parse(reply: Any) -> list[Record | None]:
         return [records.parse(uid, values) for uid, values in zip(uids, reply, strict=True)]
@@ -225,17 +217,17 @@ def view(uids: Sequence[str], *, inline_bytes: int) -> Call[list[Record | None]]
 
 
 def whole_result(uid: str) -> Call[str | None]:
-    """The run's result as JSON text, whatever its size; None if there is none."""
+    """The run's result as JSON text, of any size; None if there is none."""
     return Call(lambda prefix: ("HGET", f"{prefix}:run:{uid}", "result"), lambda reply: reply)
 
 
 def first_waiters(key: str, *, count: int) -> Call[list[str]]:
-    """The uids that wait in front for a scoped key ("<namespace>/<key>"), the next one first."""
+    """The first `count` uids that wait for a scoped key ("<namespace>/<key>"), in order."""
     return Call(lambda prefix: ("ZRANGE", f"{prefix}:wait:{key}", 0, count - 1), list)
 
 
 def history(uid: str) -> Call[list[Transition]]:
-    """The last changes of its phase or reason, up to 200, oldest first."""
+    """The last 200 changes of the run's phase or reason, oldest first."""
     return Call(
         lambda prefix: ("LRANGE", f"{prefix}:history:{uid}", 0, -1),
         lambda reply: [records.transition(entry) for entry in reply],
@@ -243,18 +235,18 @@ def history(uid: str) -> Call[list[Transition]]:
 
 
 def live_uids(cluster: str) -> Call[set[str]]:
-    """The uids born in `cluster` that are not final."""
+    """The uids of `cluster` that are not final."""
     return Call(lambda prefix: ("SMEMBERS", f"{prefix}:live:{cluster}"), set)
 
 
 def unacknowledged_uids(cluster: str) -> Call[set[str]]:
-    """The uids born in `cluster` that are final and whose last status is not known to be written."""
+    """The uids of `cluster` that are final, and whose last status is not acknowledged."""
     return Call(lambda prefix: ("SMEMBERS", f"{prefix}:final:{cluster}"), set)
 
 
 def events_after(last_id: str, *, block_seconds: float, count: int = 500) -> Call[list[WrittenEvent]]:
-    """Changes after `last_id` ("$": from now on); waits up to `block_seconds` for one. A hint: the record is
-    the truth.
+    """Changes after `last_id` ("$": from now on). Waits up to `block_seconds` for one. An event is a
+    hint; the record is the truth.
     """
 
     def parse(reply: Any) -> list[WrittenEvent]:
@@ -268,19 +260,19 @@ def events_after(last_id: str, *, block_seconds: float, count: int = 500) -> Cal
 
 
 def last_event_id() -> Call[str]:
-    """The id of the newest change, also when the stream was trimmed of it since: read it before a full look,
-    then follow from it, and nothing falls between.
+    """The id of the newest change, even if it was trimmed since. Read it before all runs, then follow the
+    stream from it: no change is missed.
     """
     return function("last_event", parse=str)
 
 
 def has_event(event_id: str) -> Call[bool]:
-    """Whether this change is still in the stream: then none that came after it was trimmed away."""
+    """Whether this change is still in the stream. If so, no later one was trimmed."""
     return Call(lambda prefix: ("XRANGE", f"{prefix}:events", event_id, event_id), bool)
 
 
 def expire_later(cluster: str, *, uid: str, namespace: str, name: str, due: float) -> Call[None]:
-    """Note that a finished TaskRun is to be deleted at `due`, seconds since the epoch."""
+    """Record that a finished TaskRun must be deleted at `due`, in seconds since the epoch."""
     member = f"{uid}|{namespace}|{name}"
     return Call(lambda prefix: ("ZADD", f"{prefix}:ttl:{cluster}", due, member), lambda reply: None)
 
@@ -297,6 +289,6 @@ def expired(cluster: str, *, now: float, count: int = 100) -> Call[list[tuple[st
 
 
 def forget_expired(cluster: str, *, uid: str, namespace: str, name: str) -> Call[None]:
-    """Its TaskRun is deleted, or must not be."""
+    """Remove the record of `expire_later`."""
     member = f"{uid}|{namespace}|{name}"
     return Call(lambda prefix: ("ZREM", f"{prefix}:ttl:{cluster}", member), lambda reply: None)

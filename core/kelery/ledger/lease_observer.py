@@ -1,9 +1,9 @@
-"""Watching leases stand still, on the observer's own clock: who finds the claims of dead workers.
+"""Finds expired leases, on the observer's own clock.
 
-Every process that ticks (worker, operator, gateway) may observe; nobody has to. Invariant: a lease is named
-only after this observer itself has seen the very same value for the whole time, reading without a failure in
-between. So neither a wall clock nor a pause of Redis or of the observer can make a live claim look dead; the
-ledger's compare-and-set has the last word.
+Every process that ticks (worker, operator, gateway) may observe. Invariant: a lease counts as expired only
+after this observer has seen the same value for the whole time, without a failed reading in between. So
+neither a wall clock nor a pause of Redis or of the observer makes a live claim look dead. The ledger's
+compare-and-set makes the final decision.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from collections.abc import Mapping
 
 
 class LeaseObserver:
-    """Remembers since when each lease has had its value. Pure: the caller brings readings and clock."""
+    """Remembers since when each lease has its value. Pure: the caller passes readings and clock."""
 
     def __init__(self, *, stand_still: float) -> None:
         self._stand_still = stand_still
         self._since: dict[str, tuple[str, float]] = {}
 
     def observe(self, leases: Mapping[str, str], now_monotonic: float) -> list[tuple[str, str]]:
-        """The claims (uid, lease) to reclaim; `now_monotonic` is from before the reading was asked for."""
+        """The claims (uid, lease) to reclaim. `now_monotonic` is the time before the reading began."""
         seen: dict[str, tuple[str, float]] = {}
         for uid, lease in leases.items():
             known = self._since.get(uid)
@@ -30,5 +30,5 @@ class LeaseObserver:
         ]
 
     def forget(self) -> None:
-        """After a failed reading: what was seen before it proves nothing, so every clock starts again."""
+        """Start all clocks again. Call it after a failed reading."""
         self._since.clear()

@@ -1,7 +1,7 @@
-"""The Lua library as text, joined from its parts, and its revision; loaded into Redis by `client`.
+"""The Lua library as text, joined from its parts, and its revision. `client` loads it into Redis.
 
-Invariant: the parts are one chunk and one FUNCTION LOAD. A part sees the local names of the parts before it,
-and no others.
+Invariant: the parts are one chunk and one FUNCTION LOAD. A part sees only the local names of the parts before
+it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "lua"
-#: The files of the folder, in the order in which they are joined.
+#: The files of the folder, in the order of joining.
 PARTS = (
     "keys.lua",
     "record.lua",
@@ -31,8 +31,8 @@ SOURCE = SHEBANG + "".join((FOLDER / part).read_text(encoding="utf-8") for part 
 
 _found = re.search(r"^local REVISION = (\d+)$", SOURCE, re.MULTILINE)
 assert _found is not None
-#: Grows with every change of the library; a lower one never replaces a higher.
+#: Every change of the library raises it. A lower revision never replaces a higher one.
 REVISION = int(_found.group(1))
 
-#: Guards the loading against another process that loads another revision at the same moment.
+#: Guards against two processes that load different revisions at the same moment.
 GUARD_KEY = "kelery_v1:library"

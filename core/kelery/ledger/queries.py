@@ -1,6 +1,6 @@
-"""Calls that look around in the ledger: lists, keys, queues, workers. None of them decides or moves a run.
+"""Calls for lists, keys, queues and workers. None of them changes a run.
 
-Like `commands`, values without a connection; each list comes in bounded pieces.
+Like `commands`, they are values without a connection. Each list comes in bounded pages.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from kelery.run.model import Brief, QueueUse, WorkerPresence
 def newest(
     namespace: str, *, at_most: int | None, at_least: int, offset: int, count: int
 ) -> Call[list[tuple[str, int]]]:
-    """(uid, submitted at) of a namespace's runs, newest first, within bounds in microseconds (`at_most` None:
-    up to now).
+    """(uid, time of submission) of a namespace's runs, newest first, between two times in microseconds.
+    `at_most` None means up to now.
     """
     highest: Word = "+inf" if at_most is None else at_most
 
@@ -31,7 +31,7 @@ def newest(
 
 
 def brief(uid: str) -> Call[Brief | None]:
-    """What lists are filtered by; None if the run is not known any more."""
+    """The fields that lists can filter by; None if the run is unknown."""
     return Call(
         lambda prefix: ("HMGET", f"{prefix}:run:{uid}", *records.BRIEF_FIELDS),
         lambda reply: records.brief(uid, reply),
@@ -39,12 +39,12 @@ def brief(uid: str) -> Call[Brief | None]:
 
 
 def uid_of_name(namespace: str, name: str) -> Call[str | None]:
-    """The newest run of that name; once that is purged or deleted, the newest live one if there is one."""
+    """The newest run with this name. After its purge or deletion: the newest live one, or None."""
     return Call(lambda prefix: ("HGET", f"{prefix}:names:{namespace}", name), lambda reply: reply)
 
 
 def live_namesake(namespace: str, name: str) -> Call[str | None]:
-    """A live run whose name a newer run has taken; None, as nearly always, if there is none."""
+    """A live run whose name belongs to a newer run; None if there is none, as is usual."""
     return Call(
         lambda prefix: ("ZRANGE", f"{prefix}:namesakes:{namespace}/{name}", -1, -1),
         lambda reply: reply[0] if reply else None,
@@ -52,7 +52,7 @@ def live_namesake(namespace: str, name: str) -> Call[str | None]:
 
 
 def latest_of_key(key: str) -> Call[str | None]:
-    """Of the listed runs of a scoped key, the one that was admitted last; whether it has ended or not."""
+    """The listed run of a scoped key that was admitted last, live or ended."""
     return Call(
         lambda prefix: ("ZRANGE", f"{prefix}:admitted:{key}", -1, -1),
         lambda reply: reply[0] if reply else None,
@@ -60,7 +60,7 @@ def latest_of_key(key: str) -> Call[str | None]:
 
 
 def keys_after(namespace: str, last: str, *, count: int) -> Call[list[str]]:
-    """Scoped keys that somebody holds or waits for, in their order, after `last` ("": from the first)."""
+    """Scoped keys with a holder or a waiter, in order, after `last` ("": from the first)."""
     return Call(
         lambda prefix: (
             "ZRANGE",
@@ -77,7 +77,7 @@ def keys_after(namespace: str, last: str, *, count: int) -> Call[list[str]]:
 
 
 def holders(key: str) -> Call[list[tuple[str, int]]]:
-    """(uid, its limit) of every run that holds a scoped key, the smallest limit first."""
+    """(uid, limit) of every run that holds a slot of a scoped key, the smallest limit first."""
     return Call(
         lambda prefix: ("ZRANGE", f"{prefix}:hold:{key}", 0, -1, "WITHSCORES"),
         lambda reply: [(uid, int(float(limit))) for uid, limit in _pairs(reply)],
@@ -90,17 +90,17 @@ def waiter_count(key: str) -> Call[int]:
 
 
 def present(worker: str, info_json: str) -> Call[None]:
-    """A worker says that it is there, and what it is."""
+    """A worker reports that it is present, with information about itself."""
     return function("present", worker, info_json, parse=lambda reply: None)
 
 
 def leave(worker: str) -> Call[None]:
-    """A worker says that it goes."""
+    """A worker reports that it stops."""
     return function("leave", worker, parse=lambda reply: None)
 
 
 def workers() -> Call[list[WorkerPresence]]:
-    """Every worker that spoke within the last hour."""
+    """All workers that reported within the last hour."""
 
     def parse(reply: Any) -> list[WorkerPresence]:
         return [
@@ -117,7 +117,7 @@ def workers() -> Call[list[WorkerPresence]]:
 
 
 def queues() -> Call[list[QueueUse]]:
-    """The queues with messages or with runs that a worker has."""
+    """The queues that have messages, or runs that a worker has claimed."""
 
     def parse(reply: Any) -> list[QueueUse]:
         return [

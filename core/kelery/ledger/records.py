@@ -1,4 +1,4 @@
-"""A run's record as the ledger's `view` answers it -> `Record`."""
+"""Parses the reply of the ledger's `view` into a `Record`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 from kelery.run.model import Attempt, Brief, Record, Transition
 from kelery.run.phases import Phase
 
-#: How many values `view` answers at this revision; a later one adds to the end what is not for us.
+#: The number of values in a reply of `view` at this revision. Later revisions add values at the end.
 _KNOWN = 32
 
 
 def parse(uid: str, values: Any) -> Record | None:
-    """From the flat answer (see RECORD in lua/record.lua for the order); None if the run is not known."""
+    """From the flat reply (RECORD in lua/record.lua has the order); None if the run is unknown."""
     if not values:
         return None
     # fmt: off
@@ -58,12 +58,12 @@ def parse(uid: str, values: Any) -> Record | None:
     )
 
 
-#: The fields of a record that a `Brief` is made of, in the order of `brief`'s values.
+#: The fields of a `Brief`, in the order of the values that `brief` takes.
 BRIEF_FIELDS = ("phase", "reason", "name", "task", "key", "queued_at", "admitted_at")
 
 
 def brief(uid: str, values: Any) -> Brief | None:
-    """From the values of BRIEF_FIELDS; None if the run is not known."""
+    """From the values of BRIEF_FIELDS; None if the run is unknown."""
     phase, reason, name, task, key, queued_at, admitted_at = values
     if not phase:
         return None
@@ -80,7 +80,7 @@ def brief(uid: str, values: Any) -> Brief | None:
 
 
 def transition(text: str) -> Transition:
-    """From an entry of a run's history."""
+    """From an entry in a run's history."""
     rev, phase, reason, attempt, at = text.split("|")
     return Transition(rev=int(rev), phase=Phase(phase), reason=reason, attempt=int(attempt), at=int(at))
 

@@ -1,4 +1,4 @@
-"""redis-py's exceptions -> Kelery's; the only place that knows both."""
+"""Translates exceptions of redis-py into errors of Kelery."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from kelery.errors import LedgerError, LedgerTooOld, LedgerUnavailable, RunConfl
 
 
 class LibraryMissing(LedgerError):
-    """The functions are not loaded, or are older than ours: load them and call again."""
+    """The library is not loaded, or is older than the caller: load it and call again."""
 
 
 def translate(error: redis_exceptions.RedisError) -> LedgerError:
     """The error to raise instead of `error`."""
     text = str(error)
     if isinstance(error, redis_exceptions.AuthenticationError):
-        return LedgerUnavailable(f"Redis refused our credentials: {text}")
+        return LedgerUnavailable(f"Redis rejected the credentials: {text}")
     if isinstance(error, (redis_exceptions.ConnectionError, redis_exceptions.TimeoutError)):
         return LedgerUnavailable(f"Redis did not answer: {text}")
     if "KELERY_CONFLICT" in text:

@@ -1,7 +1,7 @@
-"""Follows the ledger's stream of changes with blocking reads, for the operator and the gateway.
+"""Follows the ledger's event stream with blocking reads, for the operator and the gateway.
 
-The stream is a hint, the record is the truth. Invariant: after a change was written, `changed` is called with
-it, or `missed`, whatever happens to the connection, the server or the stream.
+An event is a hint; the record is the truth. Invariant: after each change, `changed` is called with it, or
+`missed` is called, no matter what happens to the connection, the server or the stream.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from kelery.ledger.types import WrittenEvent
 
 logger = logging.getLogger("kelery.ledger")
 
-#: How long one read waits at the server; the time limit of the ledger's connection must be longer.
+#: How long one read blocks. The time limit of the ledger's connection must be longer.
 _BLOCK_SECONDS = 1.0
-#: A read that brings so many leaves more behind.
+#: A read with this number of events may have left more behind.
 _READ_AT_ONCE = 500
-#: After a failure.
+#: The pause after a failure.
 _PAUSE_SECONDS = 0.25
-#: The position in a stream that has no entry yet.
+#: The position in an empty stream.
 _EMPTY = "0-0"
-#: Between two checks while changes come: whoever waits for a change also waits for the check.
+#: The interval between checks for gaps while changes arrive, because a check delays the next read.
 _CHECK_SECONDS = 0.5
 
 
 class StreamFollower(ABC):
-    """One per process; a subclass says what follows from a change."""
+    """One per process. A subclass handles the changes."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -41,36 +41,34 @@ class StreamFollower(ABC):
 
     @abstractmethod
     def changed(self, events: Sequence[WrittenEvent]) -> None:
-        """The next changes, in their order."""
+        """Handle the next changes, in order."""
 
     @abstractmethod
     def missed(self) -> None:
-        """Any number of changes may be lost, of any run: look at everything."""
+        """Handle a gap: changes of any runs may be lost."""
 
     @abstractmethod
     async def gather(self, events: Sequence[WrittenEvent]) -> None:
-        """Wait for as long as may pass before the next read: the longer, the more changes it brings. These
-        are the last ones.
-        """
+        """Wait before the next read, so that it returns more changes at once. `events` are the last ones."""
 
     async def begin(self) -> None:
-        """Remember where the stream ends, before a first look at everything: `run` goes on from there."""
+        """Remember the end of the stream, before the caller reads all runs. `run` continues from there."""
         try:
             self._first_position = await self._ledger.run(commands.last_event_id())
         except LedgerError:
             self._first_position = None
 
     async def run(self) -> None:
-        """Follow for ever; without `begin`, and after each failure, from the end of the stream."""
+        """Follow the stream forever. Without `begin`, and after each failure, start at its end."""
         while True:
             try:
                 await self._follow()
             except LedgerError as error:
                 if self.is_following:
-                    logger.warning("the ledger's stream is not followed: %s", error)
+                    logger.warning("cannot follow the ledger's event stream; retrying: %s", error)
             except Exception:
-                # The next attempt starts after it.
-                logger.exception("an event of the ledger cannot be read")
+                # The next attempt starts after this event.
+                logger.exception("cannot read an event of the ledger; checking all runs")
             self.is_following = False
             await asyncio.sleep(_PAUSE_SECONDS)
 
@@ -78,11 +76,11 @@ class StreamFollower(ABC):
         clock = asyncio.get_running_loop().time
         position, self._first_position = self._first_position, None
         if position is None:
-            # Also after an outage, from the end: a server that crashed may have lost what was read before.
+            # After an outage too: a server that crashed may have lost entries that were read before.
             position = await self._ledger.run(commands.last_event_id())
             self.missed()
         self.is_following = True
-        # No change up to `checked` was missed.
+        # No change before `checked` was missed.
         checked, check_at = position, clock()
         while True:
             events = await self._ledger.run(
@@ -100,16 +98,16 @@ class StreamFollower(ABC):
             else:
                 end = await self._ledger.run(commands.last_event_id())
                 if end != position and (position == _EMPTY or await self._is_there(position)):
-                    # It was written just now: the next read brings it.
+                    # It was written just now: the next read returns it.
                     continue
             if end != position or not await self._is_whole(checked, position):
-                logger.info("changes are missing in the ledger's stream; looking at everything")
+                logger.info("the ledger's event stream has a gap; checking all runs")
                 self.missed()
             checked = position = end
             check_at = clock() + _CHECK_SECONDS
 
     async def _is_whole(self, first: str, last: str) -> bool:
-        """Whether nothing between two positions was trimmed away."""
+        """Whether no entry between two positions was trimmed."""
         return first == last or await self._is_there(first)
 
     async def _is_there(self, event_id: str) -> bool:

@@ -1,4 +1,4 @@
-"""The ledger over a blocking connection; used by the worker."""
+"""The blocking client of the ledger, for the worker."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def connect(url: str, *, timeout_seconds: float, client_name: str) -> redis.Redis:
-    """A client with text answers; one repeat for a connection that the server closed meanwhile."""
+    """A Redis client with text replies. It retries once if the server has closed an idle connection."""
     client: redis.Redis = redis.Redis.from_url(
         url,
         retry=Retry(NoBackoff(), 1, supported_errors=(redis_exceptions.ConnectionError,)),
@@ -28,17 +28,17 @@ def connect(url: str, *, timeout_seconds: float, client_name: str) -> redis.Redi
 
 
 class Ledger:
-    """`LedgerClient`, whose methods say what these do, without asyncio."""
+    """`LedgerClient` without asyncio. See there for the methods."""
 
     def __init__(self, client: redis.Redis, *, prefix: str) -> None:
-        #: redis-py's own types do not cover raw commands and pipelines.
+        #: `Any`, because redis-py's types do not cover raw commands and pipelines.
         self.client: Any = client
         self.prefix = prefix
         self._steps = LedgerClient(client, prefix=prefix, reply=_at_once)
 
     def run(self, call: Call[T]) -> T:
-        """Make one call; raises LedgerError."""
-        # Only an error is worth a coroutine: it would cost each call 7 % more processor time.
+        """Make one call. Raises LedgerError."""
+        # A coroutine only after an error: otherwise each call would cost 7 % more processor time.
         try:
             reply = self.client.execute_command(*call.words(self.prefix))
         except redis_exceptions.RedisError as error:
@@ -46,11 +46,11 @@ class Ledger:
         return call.parse(reply)
 
     def run_all(self, calls: Sequence[Call[T]]) -> list[T | LedgerError]:
-        """Make many calls in order in one round trip; an error of one is among the answers."""
+        """Make calls in order, in one round trip. A failed call returns its error."""
         return _result(self._steps.run_all(calls))
 
     def load_library(self) -> None:
-        """Make sure that the library is at least our revision; never replaces a newer one."""
+        """Load the library, unless the server has the same or a newer revision."""
         _result(self._steps.load_library())
 
 
@@ -59,7 +59,7 @@ async def _at_once(reply: Any) -> Any:
 
 
 def _result(coroutine: Coroutine[Any, Any, T]) -> T:
-    """What a coroutine returns that never suspends."""
+    """The result of a coroutine that never suspends."""
     try:
         coroutine.send(None)
     except StopIteration as end:

@@ -1,7 +1,7 @@
-"""Keeps the ledger's time: lets due timers act and takes the claims of dead workers away.
+"""Lets due timers of the ledger act, and reclaims runs of dead workers.
 
-Every operator and every gateway has one, and each worker's keeper does the same; it is idempotent, and nobody
-has to be the one. What came of it is told to callables, so that each process counts as it likes.
+Every operator and gateway has a ticker, and the keeper of each worker does the same. Ticks are idempotent, so
+no process must be elected. Callbacks report the results.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kelery.ledger.lease_observer import LeaseObserver
 logger = logging.getLogger("kelery.ledger")
 
 _TICK_SECONDS = 0.5
-#: The ledger acts on so many timers at most; then there may be more.
+#: The ledger handles at most this number of timers per tick; after a full batch more may be due.
 _FULL_BATCH = 200
 
 
@@ -28,8 +28,8 @@ def _ignore(_: object) -> None:
 
 
 class LedgerTicker:
-    """One per process. `on_reclaim` is told for each claim that stood still whether it was taken (or had
-    moved meanwhile); `on_tick`, after each tick, what kept the ledger from answering, if anything did.
+    """One per process. `on_reclaim` gets, for each expired lease, whether the run was reclaimed (False: the
+    lease had moved). `on_tick` gets, after each tick, the error of the ledger or None.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class LedgerTicker:
         self._on_tick = on_tick
 
     async def run(self) -> None:
-        """Tick for ever."""
+        """Tick forever."""
         while True:
             try:
                 done = await self._tick()
@@ -55,7 +55,7 @@ class LedgerTicker:
                 self._on_tick(error)
                 done = 0
             except Exception:
-                logger.exception("a tick failed")
+                logger.exception("tick of the ledger failed")
                 self._observer.forget()
                 done = 0
             if done < _FULL_BATCH:
@@ -69,5 +69,5 @@ class LedgerTicker:
             taken = await self._ledger.run(commands.reclaim(uid, lease))
             self._on_reclaim(taken)
             if taken:
-                logger.warning("a worker's claim stood still and was taken away", extra={"run": uid})
+                logger.warning("reclaimed a run: its lease expired", extra={"run": uid})
         return ticked.done

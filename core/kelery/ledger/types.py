@@ -1,4 +1,4 @@
-"""What is said to the ledger and what it answers, as records."""
+"""The types of the ledger's arguments and replies."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from kelery.run.run_message import RunMessage
 
 
 class OnlyIf(str, Enum):
-    """What must hold for a submission to be taken."""
+    """A condition for accepting a submission."""
 
-    #: Its key has room, and nobody waits for it.
+    #: The run's key has a free slot and no waiters.
     ROOM = "room"
-    #: No live run of its namespace has its name.
+    #: No live run in the namespace has the same name.
     FREE_NAME = "free_name"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """A run on its way into the ledger."""
+    """A new run, as the ledger receives it."""
 
     uid: str
     cluster: str
@@ -31,26 +31,26 @@ class Submission:
     #: "TaskRun" or "REST"
     origin: str
     spec: RunSpec
-    #: The spec as the user wrote it, JSON text; what the gateway shows.
+    #: The user's spec as JSON text, which the gateway shows.
     spec_json: str
-    #: Over what may not change; the same uid with another hash is a conflict.
+    #: The hash of the immutable fields. The same uid with another hash is a conflict.
     spec_hash: str
-    #: The queue after the default was applied, and the Redis list behind it.
+    #: The queue (the default queue if the spec names none), and its Redis list.
     queue: str
     queue_key: str
     run_message: RunMessage
-    #: Ends it at once with this reason (CancelledAtCreate, SpecTooLarge, SpecInvalid), recorded like any
-    #: other run.
+    #: If set, the run ends at once with this reason (CancelledAtCreate, CancelledByUser, SpecTooLarge,
+    #: SpecInvalid). It is recorded like any other run.
     born_final: Reason | None = None
-    #: Why, when it is born final.
+    #: The error of a run that is born final.
     error_json: str = ""
-    #: How long its record is kept after the end; None: until its operator acknowledges the last status.
+    #: How long the record is kept after the end. None: until the operator acknowledges the last status.
     retain_seconds: int | None = None
-    #: Who asked for it; "" if that is not known here.
+    #: The user who requested it; "" if unknown.
     requester: str = ""
 
     def fields(self) -> tuple[str | int, ...]:
-        """The record's fields and values, flat."""
+        """The fields and values of the record, as a flat sequence."""
         concurrency = self.spec.concurrency
         limits = concurrency or Concurrency(key="")
         retry = self.spec.retry or Retry()
@@ -93,7 +93,7 @@ def _milliseconds(seconds: int | None) -> int | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted:
-    """Where the run stands after its submission; `new` is False if it was known."""
+    """The state of the run after its submission. `new` is False if the uid was known."""
 
     new: bool
     phase: Phase
@@ -103,7 +103,7 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionRefused:
-    """The run was not taken, since this did not hold; `other` is the uid of a run in the way."""
+    """The run was refused because this condition did not hold. `other` is the uid of the run in the way."""
 
     because_not: OnlyIf
     other: str
@@ -111,60 +111,60 @@ class SubmissionRefused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A worker's right to run one attempt, for as long as it renews it."""
+    """A worker's right to execute one attempt, while it renews the lease."""
 
     uid: str
     fence: int
     attempt: int
     timeout_seconds: float | None
     grace_seconds: float
-    #: Somebody may wait for its slot: it must not outlive its lease.
+    #: Another run may wait for its slot, so it must not outlive its lease.
     keyed: bool
-    #: "", "graceful" or "force": asked to stop before the answer of the claim arrived.
+    #: "", "graceful" or "force": a cancel that came before the reply of the claim.
     cancel: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimRefused:
-    """There is nothing to run; the message may go."""
+    """There is nothing to run, and the message can be acknowledged."""
 
     why: Literal["stale", "final", "gone"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRecord:
-    """Where a task body has begun, and whether it has ended since: it stages its outcome last."""
+    """Where a task body started, and whether it has staged its outcome, which is its last step."""
 
-    #: On the worker's machine.
+    #: The process on the worker's machine.
     pid: int
     is_staged: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Renewals:
-    """The answer to one renewal of a worker's claims."""
+    """The reply to one renewal of a worker's claims."""
 
-    #: (uid, fence) -> "ok", "graceful", "force" (asked to stop) or "fenced" (no longer ours)
+    #: (uid, fence) -> "ok", "graceful" or "force" (a cancel), or "fenced" (the claim has ended)
     statuses: dict[tuple[str, int], str]
-    #: Claims of this worker that it did not name.
+    #: Claims of this worker that the call did not name.
     orphans: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How an attempt ended. JSON fields are text; the ledger does not look into them."""
+    """How an attempt ended. JSON fields are opaque text to the ledger."""
 
     kind: Literal["succeeded", "failed", "retry"]
     reason: Reason = Reason.COMPLETED
     result_json: str = ""
     error_json: str = ""
     error_type: str = ""
-    #: The message of the next attempt, when the task itself asked for a retry.
+    #: The message of the next attempt, if the task itself requested a retry.
     run_message: RunMessage | None = None
     delay_seconds: float = 0
 
     def fields(self) -> tuple[str | int, ...]:
-        """The fields and values, flat; those that are empty are left out."""
+        """The fields and values as a flat sequence, without empty ones."""
         pairs: dict[str, str | int | None] = {
             "kind": self.kind,
             "reason": self.reason.value,
@@ -180,8 +180,8 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """`ok`: this call ended the attempt; `already`: it had ended under this fence; `fenced`: it is not ours
-    to end.
+    """`ok`: this call ended the attempt. `already`: it had ended before, with this fence. `fenced`: the claim
+    belongs to another fence.
     """
 
     verdict: Literal["ok", "already", "fenced"]
@@ -191,7 +191,7 @@ class Settled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancelled:
-    """Where the run stands after a cancel; `changed` is False if it was final or asked before."""
+    """The state of the run after a cancel. `changed` is False if it was final or already cancelled."""
 
     known: bool
     changed: bool
@@ -201,7 +201,7 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TickResult:
-    """How many timers acted, and the leases as they stand: uid -> "<fence>:<counter>"."""
+    """The number of timers that acted, and all leases: uid -> "<fence>:<counter>"."""
 
     done: int
     leases: dict[str, str]
@@ -209,7 +209,7 @@ class TickResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenEvent:
-    """One entry of the stream of changes."""
+    """One entry of the event stream."""
 
     id: str
     uid: str
@@ -221,7 +221,7 @@ class WrittenEvent:
 
     @classmethod
     def read(cls, entry: Any) -> WrittenEvent:
-        """From a stream entry as Redis answers it: [id, [field, value, ...]]."""
+        """From a stream entry in a Redis reply: [id, [field, value, ...]]."""
         entry_id, flat = entry
         fields = flat if isinstance(flat, dict) else dict(zip(flat[::2], flat[1::2], strict=True))
         return cls(

@@ -1,1 +1,1 @@
-"""What a process says about itself to the people who run it. Never injected into users' images."""
+"""Logs of operator and gateway. Never injected into users' images."""

@@ -1,5 +1,6 @@
-"""Logs of operator and gateway, as JSON lines or as text. What a message is about stands in fields beside
-it; args and results never do.
+"""Logs of operator and gateway, as JSON lines or as text.
+
+The fields of a record name the run and other details. Invariant: args and results are never logged.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """One JSON object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created, tz=timezone.utc)
@@ -31,7 +32,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """A line for people, fields at its end."""
+    """A readable line, with the fields at its end."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
@@ -39,7 +40,7 @@ class TextFormatter(logging.Formatter):
 
 
 def set_up(log_format: str, *, level: int = logging.INFO, only_warnings_of: Iterable[str] = ()) -> None:
-    """Log to stderr, `json` or `text`; of the loggers named, nothing below a warning."""
+    """Log to stderr as `json` or `text`. The loggers in `only_warnings_of` log only warnings and errors."""
     handler = logging.StreamHandler(sys.stderr)
     text = TextFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
     handler.setFormatter(JsonFormatter() if log_format == "json" else text)
@@ -50,5 +51,5 @@ def set_up(log_format: str, *, level: int = logging.INFO, only_warnings_of: Iter
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:
     known = {name: value for name, value in vars(record).items() if name not in _STANDARD}
-    # Libraries attach whole objects to their records.
+    # Libraries attach whole objects to their records, possibly with args.
     return {name: value for name, value in known.items() if isinstance(value, (str, int, float))}

@@ -1,1 +1,1 @@
-"""What every controller of the operator needs: scope, work queue, outage, watchdog, health, metrics."""
+"""Parts that all controllers share: scope, work queue, outage, watchdog, health, metrics."""

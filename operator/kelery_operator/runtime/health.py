@@ -1,7 +1,7 @@
 """The operator's own port: /livez, /readyz, /metrics.
 
-Alive is who gets on: the ledger or the API server being away is no reason to be killed. Ready is who has
-compared ledger and cluster once and has an answering ledger.
+The operator is alive while work progresses, even if the ledger or the API server is unavailable. It is ready
+after the first comparison of ledger and cluster, while the ledger answers.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from kelery.errors import SettingsError
 from kelery_operator.runtime.metrics import Metrics
 from kelery_operator.runtime.watchdog import Watchdog
 
-#: A round that takes longer is a stall: all its waits have shorter timeouts.
+#: A longer round has stalled, because all its waits have shorter timeouts.
 _STALL_SECONDS = 60.0
 
 
 class HealthServer:
-    """Answers while the loop runs; a loop that hangs does not answer, which is an answer too."""
+    """The HTTP server. It does not answer while the event loop hangs, so probes notice that too."""
 
     def __init__(self, *, metrics: Metrics, watchdog: Watchdog, why_not_ready: Callable[[], str]) -> None:
         self._metrics = metrics
@@ -28,7 +28,7 @@ class HealthServer:
         self._runner: web.AppRunner | None = None
 
     async def start(self, *, host: str, port: int) -> None:
-        """Listen."""
+        """Start to listen. Raises SettingsError if the address cannot be used."""
         app = web.Application()
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
@@ -42,7 +42,7 @@ class HealthServer:
             raise SettingsError(f"KELERY_OPERATOR_HEALTH_ADDR={host}:{port}: {problem}") from error
 
     async def stop(self) -> None:
-        """No longer listen."""
+        """Stop listening."""
         if self._runner:
             await self._runner.cleanup()
 
@@ -57,7 +57,7 @@ class HealthServer:
 
 
 def why_not_alive(watchdog: Watchdog) -> str:
-    """Empty while the work gets on."""
+    """The reason, or "" while work progresses."""
     stalled = watchdog.stalled_for()
     return f"no progress for {stalled:.0f} s" if stalled > _STALL_SECONDS else ""
 

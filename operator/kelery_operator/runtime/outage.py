@@ -1,4 +1,4 @@
-"""Whether the ledger answers, and for how long it has not."""
+"""Tracks whether the ledger answers, and the duration of an outage."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ logger = logging.getLogger("kelery.operator")
 
 
 class Outage:
-    """Kept by those who call the ledger for the reconciler; `on_recovery` is called when it is back."""
+    """The state of the ledger for the reconciler. `on_recovery` is called when an outage ends."""
 
     def __init__(self, *, metrics: Metrics, on_recovery: Callable[[], None]) -> None:
         self._metrics = metrics
@@ -22,20 +22,20 @@ class Outage:
 
     @property
     def ledger_answers(self) -> bool:
-        """Whether the ledger answered the last time that it was asked."""
+        """Whether the last call of the ledger got an answer."""
         return self._since is None
 
     def lasts(self, error: LedgerUnavailable) -> float:
-        """The ledger did not answer: for how many seconds by now."""
+        """Note that the ledger did not answer; returns the duration of the outage in seconds."""
         now = time.monotonic()
         self._metrics.ledger_up.set(0)
         if self._since is None:
             self._since = now
-            logger.warning("the ledger does not answer; waiting for it: %s", error)
+            logger.warning("the ledger does not answer; retrying: %s", error)
         return now - self._since
 
     def ends(self) -> None:
-        """The ledger answered."""
+        """Note that the ledger answered."""
         self._metrics.ledger_up.set(1)
         if self._since is not None:
             logger.warning(

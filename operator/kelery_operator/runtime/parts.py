@@ -1,4 +1,4 @@
-"""The parts of a process, which run together: one that ends or fails takes the process with it."""
+"""The parts of a process, which run together. If one ends or fails, the process ends."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ _LAST_SECONDS = 3.0
 
 
 class PartEnded(Exception):
-    """A part that should run for ever has ended."""
+    """A part ended that should run forever."""
 
 
 class Parts:
-    """Named tasks of one event loop."""
+    """Named tasks in one event loop."""
 
     def __init__(self) -> None:
         self._tasks: dict[asyncio.Task[Any], str] = {}
         self._may_end: set[str] = set()
 
     def start(self, name: str, work: Coroutine[Any, Any, None], *, may_end: bool = False) -> None:
-        """Run it together with the others; for ever, unless it may end."""
+        """Start a part. It must run forever, unless `may_end`."""
         self._tasks[asyncio.create_task(work, name=name)] = name
         if may_end:
             self._may_end.add(name)
 
     async def run_until(self, stop: asyncio.Event) -> None:
-        """Until `stop` is set; raises what a part raises, and PartEnded if one ends that should not."""
+        """Run until `stop` is set. Raises the error of a part, or PartEnded if a part ends."""
         stopping = asyncio.create_task(stop.wait())
         try:
             while not stopping.done():
@@ -40,18 +40,18 @@ class Parts:
                     name = self._tasks.pop(task)
                     task.result()
                     if name not in self._may_end:
-                        raise PartEnded(f"{name} has ended")
+                        raise PartEnded(f"the part {name!r} ended unexpectedly")
         finally:
             stopping.cancel()
 
     async def end_all_but(self, name: str) -> None:
-        """End the others, one after the other, and wait for each."""
+        """End all other parts, one after the other."""
         for task, other in list(self._tasks.items()):
             if other != name:
                 await _end(task)
 
     async def cancel(self) -> None:
-        """Cancel all that still run, and wait a moment for them."""
+        """Cancel all parts, and wait some seconds for them."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -59,10 +59,10 @@ class Parts:
 
 
 async def _end(task: asyncio.Task[Any]) -> None:
-    """Cancel it until it ends: asyncio.wait_for of Python 3.11, which redis-py uses, may lose a cancel."""
+    """Cancel it until it ends: redis-py uses asyncio.wait_for, which may lose a cancel in Python 3.11."""
     for _ in range(_CANCELS):
         task.cancel()
         await asyncio.wait({task}, timeout=1)
         if task.done():
             return
-    logger.warning("a part of the operator does not end", extra={"part": task.get_name()})
+    logger.warning("a part of the operator does not stop", extra={"part": task.get_name()})

@@ -1,4 +1,4 @@
-"""Which runs are this operator's."""
+"""Which runs an operator handles."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """One cluster, or some of its namespaces."""
+    """A cluster, or some of its namespaces."""
 
-    #: Runs in the ledger carry it.
+    #: The identity of the cluster in the records of the ledger.
     cluster: str
-    #: None of them: the whole cluster.
+    #: Empty means the whole cluster.
     namespaces: Sequence[str] = ()
 
     def has(self, namespace: str) -> bool:
-        """Whether the runs of that namespace are ours."""
+        """Whether this operator handles the runs of the namespace."""
         return not self.namespaces or namespace in self.namespaces

@@ -1,9 +1,9 @@
-"""The work queue: which keys need a look. The semantics are those of Kubernetes' own controllers.
+"""The work queue: which keys need work. The semantics are those of Kubernetes' own controllers.
 
-A key that is added many times before it is taken is taken once; one that is added while it is being worked
-on is taken again afterwards, never at the same time; one that failed comes back after a pause that doubles,
-with jitter. Keys stand in lanes that take turns, so a lane with thousands of keys does not keep the others
-waiting; in its lane a key has its place, in each round of it.
+- A key that is added several times before it is taken is taken once.
+- A key that is added while it is in work is taken again afterwards, never concurrently.
+- A key that failed returns after a pause that doubles, with jitter.
+- Keys are in lanes that take turns, so a long lane does not delay the others. A lane is ordered.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ K = TypeVar("K", bound=Hashable)
 
 
 class _Lane(Generic[K]):
-    """Keys in their order, round after round: what comes during a round waits for the next one, so a key that
-    comes again and again does not keep those behind it waiting for ever.
+    """Ordered keys, in rounds. A key that is added during a round waits for the next one, so a key
+    that is added again and again does not block those behind it.
     """
 
     __slots__ = ("_coming", "_round")
@@ -44,10 +44,10 @@ class _Lane(Generic[K]):
 
 
 class WorkQueue(Generic[K]):
-    """Keys to work on; for one event loop.
+    """Keys to work on, for one event loop.
 
-    `place` is asked for a key's lane, and for what orders it there, when it joins the queue. Without it there
-    is one lane, in order of addition.
+    `place` returns a key's lane and its sort order there, when the key joins the queue. Without `place`,
+    there is one lane in the order of addition.
     """
 
     def __init__(
@@ -65,14 +65,14 @@ class WorkQueue(Generic[K]):
         self._jitter = jitter
         self._first_pause = first_pause
         self._longest_pause = longest_pause
-        #: key -> since when; in order of addition. A key may be dirty and in work at once.
+        #: key -> since when; in order of addition. A key may be dirty and in work at the same time.
         self._dirty: dict[K, float] = {}
-        #: The dirty keys that are not in work; the lane whose turn it is comes first.
+        #: The dirty keys that are not in work. The next lane is first.
         self._lanes: OrderedDict[str, _Lane[K]] = OrderedDict()
-        #: key -> since when there was something to look at
+        #: key -> since when it needed work
         self._in_work: dict[K, float] = {}
         self._delayed: list[tuple[float, int, K]] = []
-        #: key -> (due, since when) of its entry in `_delayed`, until taken; other entries are void.
+        #: key -> (due, since when) of its valid entry in `_delayed`. Other entries are void.
         self._later: dict[K, tuple[float, float]] = {}
         self._failures: dict[K, int] = {}
         self._changed = asyncio.Event()
@@ -81,7 +81,7 @@ class WorkQueue(Generic[K]):
         return len(self._dirty)
 
     def add(self, key: K) -> None:
-        """Have a look at `key` soon."""
+        """Work on `key` soon."""
         if key in self._dirty:
             return
         self._dirty[key] = self._clock()
@@ -89,13 +89,13 @@ class WorkQueue(Generic[K]):
             self._line_up(key)
 
     def add_after(self, key: K, *, delay: float) -> None:
-        """Have a look at `key` after `delay` seconds, unless one begins before."""
+        """Work on `key` after `delay` seconds, or earlier if it is added for an earlier time."""
         self.add_at(key, due=self._clock() + delay)
 
     def add_at(self, key: K, *, due: float) -> None:
-        """Have a look at `key` when the queue's clock says `due`, unless one begins before.
+        """Work on `key` at `due` on the queue's clock, or earlier if it is added for an earlier time.
 
-        Keys that are due at the same moment are lined up together.
+        Keys that are due at the same time join the queue together.
         """
         since = self._clock()
         if due <= since:
@@ -109,11 +109,11 @@ class WorkQueue(Generic[K]):
         self._later[key] = due, since
         heapq.heappush(self._delayed, (due, next(self._additions), key))
         if self._delayed[0][2] == key:
-            # Who waits for another one is to wake sooner.
+            # A waiting `take` must wake up earlier.
             self._changed.set()
 
     def retry(self, key: K) -> float:
-        """Work on `key` failed: again after a pause, which is returned."""
+        """Work on `key` failed: repeat it after a pause. Returns the pause in seconds."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         longest = min(self._first_pause * float(2 ** min(failures, 30)), self._longest_pause)
@@ -122,11 +122,11 @@ class WorkQueue(Generic[K]):
         return pause
 
     def forget(self, key: K) -> None:
-        """Work on `key` went well: its next failure starts from the first pause."""
+        """Work on `key` succeeded: its next failure starts with the first pause."""
         self._failures.pop(key, None)
 
     async def take(self, *, most: int | None = None) -> list[K]:
-        """Wait until there is something to do; up to `most` keys, now in work until `done`."""
+        """Wait for work; returns up to `most` keys, which are in work until `done`."""
         while True:
             ready = self._take_ready(most)
             if ready:
@@ -142,16 +142,16 @@ class WorkQueue(Generic[K]):
                 continue
 
     def done(self, key: K) -> None:
-        """`key` is no longer in work; if it was added meanwhile it may be taken again."""
+        """`key` is no longer in work. If it was added in the meantime, it can be taken again."""
         if self._in_work.pop(key, None) is not None and key in self._dirty:
             self._line_up(key)
 
     def in_work_since(self, key: K) -> float:
-        """Since when there was something to look at, of a key that is in work."""
+        """Since when a key that is in work has needed work."""
         return self._in_work.get(key, self._clock())
 
     def oldest_age(self) -> float:
-        """For how long the oldest key has waited."""
+        """How long the oldest key has waited, in seconds."""
         first = next(iter(self._dirty.values()), None)
         return 0.0 if first is None else self._clock() - first
 
@@ -171,7 +171,7 @@ class WorkQueue(Generic[K]):
             else:
                 del self._lanes[name]
             since = self._dirty.pop(key)
-            # The look that begins now sees what a later one was planned for.
+            # The work that starts now also covers what was planned for later.
             _, planned_since = self._later.pop(key, (0.0, since))
             self._in_work[key] = min(since, planned_since)
             ready.append(key)

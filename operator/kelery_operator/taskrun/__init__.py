@@ -1,1 +1,1 @@
-"""The TaskRun controller: what is known of each run, what to do about it, and doing it."""
+"""The TaskRun controller: the state of each run, the decision what to do, and the actions."""

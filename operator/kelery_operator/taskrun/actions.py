@@ -1,4 +1,4 @@
-"""What `decide` may answer: one frozen value for each thing that the operator can do about a run."""
+"""The actions that `decide` can return: one frozen type for each."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from kelery.run.phases import Reason
 
 
 class Urgency(Enum):
-    """How long a status may wait for a newer one that makes it superfluous."""
+    """How long a status may wait for a newer one that replaces it."""
 
-    #: The last word: at once.
+    #: A final status: immediately.
     FINAL = "final"
-    #: A phase that is worth showing if it lasts a moment.
+    #: A phase that is shown if it lasts a moment.
     PHASE = "phase"
-    #: Admitted and not yet claimed: with an idle worker over in milliseconds, so it waits longer.
+    #: Admitted and not yet claimed. An idle worker ends it within milliseconds, so it waits longer.
     PASSING = "passing"
-    #: Progress or position only.
+    #: Only progress, position or other details.
     MINOR = "minor"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submit:
-    """Make the run known to the ledger; with `born_final` it ends there at once with that reason."""
+    """Submit the run to the ledger. With `born_final`, it ends there at once with this reason."""
 
     born_final: Reason | None = None
-    #: Why it is born final, for the user.
+    #: Why it is born final, for users.
     message: str = ""
 
 
@@ -43,7 +43,7 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteStatus:
-    """Show this status; never over one of a higher `rev`."""
+    """Write this status. It never replaces one with a higher `rev`."""
 
     status: Mapping[str, Any]
     rev: int
@@ -52,21 +52,21 @@ class WriteStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acknowledge:
-    """Its last status is written, or its TaskRun is gone: the ledger's record may go after a while."""
+    """The last status is written, or the TaskRun is gone: the ledger may purge the record later."""
 
     retain_seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpireLater:
-    """Delete the TaskRun at `due`, seconds since the epoch."""
+    """Delete the TaskRun at `due`, in seconds since the epoch."""
 
     due: float
 
 
 @dataclass(frozen=True, slots=True)
 class Forget:
-    """Nothing is left to do for this run."""
+    """Drop the state of the run: nothing is left to do."""
 
 
 Action = Submit | Cancel | WriteStatus | Acknowledge | ExpireLater | Forget

@@ -1,9 +1,8 @@
-"""What to do about one run, from what is known at one moment. Pure and total: no I/O, no clock, no
-exception.
+"""Decides what to do about one run, from its state at one moment. Pure and total: no I/O, clock or exception.
 
-Level-triggered: the answer depends on the state alone and not on what happened before, so lost, doubled and
-late events change nothing. Invariants: a final run is never cancelled, a run that may have started is never
-submitted again, and nothing is done about a run of which it is not known whether its TaskRun exists.
+Level-triggered: the decision depends only on the state, so lost, duplicated and late events change nothing.
+Invariants: a final run is never cancelled; a run that may have started is never submitted again; nothing is
+done while it is unknown whether the TaskRun exists.
 """
 
 from __future__ import annotations
@@ -31,23 +30,23 @@ from kelery_operator.taskrun.actions import (
 from kelery_operator.taskrun.run_state import Presence
 from kelery_operator.taskrun.snapshot import Snapshot, completed_at
 
-#: How much longer than its TaskRun a record is kept.
+#: How much longer a record is kept than its TaskRun.
 RETAIN_MARGIN_SECONDS = 3600.0
-#: Of a status that no record stands behind any more: nothing is written over it.
+#: The `rev` of a status without a record. No other status replaces it.
 _LAST_REV = 2**62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """All that is known about one run at one moment."""
+    """The state of one run at one moment."""
 
     presence: Presence
-    #: None unless present.
+    #: None unless `presence` is PRESENT.
     snapshot: Snapshot | None
-    #: None if the ledger has none; means nothing while `ledger_answers` is False.
+    #: None if the ledger has none. Meaningless while `ledger_answers` is False.
     record: Record | None
     ledger_answers: bool
-    #: The API server has confirmed our write of its final status, and shows nothing newer.
+    #: The API server has confirmed the write of the final status, and shows nothing newer.
     final_written: bool
     default_ttl_seconds: int
 
@@ -56,7 +55,7 @@ _DELETED = Cancel(mode=CancelMode.GRACEFUL, reason=Reason.DELETED)
 
 
 def decide(observation: Observation, *, now: datetime) -> tuple[Action, ...]:
-    """The actions, in order; none if all is as it should be."""
+    """The actions, in order; empty if nothing must be done."""
     match observation.presence:
         case Presence.UNKNOWN:
             return ()
@@ -75,7 +74,7 @@ def _about_gone(observation: Observation) -> tuple[Action, ...]:
     if record is None or record.origin != KIND:
         return (Forget(),)
     if record.phase.is_final:
-        # There is nothing to cancel; but what kubectl shows no more, the gateway is not to list either.
+        # Nothing to cancel. The call only removes the run from the gateway's lists.
         return (_DELETED, Acknowledge(retain_seconds=RETAIN_MARGIN_SECONDS), Forget())
     return () if record.cancel else (_DELETED,)
 
@@ -101,7 +100,7 @@ def _about_present(observation: Observation, *, snapshot: Snapshot, now: datetim
 
 
 def _without_ledger(snapshot: Snapshot, *, now: datetime) -> tuple[Action, ...]:
-    """Say once, of a run that is not submitted as far as anybody can see, why nothing happens."""
+    """Write once why nothing happens, if the run has no phase yet."""
     if snapshot.status.get("phase"):
         return ()
     notice = status.ledger_unavailable(snapshot.status, now=now)
@@ -129,12 +128,12 @@ def _without_record(observation: Observation, *, snapshot: Snapshot, now: dateti
 
 
 def _as_shown(record: Record) -> Record:
-    """Far behind in a queue, holders are not shown: each hand-over would be a write to all who wait."""
+    """Without holders if it is far back in the queue: each hand-over would be a write for all waiters."""
     return replace(record, held_by=()) if record.position > status.POSITIONS_SHOWN else record
 
 
 def _after_final(observation: Observation, *, snapshot: Snapshot, record: Record) -> tuple[Action, ...]:
-    """The last status is written."""
+    """The actions after the last status is written."""
     ttl = (
         observation.default_ttl_seconds
         if snapshot.spec.ttl_seconds_after_finished is None
@@ -154,14 +153,14 @@ def _expiry(observation: Observation, *, snapshot: Snapshot, completed: float) -
 
 
 def effective_ttl(snapshot: Snapshot, *, default_ttl_seconds: int) -> int | None:
-    """How long after its end it is deleted; None: never. What others would create again has no default."""
+    """Seconds from the end to the deletion; None: never. TaskRuns of other tools have no default."""
     if snapshot.spec.ttl_seconds_after_finished is not None:
         return snapshot.spec.ttl_seconds_after_finished
     return None if snapshot.tracked else default_ttl_seconds
 
 
 def _wanted_cancel(snapshot: Snapshot, *, record: Record) -> tuple[Action, ...]:
-    """The user's cancel, if the ledger was not yet asked for as much."""
+    """The user's cancel, unless the ledger already has it or a stronger one."""
     if snapshot.spec.cancel is None or record.cancel == CancelMode.FORCE.value.lower():
         return ()
     if record.cancel and snapshot.spec.cancel is CancelMode.GRACEFUL:

@@ -1,7 +1,7 @@
-"""Checks for a TaskRun that left the watch, that changed before our write, or that no list shows.
+"""Checks whether a TaskRun exists that left the watch, that changed before a write, or that no list shows.
 
-The watch filters finished runs out, so "deleted" there may mean "became final", also by somebody's hand.
-Only an answer of the API server (no such object, or one of another uid) makes a run gone.
+The watch hides finished TaskRuns, so its event "deleted" may mean "became final". Only an answer of the API
+server (no such object, or another uid) proves that a TaskRun is gone.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ CHECKERS = 8
 
 
 class ObjectSource(Protocol):
-    """What a check needs of the API server."""
+    """The requests that a check needs."""
 
     async def get(self, namespace: str, name: str) -> Mapping[str, Any] | None: ...
 
 
 class ExistenceChecks:
-    """A queue of its own, since a check takes a round trip that others need not wait for."""
+    """A separate queue, so that other work does not wait for the round trip of a check."""
 
     def __init__(
         self, api: ObjectSource, *, states: RunStates, queue: WorkQueue[str], metrics: Metrics
@@ -43,11 +43,11 @@ class ExistenceChecks:
         return len(self._wanted)
 
     def add(self, who: Identity) -> None:
-        """Find out whether this run's TaskRun is there, and have it dealt with."""
+        """Check whether the TaskRun exists, then queue the run."""
         self._wanted.add(who)
 
     async def run(self) -> None:
-        """One checker; run several."""
+        """One checker. Run several concurrently."""
         while True:
             for who in await self._wanted.take(most=1):
                 try:
@@ -56,7 +56,9 @@ class ExistenceChecks:
                     self._metrics.checks.labels("error").inc()
                     pause = self._wanted.retry(who)
                     logger.warning(
-                        "cannot look for a TaskRun: %s", error, extra={"run": who.uid, "pause": pause}
+                        "cannot check whether a TaskRun exists: %s",
+                        error,
+                        extra={"run": who.uid, "pause": pause},
                     )
                 else:
                     self._wanted.forget(who)
@@ -65,7 +67,7 @@ class ExistenceChecks:
 
     async def _check(self, who: Identity) -> None:
         if not who.name or not who.namespace:
-            # The ledger's record is broken by hand; nothing can be looked for under no name.
+            # The record was damaged by hand. Without a name there is nothing to check.
             self._metrics.checks.labels("unnamed").inc()
             return
         body = await self._api.get(who.namespace, who.name)

@@ -1,6 +1,6 @@
-"""The few requests about TaskRuns that the operator makes itself, over its session with the API server.
+"""The operator's own requests about TaskRuns.
 
-Answers are values; only what leaves the caller without an answer is raised, as `KubeError`.
+Answers are values. A request without a usable answer raises `KubeError`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class KubeApi:
         self._session = ClusterSession(login, client_name=_CLIENT_NAME, connections=connections)
 
     async def get(self, namespace: str, name: str) -> Mapping[str, Any] | None:
-        """The TaskRun of that name; None only if the server says that this object does not exist."""
+        """The TaskRun with this name; None only if the server answers that this object does not exist."""
         answer = await self._session.request("GET", _path(namespace, name))
         if answer.says_absent(name):
             return None
@@ -36,7 +36,7 @@ class KubeApi:
     async def pages(
         self, namespaces: Sequence[str], *, field_selector: str = ""
     ) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
-        """All TaskRuns in scope (no namespaces: the cluster), page by page."""
+        """All TaskRuns in the namespaces (empty: in the cluster), in pages."""
         for namespace in namespaces or ("",):
             token = ""
             while True:
@@ -54,11 +54,11 @@ class KubeApi:
     async def put_status(
         self, namespace: str, name: str, *, uid: str, status: Mapping[str, Any], version: int
     ) -> Answer:
-        """Replace the whole status, if the object is still the one with that uid.
+        """Replace the whole status, if the object still has this uid.
 
-        With a version other than 0 the object must be at that version, else the answer is 409.
+        With a version other than 0, the object must have this version; otherwise the answer is 409.
         """
-        # "add" replaces what is there; the test makes a new object of the same name refuse it.
+        # "add" replaces an existing value. The test protects a new object with the same name.
         patch = [
             {"op": "test", "path": "/metadata/uid", "value": uid},
             {"op": "add", "path": "/status", "value": status},
@@ -73,7 +73,7 @@ class KubeApi:
         )
 
     async def delete(self, namespace: str, name: str, *, uid: str, resource_version: str) -> Answer:
-        """Delete exactly the object that was read, in exactly that state."""
+        """Delete the object, if it still has this uid and version."""
         preconditions = {"uid": uid, "resourceVersion": resource_version}
         return await self._session.request(
             "DELETE",
@@ -82,7 +82,7 @@ class KubeApi:
         )
 
     async def is_served(self) -> bool:
-        """Whether the CRD is there and its resource is served."""
+        """Whether the API server serves TaskRuns."""
         answer = await self._session.request("GET", _API)
         if answer.status not in (200, 404):
             raise answer.error()

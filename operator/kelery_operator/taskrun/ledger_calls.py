@@ -1,6 +1,6 @@
-"""The reconciler's calls to the ledger: reads the records of runs, and carries out what was planned.
+"""The reconciler's calls of the ledger: reads the records of runs, and executes the planned steps.
 
-All calls of a chunk go in one pipeline.
+All calls of a chunk are one pipeline.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from kelery_operator.taskrun.actions import Acknowledge, Cancel, ExpireLater, Su
 from kelery_operator.taskrun.planning import LedgerStep, Planner
 from kelery_operator.taskrun.run_state import RunStates
 
-#: After a submission: stream and watch may have kept something from us.
+#: The pause before a check after a submission, in case stream and watch missed something.
 _CHECK_SECONDS = 1.0
 
 
 class LedgerCalls:
-    """A call that fails puts its run back; an outage is noted."""
+    """Executes calls. A failed call puts its run back into the queue. Notes outages."""
 
     def __init__(
         self,
@@ -42,20 +42,20 @@ class LedgerCalls:
         self._outage = outage
 
     async def records(self, uids: Sequence[str]) -> dict[str, Record | Exception | None]:
-        """The runs' records, or why one cannot be read; LedgerUnavailable if the ledger is away."""
+        """The records, or the error of one that cannot be read. Raises LedgerUnavailable."""
         try:
             found = await self._ledger.run(commands.view(uids, inline_bytes=json_codec.INLINE_BYTES))
             records: dict[str, Record | Exception | None] = dict(zip(uids, found, strict=True))
         except (LedgerUnavailable, LedgerTooOld):
             raise
         except Exception:
-            # One record that cannot be read must not hide the others.
+            # One unreadable record must not hide the others.
             records = {uid: await self._record(uid) for uid in uids}
         self._outage.ends()
         return records
 
     async def carry_out(self, steps: Sequence[LedgerStep]) -> None:
-        """Call the ledger for all steps; what was done is followed up."""
+        """Execute all steps, then queue what follows from them."""
         replies = await self._ledger.run_all([step.call for step in steps])
         if not all(isinstance(reply, LedgerUnavailable) for reply in replies):
             self._outage.ends()
@@ -65,7 +65,7 @@ class LedgerCalls:
                 failed.add(step.uid)
                 self._planner.put_back(step.uid, error=reply)
                 if isinstance(reply, LedgerUnavailable) and isinstance(step.action, Submit):
-                    # A server that refuses to write (memory, replica) is as good as away.
+                    # A server that cannot write (memory full, replica) counts as unavailable.
                     self._planner.plan_without_ledger(step.uid)
         acknowledged = {step.uid for step in steps if isinstance(step.action, Acknowledge)}
         for step, reply in zip(steps, replies, strict=True):
@@ -86,13 +86,13 @@ class LedgerCalls:
             case Acknowledge():
                 self._states.forget_unchanged(step.uid, seen=step.seen)
             case Submit():
-                # A ledger that was emptied counts its revisions from the start.
+                # After a loss of data, the ledger counts `rev` from the start.
                 self._states.forget_writes(step.uid)
-                # The ledger's stream reports what is new, and sooner.
+                # For a new run, the ledger's stream reports earlier.
                 is_new = isinstance(reply, Submitted) and reply.new
                 self._queue.add_after(step.uid, delay=_CHECK_SECONDS if is_new else 0)
             case Cancel():
                 self._queue.add(step.uid)
             case ExpireLater() if not is_acknowledged:
-                # A finished run without a record has nothing to acknowledge: noting its expiry was all.
+                # A finished run without a record has nothing to acknowledge.
                 self._states.forget_unchanged(step.uid, seen=step.seen)

@@ -1,5 +1,5 @@
-"""Queues the runs that the ledger's stream names, each when it is worth it. After a gap in the stream
-it queues all known runs: what is known of them and the ledger show what a comparison would show, and sooner.
+"""Queues runs after events of the ledger's stream. After a gap in the stream, queues all known runs, which is
+faster than a comparison of ledger and cluster.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kelery_operator.taskrun.queue_positions import QueuePositions
 from kelery_operator.taskrun.run_state import Presence, RunStates
 from kelery_operator.taskrun.status.coalescer import DELAYS
 
-#: After changes of others' runs only, such as the gateway's: they may be many, and each read costs.
+#: The pause after events that are only about other runs, such as the gateway's. Limits the number of reads.
 _OTHERS_SECONDS = 0.01
 
 
@@ -40,19 +40,19 @@ class LedgerEvents(StreamFollower):
         self._positions = positions
 
     def changed(self, events: Sequence[WrittenEvent]) -> None:
-        """Queue the runs of this cluster that are known; note which keys have moved."""
+        """Queue the known runs of this cluster, and note the keys that moved."""
         for event in events:
             if event.cluster == self._cluster:
                 self._queue_run(event)
             self._positions.moved(event.key)
 
     def missed(self) -> None:
-        """Queue all that is known."""
+        """Queue all known runs."""
         for uid in self._states.uids():
             self._queue.add(uid)
 
     async def gather(self, events: Sequence[WrittenEvent]) -> None:
-        """Not after changes of this cluster's runs."""
+        """Wait, unless an event is about a run of this cluster."""
         if not any(event.cluster == self._cluster for event in events):
             await asyncio.sleep(_OTHERS_SECONDS)
 
@@ -62,13 +62,13 @@ class LedgerEvents(StreamFollower):
             self._queue.add_after(event.uid, delay=_until_worth_a_look(event))
         elif presence is Presence.GONE:
             self._queue.add(event.uid)
-        # One that is not known yet is looked at when its TaskRun shows up.
+        # An unknown run is queued when the watch shows its TaskRun.
 
 
 def _until_worth_a_look(event: WrittenEvent) -> float:
-    """As long as a status of it would wait for a newer one: of a short run only the end is looked at.
+    """Seconds that a status of this event would wait for a newer one. So only the end of a short run is read.
 
-    Nothing else waits: what a user asks for comes through the watch, which is looked at once.
+    Requests of users do not wait: they come through the watch and are queued at once.
     """
     if event.phase.is_final:
         return 0.0

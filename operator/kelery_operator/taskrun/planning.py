@@ -1,6 +1,6 @@
-"""Decides about one run at a time. Status writes are offered at once; what the ledger is to do is returned.
+"""Plans the actions for one run at a time: hands status writes to the writer, and returns the ledger calls.
 
-A run that trips its own planning is put back with a growing pause, and nobody else notices.
+A run whose planning fails returns to the queue after a growing pause, and does not affect other runs.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ logger = logging.getLogger("kelery.operator")
 
 @dataclass(frozen=True, slots=True)
 class LedgerStep:
-    """One ledger call for one run."""
+    """One call of the ledger for one run."""
 
     uid: str
     call: Call[Any]
     action: Action
-    #: Its TaskRun when this was decided; None: it is gone.
+    #: The TaskRun when this was decided; None if it is gone.
     seen: Snapshot | None
 
 
 class Planner:
-    """From what is known of a run to what is to be done."""
+    """Turns the state of a run into actions."""
 
     def __init__(
         self,
@@ -72,31 +72,31 @@ class Planner:
         self._metrics = metrics
 
     def foreseen(self, uids: Iterable[str]) -> dict[str, Record | None]:
-        """The records that need not be asked for, for now."""
+        """The records that need no call of the ledger now."""
         records: dict[str, Record | None] = {}
         for uid in uids:
             state = self._states.get(uid)
             is_written = self._states.is_final_written(uid)
             if state is None:
-                # Dealt with, or not met yet: nothing is decided about it.
+                # Finished or unknown: nothing is decided.
                 records[uid] = None
             elif is_written and state.ended:
                 records[uid] = state.ended
             elif state.is_untouched and not is_written:
-                # Should the ledger have it, as after a restart, the submission does nothing and says so.
+                # If the ledger has it, as after a restart, the submission changes nothing.
                 records[uid] = None
         return records
 
     def versions(self, uids: Iterable[str]) -> dict[str, int]:
-        """The versions of their TaskRuns, as far as is known now."""
+        """The versions of the TaskRuns, as far as known now."""
         return {uid: self._states.version(uid) for uid in uids}
 
     def plan(
         self, uid: str, *, record: Record | Exception | None, version: int | None = None
     ) -> list[LedgerStep]:
-        """Decide about a run with its record; None: the ledger has none.
+        """Decide about a run with its record; None if the ledger has none.
 
-        `version`: that of its TaskRun when the record was asked for, if that was not just now.
+        `version` is that of the TaskRun when the record was requested, unless this is now.
         """
         try:
             if isinstance(record, Exception):
@@ -107,19 +107,19 @@ class Planner:
             return []
 
     def plan_without_ledger(self, uid: str) -> None:
-        """Decide about a run while the ledger is away: there is nothing to call it for."""
+        """Decide about a run while the ledger is unavailable. Plans no calls of the ledger."""
         try:
             self._plan(uid, record=None, ledger_answers=False)
         except Exception as error:
             self.put_back(uid, error=error)
 
     def put_back(self, uid: str, *, error: Exception) -> None:
-        """A round over this run failed: again later."""
+        """Return a run to the queue after a failure, with a pause."""
         kind = type(error).__name__
         self._metrics.failures.labels(kind).inc()
         pause = self._queue.retry(uid)
         logger.warning(
-            "a round over one run failed: %s",
+            "cannot handle a run; retrying: %s",
             kind if not isinstance(error, LedgerError) else f"{kind}: {error}",
             extra={"run": uid, "pause": round(pause, 2)},
             exc_info=None if isinstance(error, LedgerError) else error,
@@ -153,7 +153,7 @@ class Planner:
                     self._states.forget(uid)
                     self._queue.forget(uid)
                 case Forget():
-                    # Only when the ledger took what comes before.
+                    # Only after the ledger has accepted the steps before.
                     continue
                 case _:
                     call = self._call(uid, action, state=state)
@@ -168,9 +168,9 @@ class Planner:
             return
         version = snapshot.version if version is None else version
         if record is not None and record.phase.is_final:
-            # The end that the ledger knows replaces every other status.
+            # An end in the ledger replaces every other status.
             version = 0
-            # Without what is long: all that matters from now on is that it ended, and when.
+            # Without long fields: only the fact and time of the end matter from now on.
             state.ended = replace(record, spec_json="", result_json="", error_json="", attempts=())
         since = self._queue.in_work_since(snapshot.who.uid)
         self._writer.offer(snapshot.who, action, version=version, since=since)
@@ -189,7 +189,7 @@ class Planner:
             case Submit() if state.snapshot:
                 state.is_submitted = True
                 return commands.submit(self._submission(state.snapshot, action))
-        raise AssertionError(f"{type(action).__name__} is no ledger call")
+        raise AssertionError(f"{type(action).__name__} is not a ledger call")
 
     def _submission(self, snapshot: Snapshot, action: Submit) -> Submission:
         cluster, ledger = self._scope.cluster, self._settings.ledger
@@ -212,6 +212,6 @@ class Planner:
 
 
 def _position_key(record: Record | None) -> str:
-    """The key in whose queue the run's position is shown; "" if none is."""
+    """The key whose queue position the run shows; "" if none."""
     is_shown = record and record.phase is Phase.WAITING and 0 < record.position <= POSITIONS_SHOWN
     return record.key if record and is_shown else ""

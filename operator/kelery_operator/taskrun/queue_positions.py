@@ -1,8 +1,8 @@
-"""Who waits in front: the first few waiters of a key are looked at again when the key has moved.
+"""Updates queue positions: queues the first waiters of a key when the key has moved.
 
-A hand-over changes the place of all that wait behind it and the ledger tells of none of them. Only the
-first ten are shown their place, and a key is looked at every two seconds at most, so a long queue costs no
-more than a short one.
+A hand-over changes the position of all waiters, but the ledger sends no events for them. Only the first ten
+show their position, and a key is read every two seconds at most. So a long queue costs no more than a short
+one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _BATCH = 200
 
 
 class QueuePositions:
-    """The keys that moved."""
+    """Collects the keys that moved, and queues their first waiters."""
 
     def __init__(self, ledger: Ledger, *, states: RunStates, queue: WorkQueue[str]) -> None:
         self._ledger = ledger
@@ -31,16 +31,16 @@ class QueuePositions:
         self._any_moved = asyncio.Event()
 
     def moved(self, key: str) -> None:
-        """Something happened to a run of `key`."""
+        """A run of `key` has changed."""
         if key:
             self._moved.add(key)
             self._any_moved.set()
 
     async def run(self) -> None:
-        """Look after the keys that moved."""
+        """Queue the waiters of moved keys, forever."""
         while True:
             await self._any_moved.wait()
-            # Whatever happens within the spacing is one move.
+            # All changes within the spacing count as one move.
             await asyncio.sleep(_SPACING_SECONDS)
             self._any_moved.clear()
             keys, self._moved = self._moved, set()
@@ -52,13 +52,13 @@ class QueuePositions:
                 await self._add_first_waiters(in_order[start : start + _BATCH])
 
     async def _add_first_waiters(self, keys: list[str]) -> None:
-        """Those that came in front just now."""
+        """Queue the runs that are among the first waiters now."""
         try:
             replies = await self._ledger.run_all(
                 [commands.first_waiters(key, count=POSITIONS_SHOWN) for key in keys]
             )
         except LedgerError:
-            # Positions are for people to read; the next move shows them.
+            # Positions are for people, and the next move updates them.
             return
         for reply in replies:
             if not isinstance(reply, LedgerError):

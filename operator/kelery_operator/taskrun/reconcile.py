@@ -1,7 +1,7 @@
-"""The one lane: take what changed, ask the ledger, decide, and carry out what was decided.
+"""The reconcile loop: takes changed runs, reads the ledger, decides, and executes the actions.
 
-Namespaces take turns in a chunk, and in a namespace the runs stand in order of creation, so first come is
-first served wherever a key is shared. While the ledger is away the lane waits for it with everything kept.
+Namespaces take turns in a chunk, and a namespace's runs are in order of creation, so each key is served first
+come, first served. While the ledger is unavailable, the loop waits and keeps all runs queued.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from kelery_operator.runtime.workqueue import WorkQueue
 from kelery_operator.taskrun.ledger_calls import LedgerCalls
 from kelery_operator.taskrun.planning import Planner
 
-#: Specs of 128 KiB make a pipeline of some tens of MB.
+#: With specs of 128 KiB, this makes a pipeline of some tens of MB.
 _CHUNK = 100
 _PATIENCE_SECONDS = 2.0
 _OUTAGE_PAUSE = 1.0
 
 
 class Reconciler:
-    """Level-triggered: every round starts from the record and the object as they are."""
+    """Level-triggered: every round starts from the current record and object."""
 
     def __init__(
         self,
@@ -44,10 +44,10 @@ class Reconciler:
         self._watchdog = watchdog
 
     async def run(self) -> None:
-        """Work for ever."""
+        """Reconcile forever."""
         while True:
             self._watchdog.idle()
-            # While the ledger is away all are taken, since the status of each is to say so.
+            # While the ledger is unavailable, take all runs, because each status must show it.
             uids = await self._queue.take(most=_CHUNK if self._outage.ledger_answers else None)
             self._watchdog.busy()
             with self._metrics.round_seconds.time():
@@ -68,11 +68,11 @@ class Reconciler:
                     self._queue.done(uid)
 
     async def _chunk(self, uids: Sequence[str]) -> None:
-        # Planned before anything is waited for: what is foreseen holds for the objects as they are now.
+        # Plan before the first await: the foreseen records hold only for the current objects.
         foreseen = self._planner.foreseen(uids) if self._outage.ledger_answers else {}
         planned = {uid: self._planner.plan(uid, record=record) for uid, record in foreseen.items()}
         if unknown := [uid for uid in uids if uid not in planned]:
-            # An object that changes meanwhile may know more than the record that comes.
+            # An object that changes in the meantime may be newer than the record.
             versions = self._planner.versions(unknown)
             records = await self._calls.records(unknown)
             planned |= {
@@ -82,7 +82,7 @@ class Reconciler:
             await self._calls.carry_out(steps)
 
     def _keep(self, uids: Sequence[str], *, error: LedgerUnavailable) -> None:
-        """The ledger is away: the runs stay queued, and after a while their status says why."""
+        """The ledger is unavailable: keep the runs queued, and after a while show why in their status."""
         seconds = self._outage.lasts(error)
         for uid in uids:
             self._queue.add(uid)

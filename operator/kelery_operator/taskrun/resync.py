@@ -1,8 +1,8 @@
 """Compares the ledger with the cluster: at the start, every minute, and when the ledger is back.
 
-The ledger's ids are read first, then the list: a run that is in the first and not in the second had its
-TaskRun deleted, or finished, and is looked at alone before anything is done about it. So a deletion that
-nobody saw is found, and a run that was submitted in between is not taken for an orphan.
+Reads the uids in the ledger first, then lists the unfinished TaskRuns. If the list does not have a uid, its
+TaskRun was deleted or has finished, and an existence check finds out which. So a missed deletion is found,
+and a run that was submitted in between is not mistaken for an orphan.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from kelery_operator.taskrun.run_state import RunStates
 
 logger = logging.getLogger("kelery.operator")
 
-#: What the watch and the lists of unfinished runs ask the server for.
+#: The field selector of the watch, and of lists of unfinished runs.
 UNFINISHED = ",".join(sorted(f"status.phase!={phase.value}" for phase in FINAL_PHASES))
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _CHUNK = 500
 
 
 class Comparison:
-    """Compares once; whatever differs is queued or checked."""
+    """Compares once, and queues or checks every difference."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Comparison:
         self._checks = checks
 
     async def run(self) -> None:
-        """Once; raises KubeError without an answer of the API server."""
+        """Compare once. Raises KubeError."""
         before = self._states.present()
         in_ledger = await self._ledger_uids()
         listed: set[str] = set()
@@ -66,8 +66,8 @@ class Comparison:
                     self._states.put(snapshot)
                 await asyncio.sleep(0)
         finally:
-            # A list comes by name: none of its runs is dealt with before all are known. If it breaks off,
-            # nobody else looks at those that were taken in.
+            # A list is in order of names. Queue its runs only when all are known. If it breaks off, nothing
+            # else would queue the runs that it contained.
             for uid in listed:
                 self._queue.add(uid)
         for snapshot in before:
@@ -78,33 +78,33 @@ class Comparison:
             await self._check_strangers(strangers[start : start + _CHUNK])
 
     async def _ledger_uids(self) -> set[str]:
-        """Live and unacknowledged runs; none while the ledger is away, whose return brings us back."""
+        """Live and unacknowledged runs; empty during an outage, whose end starts a comparison."""
         cluster = self._scope.cluster
         try:
             live: set[str] = await self._ledger.run(commands.live_uids(cluster))
             final: set[str] = await self._ledger.run(commands.unacknowledged_uids(cluster))
             return live | final
         except LedgerError as error:
-            logger.warning("comparing without the ledger: %s", error)
+            logger.warning("comparing without the data of the ledger: %s", error)
             return set()
 
     async def _check_strangers(self, uids: Sequence[str]) -> None:
-        """Runs of the ledger that no list showed."""
+        """Check runs in the ledger that the list does not have."""
         for uid in uids:
             try:
                 record = (await self._ledger.run(commands.view([uid], inline_bytes=0)))[0]
             except LedgerError:
                 return
             except Exception:
-                logger.exception("a record cannot be read", extra={"run": uid})
+                logger.exception("cannot read the record of a run", extra={"run": uid})
                 continue
-            # Runs of other namespaces are another operator's.
+            # Another operator handles the runs of other namespaces.
             if record and record.origin == KIND and self._scope.has(record.namespace):
                 self._checks.add(Identity(uid=uid, namespace=record.namespace, name=record.name))
 
 
 class Resync:
-    """When it is compared; one per operator."""
+    """Schedules the comparisons; one per operator."""
 
     def __init__(self, comparison: Comparison, *, every_seconds: float, metrics: Metrics) -> None:
         self._comparison = comparison
@@ -113,18 +113,18 @@ class Resync:
         self._wanted = asyncio.Event()
 
     def soon(self) -> None:
-        """Compare without waiting for the next turn."""
+        """Compare at once."""
         self._wanted.set()
 
     async def first(self) -> None:
-        """The comparison at the start: again until the API server answers."""
+        """The comparison at the start. Repeats it until the API server answers."""
         pause = _FIRST_PAUSE
         while not await self._try():
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def run(self) -> None:
-        """Compare for ever."""
+        """Compare at intervals, forever."""
         pause = self._every_seconds
         while True:
             with suppress(TimeoutError):

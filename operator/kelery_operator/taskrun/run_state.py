@@ -1,7 +1,7 @@
-"""What the operator knows of each run: one state per uid, so that a run is forgotten by one deletion.
+"""What the operator knows about each run: one state per uid.
 
-Fed by the watch, by lists and by the answers to our own writes; an older snapshot never replaces a newer one.
-A uid that was found gone stays so: uids do not come back.
+The watch, lists and the answers to status writes update it. Invariants: an older snapshot never replaces a
+newer one; a uid that is gone stays gone, because uids are not reused.
 """
 
 from __future__ import annotations
@@ -22,39 +22,39 @@ _ENDS_REMEMBERED = 50_000
 
 
 class Presence(Enum):
-    """Whether the API server has the TaskRun."""
+    """Whether the TaskRun exists in the API server."""
 
     PRESENT = "present"
-    #: Looked for, and not there (or another object of its name is).
+    #: Checked: it does not exist, or its name belongs to another object.
     GONE = "gone"
-    #: Not met yet: resync finds out.
+    #: Not seen yet. Resync finds out.
     UNKNOWN = "unknown"
 
 
 @dataclass(slots=True, kw_only=True)
 class RunState:
-    """One run that was met and is not finished, as far as the operator knows."""
+    """A run that the operator has seen and that still needs work."""
 
-    #: Its TaskRun as last seen; None: it is gone.
+    #: The TaskRun as last seen; None if it is gone.
     snapshot: Snapshot | None
-    #: It was submitted to the ledger from here.
+    #: Whether this operator has submitted it to the ledger.
     is_submitted: bool = False
-    #: Its record once it has ended and its last status was offered: what has ended does not change, so the
-    #: ledger is asked for it once.
+    #: The record of an ended run whose last status was offered. An ended run does not change, so the operator
+    #: reads it once.
     ended: Record | None = None
-    #: The key in whose queue its position is shown; "" if none is.
+    #: The key whose queue position the run shows; "" if none.
     position_key: str = ""
-    #: Its status writes; None: there is none to remember.
+    #: The status writes of the run; None if there are none.
     writes: WriteSlot | None = None
 
     @property
     def presence(self) -> Presence:
-        """Whether the API server has it, as far as is known."""
+        """Whether its TaskRun exists, as far as known."""
         return Presence.GONE if self.snapshot is None else Presence.PRESENT
 
     @property
     def is_untouched(self) -> bool:
-        """Whether nobody has done anything about it, as far as is known here."""
+        """Whether it looks new: not submitted, not cancelled, without a status or a problem."""
         snapshot = self.snapshot
         if snapshot is None or self.is_submitted:
             return False
@@ -62,23 +62,23 @@ class RunState:
 
 
 class RunStates:
-    """The states of all runs, and the ends that were written: those are remembered past their states."""
+    """The states of all runs. The written ends are remembered longer than the states."""
 
     def __init__(self) -> None:
         self._states: dict[str, RunState] = {}
-        #: uid -> version of the object with the final status that we wrote
+        #: uid -> version of the object after the operator wrote its final status
         self._ends: OrderedDict[str, int] = OrderedDict()
 
     def present_count(self) -> int:
-        """How many TaskRuns are there."""
+        """The number of existing TaskRuns."""
         return sum(1 for state in self._states.values() if state.snapshot)
 
     def read(self, body: Mapping[str, Any]) -> Snapshot:
-        """An object of the API server; of one that was met, no more is read than may have changed."""
+        """The snapshot of an object. For a known object, reads only what may have changed."""
         return snapshot_of(body, known_of=self.snapshot)
 
     def put(self, snapshot: Snapshot) -> bool:
-        """Take a snapshot in; False if it says nothing new."""
+        """Store a snapshot; False if it contains nothing new."""
         uid = snapshot.who.uid
         state = self._states.get(uid)
         if state is None:
@@ -92,71 +92,71 @@ class RunStates:
         return True
 
     def get(self, uid: str) -> RunState | None:
-        """None: it was not met yet, or nothing is left to do for it."""
+        """The state of a run; None if it is unknown, or if nothing is left to do."""
         return self._states.get(uid)
 
     def snapshot(self, uid: str) -> Snapshot | None:
-        """Its TaskRun as last seen, if it is there."""
+        """The TaskRun as last seen, if it exists."""
         state = self._states.get(uid)
         return state.snapshot if state else None
 
     def version(self, uid: str) -> int:
-        """The version of its TaskRun as last seen; 0 if it is not there."""
+        """The version of its TaskRun as last seen; 0 if it does not exist."""
         snapshot = self.snapshot(uid)
         return snapshot.version if snapshot else 0
 
     def presence(self, uid: str) -> Presence:
-        """Whether the API server has it, as far as is known."""
+        """Whether its TaskRun exists, as far as known."""
         state = self._states.get(uid)
         return state.presence if state else Presence.UNKNOWN
 
     def mark_gone(self, uid: str) -> None:
-        """It was looked for and is not there."""
+        """Note that its TaskRun does not exist."""
         self._states.setdefault(uid, RunState(snapshot=None)).snapshot = None
 
     def forget_writes(self, uid: str) -> None:
-        """Its TaskRun is gone, or nothing more is to be written."""
+        """Drop its status writes."""
         if state := self._states.get(uid):
             state.writes = None
 
     def forget(self, uid: str) -> None:
-        """Nothing is left to do for it."""
+        """Drop its state: nothing is left to do."""
         self._states.pop(uid, None)
 
     def forget_unchanged(self, uid: str, *, seen: Snapshot | None) -> None:
-        """Nothing is left to do for it, unless its TaskRun has changed since: then the run is queued."""
+        """Drop its state, unless its TaskRun has changed since: then the run is queued."""
         state = self._states.get(uid)
         if state and state.snapshot is seen:
             self.forget(uid)
 
     def place(self, uid: str) -> tuple[str, tuple[datetime, int, str, str]]:
-        """Its namespace, and its place there: first come, first served."""
+        """The lane and order in the work queue: namespace, then first come, first served."""
         snapshot = self.snapshot(uid)
         return (snapshot.who.namespace, snapshot.order) if snapshot else ("", (_NEVER, 0, uid, ""))
 
     def items(self) -> Iterator[tuple[str, RunState]]:
-        """All that were met and are not dealt with, by uid."""
+        """All known runs with work left, with their uids."""
         return iter(self._states.items())
 
     def uids(self) -> list[str]:
-        """All that were met and are not dealt with."""
+        """The uids of all known runs with work left."""
         return list(self._states)
 
     def present(self) -> list[Snapshot]:
-        """All TaskRuns that are there."""
+        """All existing TaskRuns."""
         return [state.snapshot for state in self._states.values() if state.snapshot]
 
     def note_end(self, uid: str, *, version: int) -> None:
-        """The API server took its final status; `version` is the object's with it."""
+        """Note that its final status is written. `version` is that of the object after the write."""
         self._ends[uid] = version
         while len(self._ends) > _ENDS_REMEMBERED:
             self._ends.popitem(last=False)
 
     def end_version(self, uid: str) -> int | None:
-        """The object's version with the final status that we wrote; None: none that is remembered."""
+        """The version of the object after its final status was written; None if not remembered."""
         return self._ends.get(uid)
 
     def is_final_written(self, uid: str) -> bool:
-        """Whether we wrote its final status, and the object has not changed since, as far as is known."""
+        """Whether its final status was written, and no later change of the object is known."""
         end, snapshot = self._ends.get(uid), self.snapshot(uid)
         return end is not None and (snapshot is None or snapshot.version <= end)

@@ -1,6 +1,6 @@
-"""A TaskRun as the API server showed it at one moment: the one type for what the operator knows of an object.
+"""A snapshot of a TaskRun: the object as the API server showed it at one moment.
 
-Reading never fails: what cannot be run has a snapshot with its problem.
+Reading never fails: an invalid TaskRun has a snapshot with its problem.
 """
 
 from __future__ import annotations
@@ -29,34 +29,34 @@ _FINAL_WORDS = frozenset(phase.value for phase in FINAL_PHASES)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What decides about a TaskRun, and its status for comparison with what is to be written."""
+    """The fields of a TaskRun that decisions need, and its status."""
 
     who: Identity
-    #: 0 if it cannot be compared; later states of one object have higher ones.
+    #: The resourceVersion; it grows with each change of the object. 0 if it cannot be compared.
     version: int
-    #: 1 until the spec changes; tells a cancel set at creation from a later one.
+    #: 1 until the spec changes. Distinguishes a cancel at creation from a later one.
     generation: int
     created: datetime
-    #: Its version when it was first met; of one that nobody has touched, this is the order of creation.
+    #: The version when it was first seen. For untouched objects, this is the order of creation.
     first_version: int
-    #: Helm, Argo CD or Flux would create it again, so the default ttl is not for it.
+    #: Helm, Argo CD or Flux manages it and would create it again, so it has no default ttl.
     tracked: bool
-    #: As the API server has it; {} if there is none.
+    #: The status in the API server; {} if there is none.
     status: Mapping[str, Any]
-    #: If there is a problem, only the part of it that can be read.
+    #: If there is a problem, only the readable part.
     spec: RunSpec
-    #: Why its spec cannot be run.
+    #: Why the spec is invalid; None if it is valid.
     problem: InvalidInput | None
 
     @property
     def is_final(self) -> bool:
-        """Whether the API server shows a final phase."""
+        """Whether the status has a final phase."""
         phase = self.status.get("phase")
         return isinstance(phase, str) and phase in _FINAL_WORDS
 
     @property
     def order(self) -> tuple[datetime, int, str, str]:
-        """First come, first served: the time of creation has whole seconds only, so the version decides."""
+        """First come, first served. The creation time has only whole seconds, so the version decides next."""
         return (self.created, self.first_version, self.who.name, self.who.namespace)
 
 
@@ -67,10 +67,10 @@ def _nothing(_: str) -> None:
 def snapshot_of(
     body: Mapping[str, Any], *, known_of: Callable[[str], Snapshot | None] = _nothing
 ) -> Snapshot:
-    """Read an object of the API server; total, whatever somebody wrote into it.
+    """Read an object of the API server. Total: accepts any content.
 
-    `known_of` gives the snapshot of a uid that was met before. Of such an object the spec is read again only
-    if it changed: the API server counts a spec's changes in the object's generation.
+    `known_of` returns the earlier snapshot of a uid. The spec of a known object is parsed again only if the
+    object's generation has changed.
     """
     whole = as_mapping(body)
     metadata = as_mapping(whole.get("metadata"))
@@ -95,7 +95,7 @@ def snapshot_of(
 
 
 def completed_at(status: Mapping[str, Any]) -> float | None:
-    """When the run ended, seconds since the epoch, as a status shows it."""
+    """When the run ended according to its status, in seconds since the epoch."""
     text = status.get("completionTime")
     try:
         return datetime.fromisoformat(text).timestamp() if isinstance(text, str) else None
@@ -109,6 +109,6 @@ def _read_spec(spec: Any) -> tuple[RunSpec, InvalidInput | None]:
     except InvalidInput as problem:
         return parse_readable_part(spec), problem
     except Exception as error:
-        # A reader that trips over one object must not take the operator down: the object ends with a reason.
+        # One unreadable object must not stop the operator. Its run ends with a reason.
         broken = InvalidInput("spec", f"cannot be read ({type(error).__name__})")
         return parse_readable_part(spec), broken

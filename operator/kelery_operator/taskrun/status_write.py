@@ -1,4 +1,4 @@
-"""One status on its way to one TaskRun, and what is remembered of the writes of one run."""
+"""One status write, and the state of all writes of one run."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from kelery_operator.taskrun.actions import Urgency
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """One status on its way to one TaskRun."""
+    """One status write for one TaskRun."""
 
     who: Identity
     status: Mapping[str, Any]
     rev: int
     urgency: Urgency
-    #: The version of the object that this was decided upon, which it must still have; 0: any.
+    #: The version of the object that the decision was based on, and which it must still have; 0: any.
     version: int = 0
 
     @property
@@ -28,15 +28,15 @@ class Write:
 
 @dataclass(slots=True)
 class WriteSlot:
-    """The writes of one run: the one that waits, the one on its way, and the last one that arrived."""
+    """The writes of one run: pending, in flight, and the last one that succeeded."""
 
     pending: Write | None = None
     due: float = 0.0
     in_flight: Write | None = None
     written: Write | None = None
-    #: The object's version with it.
+    #: The version of the object after it.
     written_version: int = 0
-    #: What the API server does not take.
+    #: The status that the API server rejected.
     refused: Mapping[str, Any] | None = None
     written_at: float | None = None
     not_before: float = 0.0

@@ -1,7 +1,7 @@
-"""What a watch event means: a state to take in, or a run that left the watch.
+"""Handles watch events: stores the new state of a TaskRun, or finds out why it left the watch.
 
-The server shows unfinished runs only, so a run leaves the watch by its deletion and by its end. An end that
-we wrote ourselves needs no check; in any other case the object is checked before it is called gone.
+The watch shows only unfinished TaskRuns, so a TaskRun leaves it by deletion or by its end. An end that this
+operator wrote needs no check. In all other cases, an existence check comes before the TaskRun counts as gone.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from kelery_operator.taskrun.run_state import RunStates
 from kelery_operator.taskrun.snapshot import Snapshot
 from kelery_operator.taskrun.status.writer import StatusWriter
 
-#: Longer than a watch's own list of new runs takes to come in.
+#: Longer than the initial list of a watch takes to arrive.
 _LIST_SECONDS = 0.25
-#: The answer to our own last write plans what comes after it; this is for one that failed there.
+#: The answer to the final write already queues the run. This delay is for the case that this failed.
 _ANSWER_SECONDS = 1.0
 
 
 class WatchEvents:
-    """From events to the run states and the work queue, whose clock it shares; does no I/O."""
+    """Passes events to the run states and the work queue. Shares the queue's clock; does no I/O."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class WatchEvents:
         self._list_due = 0.0
 
     def event(self, kind: str | None, body: Mapping[str, Any]) -> None:
-        """One watch event; `kind` None is the watch's own list."""
+        """Handle one watch event; `kind` None is an object of the watch's initial list."""
         self._metrics.events.labels((kind or "LISTED").lower()).inc()
         if self._is_late(kind, body):
             return
@@ -58,7 +58,7 @@ class WatchEvents:
             self._showed(snapshot, listed=kind is None)
 
     def _is_late(self, kind: str | None, body: Mapping[str, Any]) -> bool:
-        """Whether it says nothing new about a run whose end is written; its spec is not read for that."""
+        """Whether the event is older than the written end of its run. Does not read the spec."""
         metadata = as_mapping(as_mapping(body).get("metadata"))
         uid = as_text(metadata.get("uid"))
         end = self._states.end_version(uid)
@@ -73,18 +73,18 @@ class WatchEvents:
             return
         is_same_spec = known is not None and known.generation == snapshot.generation
         if is_same_spec and self._writer.is_on_its_way(uid, status=snapshot.status):
-            # Our own write comes back before its answer: what it was decided upon has not changed.
+            # This is the operator's own write, before its answer. Nothing else has changed.
             return
         now = self._clock()
         if listed and now >= self._list_due:
             self._list_due = now + _LIST_SECONDS
-        # A list comes by name: its runs, and what follows on its heels, are dealt with at one moment.
+        # A list is in order of names. Its runs, and those just after it, join the queue at one time.
         self._queue.add_at(uid, due=self._list_due)
 
     def _left(self, snapshot: Snapshot) -> None:
         uid = snapshot.who.uid
         if self._states.is_final_written(uid):
-            # Its acknowledgement may still be under way, so it is not forgotten here.
+            # Its acknowledgement may be in flight, so keep its state here.
             known = self._states.snapshot(uid)
             if known is not None:
                 is_same = not self._states.put(snapshot) or snapshot.generation == known.generation

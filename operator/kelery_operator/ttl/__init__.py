@@ -1,1 +1,1 @@
-"""Deletes finished TaskRuns when their time to live is over."""
+"""Deletion of finished TaskRuns whose time to live is over."""

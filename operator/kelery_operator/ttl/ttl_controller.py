@@ -1,9 +1,8 @@
-"""Deletes finished TaskRuns when their ttl is over. The ledger keeps the index of what is due; the object
-decides.
+"""Deletes finished TaskRuns when their ttl is over.
 
-Each is read again before it is deleted, since its ttl may have changed, and deleted only as it was read
-(uid and resourceVersion). The watch does not show finished runs, so a slow sweep over them finds a ttl that
-became shorter.
+The ledger keeps an index of the due times, but the object decides: each TaskRun is read again before its
+deletion, and deleted only in the state that was read (uid and resourceVersion). The watch does not show
+finished TaskRuns, so a slow sweep finds ttls that became shorter.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ class TtlController:
         self._bound = asyncio.Semaphore(_AT_ONCE)
 
     async def run(self) -> None:
-        """Delete for ever what is due."""
+        """Delete due TaskRuns, forever."""
         while True:
             try:
                 due = await self._ledger.run(
@@ -66,14 +65,14 @@ class TtlController:
                 ours = [entry for entry in due if self._scope.has(entry[1])]
                 await asyncio.gather(*(self._expire(uid, namespace, name) for uid, namespace, name in ours))
             except LedgerError:
-                # The index is kept there; it is looked at again when the ledger is back.
+                # The index is in the ledger, so retry until the ledger is back.
                 pass
             except Exception:
-                logger.exception("looking for expired TaskRuns failed")
+                logger.exception("cannot look for expired TaskRuns")
             await asyncio.sleep(_POLL_SECONDS)
 
     async def run_sweep(self) -> None:
-        """Note again, now and then, when each finished TaskRun is due."""
+        """Record again, at long intervals, when each finished TaskRun is due."""
         await asyncio.sleep(min(_FIRST_SWEEP_SECONDS, self._sweep_seconds))
         while True:
             try:
@@ -82,7 +81,7 @@ class TtlController:
                     async for page in self._api.pages(self._scope.namespaces, field_selector=selector):
                         await self._note(page)
             except (KubeError, LedgerError) as error:
-                logger.warning("cannot sweep finished TaskRuns: %s", error)
+                logger.warning("cannot scan finished TaskRuns for changed ttls: %s", error)
             await asyncio.sleep(self._sweep_seconds)
 
     async def _note(self, page: Sequence[Mapping[str, Any]]) -> None:
@@ -122,7 +121,7 @@ class TtlController:
         version = str((body.get("metadata") or {}).get("resourceVersion") or "")
         answer = await self._api.delete(who.namespace, who.name, uid=who.uid, resource_version=version)
         if answer.status == 409:
-            # Changed since it was read: the next round reads it again.
+            # It changed since it was read. The next round reads it again.
             return "changed"
         if answer.status not in (200, 202, 404):
             raise answer.error()
@@ -130,12 +129,12 @@ class TtlController:
         return "deleted"
 
     def _due(self, snapshot: Snapshot) -> float | None:
-        """When it is to be deleted; None: not at all, or it is not finished."""
+        """When it must be deleted; None if never, or if it is not finished."""
         ttl = effective_ttl(snapshot, default_ttl_seconds=self._default_ttl_seconds)
         if ttl is None or not snapshot.is_final:
             return None
         completed = completed_at(snapshot.status)
-        # A finished run whose time was broken by hand has its ttl from now on.
+        # If the completion time was damaged by hand, the ttl starts now.
         return (time.time() if completed is None else completed) + ttl
 
     def _later(self, who: Identity, *, due: float) -> commands.Call[None]:

@@ -167,7 +167,7 @@ def test_kopf_is_given_others_when_those_that_it_has_are_refused(
         assert (await log_in()).as_http_headers() == {"Authorization": "Bearer first"}
         plugin.hands_out(token="second")
         assert (await log_in()).as_http_headers() == {"Authorization": "Bearer second"}
-        with pytest.raises(Exception, match="refuses our credentials"):
+        with pytest.raises(Exception, match="refuses the credentials"):
             await log_in()
 
     asyncio.run(work())

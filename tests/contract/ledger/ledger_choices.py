@@ -47,7 +47,7 @@ RIVALS = st.builds(
     priority=st.integers(-1, 1),
     concurrency=st.builds(Concurrency, key=st.just(KEYS[0]), policy=st.sampled_from(Policy)),
 )
-#: Takes what room there is, beside others.
+#: Takes the free slots, next to others.
 MODEST = st.builds(
     RunSpec,
     task=st.just("demo.add"),
@@ -76,18 +76,18 @@ OUTCOMES = SUCCESSES | FAILURES | RETRIES
 BORN = st.sampled_from(
     [None] * 8 + [Reason.CANCELLED_AT_CREATE, Reason.CANCELLED_BY_USER, Reason.SPEC_TOO_LARGE]
 )
-#: "": the run's uid, as of a run that nobody named; another run may be named so all the same.
+#: "": the run's uid, like a run without a name. Another run may still have this name.
 NAMES = st.sampled_from(["", "", "", "report", "report", "audit", "run-1"])
 ORIGINS = st.sampled_from(["TaskRun", "REST"])
 CONDITIONS = st.sampled_from([(OnlyIf.ROOM,), (OnlyIf.FREE_NAME,), (OnlyIf.FREE_NAME, OnlyIf.ROOM)])
 STOP_MESSAGES = st.sampled_from(["", "wrong input", "too late"])
 STOP_REASONS = st.sampled_from([Reason.CANCELLED_BY_USER, Reason.DELETED])
-#: What a worker may still say about a run that it no longer has.
+#: The calls that a worker may still make for a run that it has lost.
 LATE_WORDS = st.sampled_from(["settle", "start", "stage", "handback", "progress", "renew"])
 
 
 def one_of(choices: Callable[[Any], list[T]]) -> st.SearchStrategy[T]:
-    """One of the things that the machine can act on now; the rule's precondition says that there is one."""
+    """One of the values that the machine can act on now. The rule's precondition ensures that one exists."""
     return st.runner().flatmap(lambda machine: st.sampled_from(choices(machine)))
 
 

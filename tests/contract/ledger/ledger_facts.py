@@ -38,7 +38,7 @@ def promise(kept: object, what: str) -> None:
 def promise_equal(got: object, expected: object, what: str) -> None:
     """Raise BrokenPromise, saying both, unless they are equal."""
     if got != expected:
-        raise BrokenPromise(f"{what}: the ledger says {got!r}, promised is {expected!r}")
+        raise BrokenPromise(f"{what}: the ledger has {got!r}, expected {expected!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class Facts:
     events: list[WrittenEvent]
 
     def held(self, key: str) -> list[Record]:
-        """The runs of a key whose phase says that they have its slot; asks the records, not `hold`."""
+        """The runs of a key whose phase means that they hold a slot. Reads the records, not `hold`."""
         return [record for record in self.records.values() if record.key == key and record.phase in HELD]
 
 
@@ -85,7 +85,7 @@ def read_facts(
     workers: Sequence[str],
     after_event: str,
 ) -> Facts:
-    """All that there is, in two round trips; nobody else writes under the prefix between them."""
+    """All data, in two round trips. No other client writes under the prefix between them."""
     viewed = ledger.run(commands.view(uids, inline_bytes=1024))
     prefix = ledger.prefix
     pipe = ledger.client.pipeline(transaction=False)
@@ -156,7 +156,7 @@ def check_slots(facts: Facts, *, keys: Iterable[str]) -> None:
 
 
 def check_ways_out(facts: Facts) -> None:
-    """Nothing is stuck: whatever is not final has something that will move it on."""
+    """No run is stuck: every run that is not final has something that will move it."""
     for uid, run in facts.records.items():
         if run.phase.is_claimed:
             promise(uid in facts.leases, f"stuck: {uid} is {run.phase.value} without a lease")
@@ -180,7 +180,7 @@ def check_ways_out(facts: Facts) -> None:
 def check_register(facts: Facts) -> None:
     """What is in use can be found, and nothing else seems to be in use."""
     used = {record.key for record in facts.records.values() if record.key and not record.phase.is_final}
-    promise_equal(set(facts.keys), used, "the keys that somebody holds or waits for")
+    promise_equal(set(facts.keys), used, "the keys with a holder or a waiter")
     promise_equal(facts.keys, sorted(facts.keys), "the order of the keys")
     for name, uid in facts.names.items():
         record = facts.records.get(uid)
@@ -255,7 +255,7 @@ def check_against_model(
         promise_equal(
             facts.wait[key], [run.uid for run in model.waiters(key)], f"the order of waiting for {key}"
         )
-        promise_equal(facts.admitted[key], model.ever_admitted(key), f"who was admitted for {key}")
+        promise_equal(facts.admitted[key], model.ever_admitted(key), f"the admitted runs of {key}")
     promise_equal(facts.listed, model.listing.uids, "the runs that are listed")
     promise_equal(facts.names, model.listing.names, "whom each name means")
     claimed = [run for run in runs.values() if run.phase.is_claimed]
@@ -286,7 +286,7 @@ def _check_record(record: Record, *, model: LedgerModel) -> None:
     told = (record.spec_json, record.requester, record.result_json, record.cancel_message, attempts)
     submission = run.submission
     kept = (submission.spec_json, submission.requester, run.result, run.cancel_message, run.attempts)
-    promise_equal(told, ("", "", "", "", []) if run.is_stripped else kept, f"what is told of {run.uid}")
+    promise_equal(told, ("", "", "", "", []) if run.is_stripped else kept, f"the view of {run.uid}")
     ahead = model.waiters(run.key) if run.phase is Phase.WAITING else []
     promise_equal(record.position, ahead.index(run) + 1 if ahead else 0, f"the position of {run.uid}")
     if run.backs_off:

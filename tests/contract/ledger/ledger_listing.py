@@ -1,7 +1,7 @@
-"""The part of the model that says which runs are listed, and whom a name means.
+"""The part of the model that knows which runs are listed, and which run a name means.
 
-Written from the headers of the Lua library, like the model that it is a part of. Invariant: it holds listed
-runs only; each live one of them that has a name can be reached by it, alone or among others.
+Like the rest of the model, it follows the headers of the Lua library. Invariant: it contains only listed
+runs, and every live run with a name is among the runs of that name.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ class Listing:
             self.names[run.submission.name] = run.uid
 
     def remove(self, run: Listed) -> None:
-        """Its name goes back to the newest live run that has it, or to nobody."""
+        """Its name means the newest live run with the name again, or no run."""
         self._runs.pop(run.uid, None)
         name = run.submission.name
         if self.names.get(name) == run.uid:
             del self.names[name]
-            # Who has its uid for a name, has no need to be found by it.
+            # A run whose name is its uid is found by its uid.
             others = [uid for uid in self.live_of_name(name) if uid != name]
             if others:
                 self.names[name] = others[-1]

@@ -1,8 +1,8 @@
-"""The state machine: any calls in any order, on the real ledger and on the model alike, compared after each.
+"""The state machine: any calls in any order, on the real ledger and on the model, compared after each call.
 
-It stands between the tests that run it (`test_state_machine`, `test_planted_faults`) and the pair that it
-drives (`ledger_pair`). Invariant of its own: an example depends on nothing but its choices. No clock is
-waited for, and nothing is shared with other examples but the server.
+The tests `test_state_machine` and `test_planted_faults` run it, and it drives the pair in `ledger_pair`.
+Invariant: an example depends only on its choices. It waits for no clock, and shares only the server with
+other examples.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class LedgerMachine(RuleBasedStateMachine):
         return live * 3 + self.pair.uids
 
     def worth_cancelling(self) -> list[str]:
-        """Above all those that a worker has, or for whose slot somebody waits; but also any other."""
+        """Mostly runs that a worker has claimed, or whose slot another run waits for; sometimes any run."""
         contested = [
             holder.uid
             for key in self.pair.keys
@@ -229,7 +229,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model.queue)
     @rule(worker=st.sampled_from(WORKERS), nonce=st.sampled_from(NONCES))
     def take_every_message_and_claim_the_last_run(self, worker: str, nonce: str) -> None:
-        """Somebody looks at the queues in between, when there is neither message nor claim."""
+        """A call of `queues` in between, when there is neither a message nor a claim."""
         message = self.model.queue[0]
         while self.model.queue:
             self.pair.lose_a_message()
@@ -307,7 +307,7 @@ class LedgerMachine(RuleBasedStateMachine):
         outcome=OUTCOMES,
     )
     def change_hands(self, uid: str, worker: str, words: str, outcome: Outcome) -> None:
-        """Another claim follows; then the worker that had the run before speaks once more."""
+        """Another claim follows. Then the worker that had the run before makes another call."""
         fence = self.model.runs[uid].fence
         self.pair.handback(uid, fence)
         if uid in self.admitted():
@@ -381,7 +381,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            # After a failure the state says nothing more, and another failure would hide the first.
+            # After a failure the state is meaningless, and another failure would hide the first.
             if sys.exc_info()[1] is self._raised_around_us:
                 self.pair.work_to_the_end()
                 self.pair.forget_everything()

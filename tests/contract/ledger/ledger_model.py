@@ -16,7 +16,7 @@ from tests.contract.ledger.ledger_listing import Listing
 from tests.contract.ledger.ledger_model_run import Message, ModelRun
 
 HELD = (Phase.ADMITTED, Phase.RUNNING, Phase.CANCELLING)
-#: Who is born final with one of these was stopped; with another reason, it could not be run.
+#: A run that is born final with one of these is Cancelled; with any other reason it is Failed.
 BORN_CANCELLED = (Reason.CANCELLED_AT_CREATE, Reason.CANCELLED_BY_USER)
 ATTEMPTS_KEPT = 5
 
@@ -32,12 +32,12 @@ class LedgerModel:
         self._steps = 0
 
     def holders(self, key: str) -> list[ModelRun]:
-        """Who has a slot, oldest admission first."""
+        """The holders of a slot, oldest admission first."""
         held = [run for run in self.runs.values() if run.key == key and run.phase in HELD]
         return sorted(held, key=lambda run: run.admitted)
 
     def waiters(self, key: str) -> list[ModelRun]:
-        """Who waits, next one first."""
+        """The waiters, next one first."""
         waiting = [run for run in self.runs.values() if run.key == key and run.phase is Phase.WAITING]
         return sorted(waiting, key=lambda run: (-run.submission.spec.priority, run.arrival))
 
@@ -188,7 +188,7 @@ class LedgerModel:
         return run.phase.is_final
 
     def fire(self, timer: str, *, long_ago: bool) -> None:
-        """A timer is due; `long_ago`: the message was pushed so long ago that a busy queue is no excuse."""
+        """A timer is due. `long_ago`: the message is old enough for a push even if the queue is busy."""
         kind, _, uid = timer.partition("|")
         run = self.runs.get(uid)
         if run is None or timer not in run.timers():

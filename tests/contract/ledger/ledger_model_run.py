@@ -12,7 +12,7 @@ from kelery.run.run_message import RunMessage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What a run_message says: which half-made message it is, and for which attempt of which run it rings."""
+    """The content of a run message: which half-made message it is, and for which attempt of which run."""
 
     head: str
     uid: str
@@ -21,7 +21,7 @@ class Message:
 
 @dataclass(slots=True, kw_only=True)
 class ModelRun:
-    """One run, as far as the promises speak about it."""
+    """One run, with the fields that the guarantees cover."""
 
     submission: Submission
     arrival: int

@@ -177,9 +177,9 @@ class LedgerPair:
         promise_equal(got, expected, f"A6: reclaim of {uid} at lease {lease}")
 
     def tick(self, due: Sequence[str], *, long_ago: bool = False) -> None:
-        """Make just these timers due, in this order, by rewriting their scores: nothing is waited for.
+        """Make only these timers due, in this order, by rewriting their scores. Waits for nothing.
 
-        `long_ago`: their messages were pushed so long ago that a busy queue is no excuse.
+        `long_ago`: their messages are so old that they are pushed again even if the queue is busy.
         """
         scores = dict.fromkeys(self.timers(), NEVER) | {timer: i for i, timer in enumerate(due)}
         if scores:

@@ -92,11 +92,11 @@ def test_a_run_that_has_ended_stays_as_it_is(bench: Bench) -> None:
     assert bench.record("a") == before
 
 
-def test_a_run_that_nobody_knows_is_said_to_be_unknown(bench: Bench) -> None:
+def test_an_unknown_run_is_reported_as_unknown(bench: Bench) -> None:
     assert not bench.ledger.run(commands.cancel("nobody", CancelMode.FORCE, Reason.DELETED)).known
 
 
-def test_the_worker_is_told_by_a_push(bench: Bench, client: redis.Redis) -> None:
+def test_the_worker_is_notified_by_a_push(bench: Bench, client: redis.Redis) -> None:
     bench.start("a")
     with client.pubsub() as channel:  # type: ignore[no-untyped-call]  # redis-py's
         channel.subscribe(f"kelery:nudge:{WORKER}")

@@ -9,7 +9,7 @@ from kelery.run.phases import Reason
 from tests.support.ledger_bench import WORKER, Bench, failed, keyed
 
 
-def test_a_claim_says_what_the_worker_needs(bench: Bench) -> None:
+def test_a_claim_contains_what_the_worker_needs(bench: Bench) -> None:
     bench.submit("a", timeout_seconds=9, cancel_grace_period_seconds=7, concurrency=keyed())
     granted = bench.try_claim("a")
     assert granted == Claim(
@@ -32,7 +32,7 @@ def test_the_same_worker_with_the_same_nonce_gets_the_same_answer(bench: Bench) 
 
 
 @pytest.mark.parametrize(("worker", "nonce"), [(WORKER, "other"), ("celery@other/boot-1", "n")])
-def test_anybody_else_is_refused(bench: Bench, worker: str, nonce: str) -> None:
+def test_a_claim_of_another_worker_is_refused(bench: Bench, worker: str, nonce: str) -> None:
     bench.submit("a")
     bench.try_claim("a", nonce="n")
     assert bench.try_claim("a", worker=worker, nonce=nonce) == ClaimRefused(why="stale")

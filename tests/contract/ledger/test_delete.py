@@ -55,7 +55,7 @@ def test_a_running_run_keeps_its_slot_until_it_has_really_ended(bench: Bench) ->
     assert bench.state("b") == "Admitted/WaitingForWorker"
 
 
-def test_what_it_was_told_and_what_it_said_goes_when_it_has_ended(bench: Bench) -> None:
+def test_its_spec_and_its_result_are_removed_when_it_has_ended(bench: Bench) -> None:
     fence = start(bench, from_rest(bench, "a", key="k"))
     delete(bench, "a")
     assert bench.record("a").spec_json
@@ -82,7 +82,7 @@ def test_a_task_run_keeps_what_its_last_status_is_made_of(bench: Bench) -> None:
     assert (bench.record("a").result_json, listed(bench)) == ("3", set())
 
 
-def test_a_run_that_nobody_has_ends_at_once_and_never_starts(bench: Bench) -> None:
+def test_a_run_without_a_claim_ends_at_once_and_never_starts(bench: Bench) -> None:
     bench.ledger.run(commands.submit(from_rest(bench, "a", key="k")))
     bench.submit("b", concurrency=keyed())
     assert delete(bench, "a").phase is Phase.CANCELLED
@@ -101,7 +101,7 @@ def test_deleting_again_changes_nothing(bench: Bench) -> None:
     assert (answer.known, answer.changed, answer.phase) == (True, False, Phase.CANCELLED)
 
 
-def test_one_that_nobody_knows_is_gone(bench: Bench) -> None:
+def test_an_unknown_run_is_gone(bench: Bench) -> None:
     assert delete(bench, "nobody") == Cancelled(known=False, changed=False, phase=None, reason="")
 
 

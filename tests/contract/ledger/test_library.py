@@ -166,7 +166,7 @@ def test_a_library_that_cannot_be_brought_up_to_date_is_an_error_and_no_endless_
 
 
 @both_callers
-def test_that_error_stands_among_the_answers_of_calls_in_one_round_trip(
+def test_that_error_is_among_the_answers_of_calls_in_one_round_trip(
     run_all: RunAll, valkey_url: str, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(commands, "REVISION", NEWER)

@@ -61,7 +61,7 @@ def loaded(client: redis.Redis, source: str) -> Iterator[None]:
         yield
     finally:
         (library,) = client.function_list(withcode=True)
-        assert source in library, "another library was loaded meanwhile"
+        assert source in library, "another library was loaded in the meantime"
 
 
 def search(client: redis.Redis, source: str, *, how: settings = SEARCH) -> None:

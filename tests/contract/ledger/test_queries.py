@@ -183,7 +183,7 @@ def workers(bench: Bench) -> dict[str, tuple[str, tuple[str, ...]]]:
     return {one.worker: (one.info_json, one.claims) for one in bench.ledger.run(queries.workers())}
 
 
-def test_workers_say_what_they_are_and_which_runs_they_have(bench: Bench) -> None:
+def test_workers_report_what_they_are_and_which_runs_they_have(bench: Bench) -> None:
     bench.submit("a")
     bench.claim("a", worker="w1/x")
     bench.ledger.run(queries.present("w1/x", '{"slots":1}'))
@@ -196,7 +196,7 @@ def test_workers_say_what_they_are_and_which_runs_they_have(bench: Bench) -> Non
 
 
 def silence(bench: Bench, worker: str, *, seconds: int) -> None:
-    """As if it had said nothing for so long."""
+    """As if it had not reported for this time."""
     now = int(bench.ledger.client.time()[0]) * 1_000_000
     bench.ledger.client.zadd("kelery:workers", {worker: now - seconds * 1_000_000})
 

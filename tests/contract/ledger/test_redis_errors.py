@@ -142,7 +142,7 @@ def test_a_full_server_refuses_new_runs_and_ends_the_old_ones(own: Bench) -> Non
     own.tick()
 
 
-def test_wrong_credentials_are_said_without_showing_them(server: ValkeyServer, own: Bench) -> None:
+def test_wrong_credentials_are_reported_without_showing_them(server: ValkeyServer, own: Bench) -> None:
     own.ledger.client.config_set("requirepass", "right")
     url = server.url.replace("redis://", "redis://:s3cret@")
     with (

@@ -25,7 +25,7 @@ def test_success_keeps_the_result_and_frees_the_slot(bench: Bench) -> None:
     assert bench.state("b") == "Admitted/WaitingForWorker"
 
 
-def test_a_result_larger_than_asked_for_is_told_by_its_size_and_had_whole(bench: Bench) -> None:
+def test_a_result_above_the_limit_shows_its_size_and_can_be_read_whole(bench: Bench) -> None:
     large = json.dumps("x" * 5000)
     bench.settle("a", bench.start("a"), Outcome(kind="succeeded", result_json=large))
     record = bench.record("a")
@@ -61,7 +61,7 @@ def test_failure_keeps_the_error_and_its_reason(bench: Bench, reason: Reason) ->
     )
 
 
-def test_settling_again_is_told_what_the_end_was_and_changes_nothing(bench: Bench) -> None:
+def test_settling_again_returns_the_end_and_changes_nothing(bench: Bench) -> None:
     fence = bench.start("a")
     bench.settle("a", fence)
     before = bench.record("a")
@@ -80,7 +80,7 @@ def test_an_older_fence_settles_nothing(bench: Bench) -> None:
     assert bench.settle("a", new).verdict == "ok"
 
 
-def test_a_staged_outcome_wins_over_what_is_said_later(bench: Bench) -> None:
+def test_a_staged_outcome_wins_over_a_later_report(bench: Bench) -> None:
     fence = bench.start("a")
     assert bench.ledger.run(commands.stage("a", fence, SUCCEEDED))
     assert bench.settle("a", fence, failed(Reason.WORKER_LOST)).phase is Phase.SUCCEEDED

@@ -18,7 +18,7 @@ SEARCH = settings(
     report_multiple_bugs=False,
     # Without the explaining phase, which costs minutes with a real server in the path.
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
-    # How long the server takes says nothing about the strategies.
+    # The speed of the server does not depend on the strategies.
     suppress_health_check=[HealthCheck.too_slow],
 )
 LONG_SEARCH = settings(SEARCH, max_examples=5000, stateful_step_count=60)

@@ -28,7 +28,7 @@ def test_the_message_goes_to_the_runs_own_queue(bench: Bench) -> None:
     assert bench.record("a").queue == "batch"
 
 
-def test_submitting_again_changes_nothing_and_tells_where_the_run_stands(bench: Bench) -> None:
+def test_submitting_again_changes_nothing_and_returns_the_state_of_the_run(bench: Bench) -> None:
     fence = bench.start("a")
     before = bench.record("a")
     again = bench.ledger.run(commands.submit(bench.submission("a")))
@@ -109,7 +109,7 @@ def test_the_smallest_limit_of_holders_and_newcomer_applies(bench: Bench) -> Non
     bench.settle("small", bench.claim("small"))
     assert bench.state("large") == "Admitted/WaitingForWorker"
     assert bench.submit("small again", concurrency=keyed(limit=1)) == "Waiting/WaitingForKey"
-    # Strictly from the head: who would fit does not overtake.
+    # Strictly from the head: a run that would fit does not overtake.
     assert bench.submit("large again", concurrency=keyed(limit=5)) == "Waiting/WaitingForKey"
 
 

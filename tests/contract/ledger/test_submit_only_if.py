@@ -1,4 +1,4 @@
-"""submit_only_if: taken if the conditions hold at that moment, else nothing is left of it."""
+"""submit_only_if: accepted if the conditions hold at that moment; otherwise it leaves no data."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -45,7 +45,7 @@ def test_with_room_it_is_admitted(bench: Bench) -> None:
     assert bench.pushed() == ["a:1"]
 
 
-def test_without_room_it_is_refused_with_who_holds_the_key(bench: Bench) -> None:
+def test_without_room_it_is_refused_with_the_holder_of_the_key(bench: Bench) -> None:
     fence = bench.start("a", concurrency=keyed())
     refused = bench.submission("b", concurrency=keyed())
     assert in_the_way(submit(bench, refused, ROOM)) == "room: a"
@@ -97,13 +97,13 @@ def test_a_deleted_run_has_given_its_name_back_although_it_still_runs(bench: Ben
     assert bench.record("a").phase is Phase.CANCELLING
 
 
-def test_a_run_that_nobody_named_has_its_uid_for_a_name(bench: Bench) -> None:
+def test_a_run_without_a_name_has_its_uid_as_its_name(bench: Bench) -> None:
     take(bench, named(bench, "a", "a"))
     assert in_the_way(submit(bench, named(bench, "b", "a"), FREE_NAME)) == "free_name: a"
     assert is_new(submit(bench, named(bench, "c", "c"), FREE_NAME))
     bench.ledger.run(commands.delete("a"))
     assert is_new(submit(bench, named(bench, "b", "a"), FREE_NAME))
-    # Named otherwise: its uid is nobody's name.
+    # It has another name, so its uid is not a name.
     assert is_new(submit(bench, named(bench, "d", "b"), FREE_NAME))
 
 

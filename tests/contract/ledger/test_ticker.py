@@ -58,7 +58,7 @@ def test_a_claim_that_stands_still_is_taken_and_one_that_moves_is_not(bench: Ben
     assert bench.state("alive").startswith("Running/")
 
 
-def test_it_tells_of_an_outage_and_of_its_end() -> None:
+def test_it_reports_an_outage_and_its_end() -> None:
     with ValkeyServer() as server:
         watched = Watched(server.url)
         frozen = False

@@ -1,4 +1,4 @@
-"""tick: what happens by time happens whoever ticks, once, and nothing of it waits for one process."""
+"""tick: timers act once, no matter which process ticks."""
 
 import pytest
 

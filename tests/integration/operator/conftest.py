@@ -96,7 +96,7 @@ def ledger(valkey_url: str) -> Iterator[sync_client.Ledger]:
 
 @pytest.fixture
 def worker(ledger: sync_client.Ledger) -> PlayedWorker:
-    """Takes messages, claims and settles when told to."""
+    """Takes messages, claims and settles on command."""
     return PlayedWorker(ledger)
 
 

@@ -1,4 +1,4 @@
-"""What kopf makes of a watch: each event once, in order, at once, whatever fails; and no write at all.
+"""kopf's watch: each event once, in order, immediately, no matter what fails; and no write at all.
 
 The API server is played, in the event loop of the watch.
 """
@@ -63,10 +63,10 @@ class Events:
 
 
 class ApiServer:
-    """Lists some TaskRuns, shows some events at once, then others one by one.
+    """Lists some TaskRuns, sends some events at once, then others one by one.
 
-    Of the latter it shows each after all before it were taken in, and counts the requests that it answers
-    meanwhile: they take turns with the watch in the same event loop, however busy the machine is.
+    It sends each of the latter when all events before it are handled, and counts the requests that it answers
+    in between. These take turns with the watch in the same event loop, no matter how busy the machine is.
     """
 
     def __init__(self, events: Events, *, listed: list[Any], shown: list[Any], one_by_one: list[Any]) -> None:
@@ -95,7 +95,7 @@ class ApiServer:
         return response
 
     async def _answer_until(self, session: aiohttp.ClientSession, *, taken: int) -> int:
-        """Make requests to itself until so many events were taken in; how many it answered."""
+        """Make requests to itself until this number of events is handled; returns the number of answers."""
         answered = 0
         while len(self._events.taken) < taken:
             async with session.get("/version") as answer:
@@ -160,6 +160,6 @@ def test_every_event_is_taken_in_once_and_those_of_an_object_in_their_order(
 
     with caplog.at_level(logging.ERROR):
         asyncio.run(play())
-    failures = [record for record in caplog.records if "could not be taken in" in record.message]
+    failures = [record for record in caplog.records if "cannot process a watch event" in record.message]
     assert len(failures) == 2
     assert all(record.exc_info for record in failures)

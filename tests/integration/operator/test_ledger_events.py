@@ -28,7 +28,7 @@ def bench(ledger: sync_client.Ledger) -> Bench:
 
 
 def end_unseen(bench: Bench, fence: int, *, something_follows: bool) -> None:
-    """End run "a" in one step with the trimming of its change, so that nobody can read it."""
+    """End run "a" and trim its change in one step, so that no reader sees it."""
     with bench.ledger.client.pipeline() as pipeline:
         pipeline.execute_command(*commands.settle("a", fence, SUCCEEDED).words("kelery"))
         pipeline.xtrim("kelery:events", maxlen=0, approximate=False)
@@ -39,7 +39,7 @@ def end_unseen(bench: Bench, fence: int, *, something_follows: bool) -> None:
 
 @asynccontextmanager
 async def follower_of(url: str) -> AsyncIterator[tuple[LedgerEvents, WorkQueue[str]]]:
-    """The operator's follower, before it has begun, and the runs that are to be looked at; it knows "a"."""
+    """The operator's follower before its start, and the queued runs. It knows "a"."""
     client = async_client.connect(url, timeout_seconds=5, client_name="test")
     ledger, states, queue = async_client.Ledger(client, prefix="kelery"), RunStates(), WorkQueue[str]()
     states.put(states.read({"metadata": {"uid": "a", "namespace": "team", "name": "a"}}))
@@ -63,7 +63,7 @@ async def following(follower: LedgerEvents) -> AsyncIterator[None]:
 
 
 def looked_at_after(happening: Callable[[], object], *, url: str) -> list[str]:
-    """The runs that are looked at after `happening`, and nothing was to be looked at before."""
+    """The runs that are queued after `happening`. None was queued before."""
 
     async def follow() -> list[str]:
         async with follower_of(url) as (follower, queue):

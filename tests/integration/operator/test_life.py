@@ -12,7 +12,7 @@ from tests.support.operator_process import OperatorProcess
 from tests.support.played_worker import BusyWorker, PlayedWorker
 from tests.support.polling import poll_until
 
-#: How often a run is repeated whose phases are counted: a stall of this machine may show one more.
+#: The repetitions of a run whose phases are counted. A stall of the machine may show one more phase.
 REPEATED = 5
 
 
@@ -188,7 +188,7 @@ def test_first_come_is_first_served(
 def test_from_create_to_succeeded_takes_a_few_times_as_long_as_the_bare_writes(
     cluster: Cluster, operator: OperatorProcess, valkey_url: str
 ) -> None:
-    """The bare writes, in a namespace that no operator serves, tell how busy this machine is."""
+    """The bare writes, in a namespace without an operator, measure how busy the machine is."""
     bare = new_namespace(cluster.access)
     with cluster.watched() as watcher, bare.watched() as bare_watcher, BusyWorker(valkey_url):
 

@@ -1,4 +1,4 @@
-"""Redis goes away and comes back; the API server's objects say so, and nothing is lost."""
+"""Redis becomes unavailable and comes back. The TaskRuns show it, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def played(server: ValkeyServer) -> PlayedWorker:
     return PlayedWorker(sync_client.Ledger(client, prefix="kelery"))
 
 
-def test_while_redis_is_away_new_runs_say_so_once_and_then_go_on(
+def test_while_redis_is_unavailable_new_runs_show_it_once_and_continue_later(
     cluster: Cluster, own_valkey: ValkeyServer, start_operator: StartOperator
 ) -> None:
     operator = start_operator(KELERY_REDIS_URL=own_valkey.url)
@@ -50,7 +50,7 @@ def test_while_redis_is_away_new_runs_say_so_once_and_then_go_on(
     worker.ledger.client.close()
 
 
-def test_it_starts_while_redis_is_away(
+def test_it_starts_while_redis_is_unavailable(
     cluster: Cluster, own_valkey: ValkeyServer, start_operator: StartOperator
 ) -> None:
     own_valkey.kill()

@@ -101,7 +101,7 @@ def test_runs_created_while_it_was_down_are_served_as_they_came(
     assert served == uids
 
 
-def test_without_its_record_a_started_run_fails_and_another_is_submitted_anew(
+def test_without_its_record_a_started_run_fails_and_another_is_submitted_again(
     cluster: Cluster, worker: PlayedWorker, operator: OperatorProcess
 ) -> None:
     cluster.create(name="started", concurrency={"key": "k"})

@@ -44,14 +44,14 @@ def submit(ledger: sync_client.Ledger, body: Body) -> str:
 class Found:
     """What one comparison has brought up."""
 
-    #: How many runs were to be checked alone.
+    #: The number of existence checks.
     checks: int
-    #: What is to be dealt with after these checks.
+    #: The queued runs after these checks.
     queued: list[str]
 
 
 def compare(states: RunStates, *, namespace: str, login: Login, url: str, expect: int) -> Found:
-    """One comparison, and the checks that follow from it until `expect` runs are to be dealt with."""
+    """One comparison, and its checks until `expect` runs are queued."""
 
     async def play() -> Found:
         api, client = KubeApi(login), async_client.connect(url, timeout_seconds=5, client_name="test")

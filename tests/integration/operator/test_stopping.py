@@ -115,11 +115,11 @@ def test_a_new_object_of_the_same_name_is_another_run(
     "broken",
     [
         pytest.param({}, id="wiped"),
-        pytest.param({"phase": "Succeeded", "reason": "Completed"}, id="said to have ended"),
+        pytest.param({"phase": "Succeeded", "reason": "Completed"}, id="shown as ended"),
         pytest.param({"phase": "Waiting", "attempt": 0, "timing": {}, "conditions": []}, id="turned back"),
     ],
 )
-def test_a_hand_broken_status_is_put_right_and_stops_nobody(
+def test_a_status_that_was_damaged_by_hand_is_repaired(
     cluster: Cluster, worker: PlayedWorker, operator: OperatorProcess, broken: dict[str, object]
 ) -> None:
     cluster.create(name="touched")
@@ -141,7 +141,7 @@ def test_junk_that_no_schema_stopped_does_not_stop_the_operator(
     uid = uid_of(cluster.create(name="record-broken"))
     worker.start_next()
     cluster.wait_for("record-broken", phase="Running")
-    # A record that cannot be read: somebody edited it in Redis.
+    # An unreadable record, as after an edit in Redis.
     worker.ledger.client.hset(f"kelery:run:{uid}", "rev", "not a number")
     cluster.patch("record-broken", ttlSecondsAfterFinished=5)
     worker.ledger.client.xadd("kelery:events", {"nonsense": "1"})
@@ -205,7 +205,7 @@ def test_a_ttl_that_became_shorter_after_the_end_takes_effect(
     cluster.wait_gone("shorter")
 
 
-def test_the_claim_of_a_dead_worker_is_taken_away(
+def test_the_claim_of_a_dead_worker_is_reclaimed(
     cluster: Cluster, worker: PlayedWorker, start_operator: StartOperator
 ) -> None:
     start_operator(KELERY_LEASE_SECONDS="3")

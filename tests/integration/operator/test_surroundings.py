@@ -26,7 +26,7 @@ RULES = [
 ]
 
 
-def test_without_the_crd_it_waits_and_says_so(
+def test_without_the_crd_it_waits_and_logs_this(
     control_plane: ControlPlane, cluster: Cluster, worker: PlayedWorker, start_operator: StartOperator
 ) -> None:
     gone = control_plane.kubectl("delete", "crd", "taskruns.kelery.dev", "--wait=true")
@@ -34,7 +34,7 @@ def test_without_the_crd_it_waits_and_says_so(
     try:
         operator = start_operator(ready=False, KELERY_NAMESPACES="")
         poll_until(
-            lambda: "apply the CRD" in operator.told(), seconds=30, what="the hint", state=operator.told
+            lambda: "install the CRD" in operator.told(), seconds=30, what="the hint", state=operator.told
         )
         assert operator.status("/livez") == 200
         assert operator.status("/readyz") == 503
@@ -73,7 +73,7 @@ def wait_until_guarded(cluster: Cluster) -> None:
     poll_until(both_refuse, seconds=60, what="CRD and policy to be in force", state=refusals, every=0.1)
 
 
-def test_a_few_rights_in_one_namespace_are_enough(
+def test_a_few_permissions_in_one_namespace_are_enough(
     control_plane: ControlPlane,
     cluster: Cluster,
     worker: PlayedWorker,
@@ -116,7 +116,7 @@ def restricted(control_plane: ControlPlane, cluster: Cluster) -> dict[str, objec
     }
 
 
-def test_without_the_right_to_identify_the_cluster_it_says_what_to_set(
+def test_without_permission_to_identify_the_cluster_the_error_names_the_setting(
     control_plane: ControlPlane, cluster: Cluster, valkey_url: str, tmp_path: Path
 ) -> None:
     kubeconfig = tmp_path / "restricted"

@@ -1,4 +1,4 @@
-"""The command line knows every command without importing any, and says in one sentence what is missing."""
+"""The command line lists every command without importing any, and errors are one sentence."""
 
 import subprocess
 import sys
@@ -65,7 +65,10 @@ LEASE = "--lease-seconds SECONDS", "[env var: KELERY_LEASE_SECONDS; default: 15;
         ("operator", ("[env var: KELERY_OPERATOR_HEALTH_ADDR; default: 127.0.0.1:8081]",)),
         (
             "operator",
-            ("Environment: KELERY_REDIS_URL, REDIS_URL The Redis of ledger and broker. [required]",),
+            (
+                "Environment: KELERY_REDIS_URL, REDIS_URL The Redis that holds the ledger and the Celery"
+                " queues. [required]",
+            ),
         ),
         ("api", LEASE),
         ("api", ("--auth [kubernetes|none]", "[env var: KELERY_AUTH; default: kubernetes]")),

@@ -89,7 +89,7 @@ def test_a_relative_path_starts_at_the_kubeconfig(plugin: Plugin, tmp_path: Path
     assert log_in(tmp_path, plugin.user(command="plugin/login")).token == "t"
 
 
-def test_it_is_told_about_the_cluster_if_it_wants_to_know(plugin: Plugin, tmp_path: Path) -> None:
+def test_it_gets_the_cluster_if_it_asks_for_it(plugin: Plugin, tmp_path: Path) -> None:
     plugin.hands_out(token="t")
     authority = base64.b64encode(Authority().certificate.encode()).decode()
     said = {
@@ -137,7 +137,7 @@ def test_a_plug_in_that_needs_a_terminal_is_refused_where_there_is_none(
 ) -> None:
     monkeypatch.setattr(os, "isatty", lambda _: False)
     plugin.hands_out(token="t")
-    assert "exec.interactiveMode of 'u' in users: is Always and there is no terminal here" in refusal(
+    assert "exec.interactiveMode of 'u' in users: is Always, but there is no terminal here" in refusal(
         tmp_path, plugin.user(interactiveMode="Always")
     )
     assert plugin.runs == 0
@@ -146,7 +146,7 @@ def test_a_plug_in_that_needs_a_terminal_is_refused_where_there_is_none(
 
 
 @pytest.mark.usefixtures("terminal")
-def test_who_starts_parts_without_a_terminal_logs_in_without_one(plugin: Plugin, tmp_path: Path) -> None:
+def test_unattended_parts_log_in_without_a_terminal(plugin: Plugin, tmp_path: Path) -> None:
     plugin.hands_out(token="t")
     assert "there is no terminal here" in refusal(
         tmp_path, plugin.user(interactiveMode="Always"), unattended=True
@@ -163,11 +163,14 @@ def test_who_starts_parts_without_a_terminal_logs_in_without_one(plugin: Plugin,
         ({"apiVersion": V1.replace("v1", "v1alpha1")}, "exec.apiVersion of 'u' in users: must be"),
         ({"interactiveMode": None}, "exec.interactiveMode of 'u' in users: must be Never, IfAvailable or"),
         ({"interactiveMode": "Sometimes"}, "exec.interactiveMode of 'u' in users: must be"),
-        ({"args": "s3cret"}, "exec.args of 'u' in users: is no list of texts"),
-        ({"args": ["s3cret", 1]}, "exec.args of 'u' in users: is no list of texts"),
-        ({"env": {"A": "s3cret"}}, "exec.env of 'u' in users: is no list"),
-        ({"env": [{"name": "A", "value": 1}]}, "exec.env of 'u' in users: is no list"),
-        ({"command": "/gone/login"}, "exec.command of 'u' in users: the plug-in '/gone/login' is not there"),
+        ({"args": "s3cret"}, "exec.args of 'u' in users: is not a list of strings"),
+        ({"args": ["s3cret", 1]}, "exec.args of 'u' in users: is not a list of strings"),
+        ({"env": {"A": "s3cret"}}, "exec.env of 'u' in users: is not a list"),
+        ({"env": [{"name": "A", "value": 1}]}, "exec.env of 'u' in users: is not a list"),
+        (
+            {"command": "/gone/login"},
+            "exec.command of 'u' in users: the plug-in '/gone/login' does not exist",
+        ),
         ({"command": "/"}, "exec.command of 'u' in users: the plug-in '/' cannot be run"),
     ],
 )
@@ -185,18 +188,18 @@ def test_the_older_version_may_leave_the_mode_out(plugin: Plugin, tmp_path: Path
     assert log_in(tmp_path, plugin.user(apiVersion=V1BETA1, interactiveMode=None)).token == "t"
 
 
-def test_how_to_install_it_is_said_if_it_is_not_there(plugin: Plugin, tmp_path: Path) -> None:
+def test_the_install_hint_is_shown_if_it_is_missing(plugin: Plugin, tmp_path: Path) -> None:
     user = plugin.user(command="not-there", installHint="Get it\nat https://x.example\x1b[31m")
     text = refusal(tmp_path, user)
     assert text.endswith("install it\nGet it\nat https://x.example[31m")
 
 
-def test_a_plug_in_that_fails_has_said_why_on_stderr_and_nothing_of_stdout_is_shown(
+def test_a_failing_plug_in_shows_its_stderr_and_nothing_of_its_stdout(
     plugin: Plugin, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     plugin.fails(status=7)
     text = refusal(tmp_path, plugin.user())
-    assert "failed with exit status 7; what it says about it is on stderr" in text
+    assert "failed with exit status 7; see its output on stderr" in text
     printed = capfd.readouterr()
     assert "the plug-in says why" in printed.err
     assert "s3cret" not in text + printed.err + printed.out
@@ -207,7 +210,7 @@ def test_a_plug_in_that_hangs_is_ended(
 ) -> None:
     monkeypatch.setattr("kelery.kube.exec_plugin._SECONDS", 0.2)
     plugin.takes(5)
-    assert "did not end within 0.2 s" in refusal(tmp_path, plugin.user())
+    assert "did not finish within 0.2 s" in refusal(tmp_path, plugin.user())
 
 
 PAIR = Authority().pair("me")
@@ -223,16 +226,16 @@ STATUS = '{"apiVersion": "%s", "kind": "ExecCredential", "status": %s}'
         (STATUS % (V1BETA1, '{"token": "s3cret"}'), f"did not print an ExecCredential of {V1}"),
         (STATUS % (V1, "null"), "printed no status with a token"),
         (STATUS % (V1, "{}"), "printed no status with a token"),
-        (STATUS % (V1, '{"token": ["s3cret"]}'), "printed a status whose fields are no text"),
+        (STATUS % (V1, '{"token": ["s3cret"]}'), "printed a status with fields that are not strings"),
         (STATUS % (V1, '{"clientKeyData": "s3cret"}'), "printed no status with a token, or a certificate"),
         (STATUS % (V1, '{"token": "s3cret", "clientKeyData": "s3cret"}'), "printed only one of"),
         (
             STATUS % (V1, '{"token": "s3cret", "expirationTimestamp": "tomorrow"}'),
-            "printed an expirationTimestamp that is no RFC 3339 time",
+            "printed an expirationTimestamp that is not an RFC 3339 time",
         ),
     ],
 )
-def test_what_is_no_credential_is_said_and_not_shown(
+def test_an_invalid_credential_is_reported_and_not_shown(
     plugin: Plugin, tmp_path: Path, printed: str, words: str
 ) -> None:
     plugin.prints(printed)
@@ -241,12 +244,12 @@ def test_what_is_no_credential_is_said_and_not_shown(
     assert "s3cret" not in text
 
 
-def test_arguments_that_no_program_takes_are_said(tmp_path: Path) -> None:
+def test_arguments_that_no_program_accepts_are_reported(tmp_path: Path) -> None:
     user = {"exec": {**Plugin(tmp_path / "plugin").user()["exec"], "args": ["a\x00b"]}}
-    assert "cannot be run: mend the characters in args and env" in refusal(tmp_path, user)
+    assert "cannot be run: fix the characters in args and env" in refusal(tmp_path, user)
 
 
-def test_a_certificate_that_is_none_is_said(plugin: Plugin, tmp_path: Path) -> None:
+def test_an_invalid_certificate_is_reported(plugin: Plugin, tmp_path: Path) -> None:
     plugin.hands_out(clientCertificateData="s3cret", clientKeyData="s3cret")
     with pytest.raises(SettingsError, match="client-certificate of 'u' in users: does not match") as refused:
         log_in(tmp_path, plugin.user())

@@ -113,7 +113,7 @@ def test_basic_auth_and_an_unverified_server(tmp_path: Path) -> None:
     assert not credentials.trust().check_hostname
 
 
-def test_several_kubeconfigs_are_merged_and_the_first_word_counts(tmp_path: Path) -> None:
+def test_several_kubeconfigs_are_merged_and_the_first_entry_counts(tmp_path: Path) -> None:
     first = kubeconfig(tmp_path / "a" / "config", user={"token": "first"})
     second = kubeconfig(tmp_path / "b" / "config", user={"token": "second"})
     listed = os.pathsep.join([str(tmp_path / "missing"), str(first), str(second)])
@@ -178,7 +178,7 @@ def test_the_environments_proxy_is_the_one_that_kubectl_would_take(
     assert from_kubeconfig([own], environ=environ).proxy_url == "http://own:2"
 
 
-def test_a_proxy_of_the_environment_that_cannot_be_used_is_said_without_its_password(tmp_path: Path) -> None:
+def test_an_invalid_proxy_of_the_environment_is_reported_without_its_password(tmp_path: Path) -> None:
     path = kubeconfig(tmp_path / "config")
     with pytest.raises(SettingsError, match=r"HTTPS_PROXY .*NO_PROXY") as refused:
         from_kubeconfig([path], environ={"HTTPS_PROXY": "socks5://me:s3cret@p:1"})
@@ -194,10 +194,10 @@ def test_a_pod_goes_through_no_proxy(tmp_path: Path) -> None:
     ("cluster", "user", "words"),
     [
         ({}, {"auth-provider": {"name": "gcp"}}, "auth-provider of 'u' in users: Kubernetes has removed it"),
-        ({}, {"token": "s3cret", "as-groups": ["g"]}, "as-groups of 'u' in users: is not done here"),
-        ({"server": ""}, {}, "server of 'c' in clusters: is missing or no URL"),
-        ({"server": "10.0.0.1:6443"}, {}, "server of 'c' in clusters: is missing or no URL"),
-        ({"server": "https://x:port"}, {}, "server of 'c' in clusters: is missing or no URL"),
+        ({}, {"token": "s3cret", "as-groups": ["g"]}, "as-groups of 'u' in users: is not supported"),
+        ({"server": ""}, {}, "server of 'c' in clusters: is missing or not a URL"),
+        ({"server": "10.0.0.1:6443"}, {}, "server of 'c' in clusters: is missing or not a URL"),
+        ({"server": "https://x:port"}, {}, "server of 'c' in clusters: is missing or not a URL"),
         (
             {"certificate-authority": "/none"},
             {},
@@ -206,20 +206,28 @@ def test_a_pod_goes_through_no_proxy(tmp_path: Path) -> None:
         (
             {"certificate-authority-data": GARBAGE},
             {},
-            "certificate-authority of 'c' in clusters: has no cert",
+            "certificate-authority of 'c' in clusters: has no valid PEM cert",
         ),
         ({"certificate-authority-data": "AAAA"}, {}, "certificate-authority"),
-        ({"insecure-skip-tls-verify": "yes"}, {}, "insecure-skip-tls-verify of 'c' in clusters: is neither"),
-        ({"proxy-url": "socks5://me:s3cret@p"}, {}, "proxy-url of 'c' in clusters: is no http:// URL"),
-        ({"proxy-url": "https://p"}, {}, "proxy-url of 'c' in clusters: is no http:// URL"),
+        (
+            {"insecure-skip-tls-verify": "yes"},
+            {},
+            "insecure-skip-tls-verify of 'c' in clusters: must be true or false",
+        ),
+        ({"proxy-url": "socks5://me:s3cret@p"}, {}, "proxy-url of 'c' in clusters: is not an http:// URL"),
+        ({"proxy-url": "https://p"}, {}, "proxy-url of 'c' in clusters: is not an http:// URL"),
         ({}, {"client-key-data": "%%%"}, "client-key-data of 'u' in users: is not base64"),
-        ({}, {"client-certificate-data": data(PEM)}, "client-certificate of 'u' in users: and client-key go"),
+        (
+            {},
+            {"client-certificate-data": data(PEM)},
+            "client-certificate of 'u' in users: must be set together with client-key",
+        ),
         (
             {},
             {"client-certificate-data": data(PAIR.certificate), "client-key-data": data(OTHER.private_key)},
             "client-certificate of 'u' in users: does not match client-key",
         ),
-        ({}, {"token": 12345}, "token of 'u' in users: is no text"),
+        ({}, {"token": 12345}, "token of 'u' in users: is not a string"),
         (
             {},
             {"token": "s3cret\nX-Other: 1"},
@@ -233,7 +241,7 @@ def test_a_pod_goes_through_no_proxy(tmp_path: Path) -> None:
         ({}, {"tokenFile": "gone"}, "tokenFile of 'u' in users: cannot read"),
     ],
 )
-def test_what_it_cannot_use_is_said_with_the_file_and_the_field(
+def test_an_invalid_entry_is_reported_with_the_file_and_the_field(
     tmp_path: Path, cluster: dict[str, Any], user: dict[str, Any], words: str
 ) -> None:
     path = kubeconfig(tmp_path / "config", cluster={"server": SERVER, **cluster}, user=user)
@@ -262,9 +270,12 @@ def test_a_token_may_end_with_its_line(tmp_path: Path) -> None:
         ("{}", "the kubeconfig has no current-context"),
         ("", "the kubeconfig has no current-context"),
         ("current-context: nowhere\n", "contexts has no entry named 'nowhere'"),
-        ("contexts: 1\ncurrent-context: c", "is not a usable kubeconfig: contexts is no list"),
+        ("contexts: 1\ncurrent-context: c", "is not a valid kubeconfig: contexts is not a list"),
         ("contexts: [{context: {}}]\ncurrent-context: c", "contexts[0] has no name"),
-        ("contexts: [{name: c, context: 1}]\ncurrent-context: c", "context of 'c' in contexts is no mapping"),
+        (
+            "contexts: [{name: c, context: 1}]\ncurrent-context: c",
+            "context of 'c' in contexts is not a mapping",
+        ),
         ("contexts: [{name: c}]\ncurrent-context: c", "cluster of 'c' in contexts: is missing"),
         (
             "{current-context: c, contexts: [{name: c, context: {cluster: k}}]}",
@@ -293,7 +304,7 @@ def test_a_broken_kubeconfig_is_named_in_one_sentence(tmp_path: Path, content: s
 
 
 def test_a_kubeconfig_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=f"{tmp_path}/gone: there is no such kubeconfig; set KUBECONFIG"):
+    with pytest.raises(SettingsError, match=f"{tmp_path}/gone: .* does not exist; set KUBECONFIG"):
         load_credentials({"KUBECONFIG": str(tmp_path / "gone")})
 
 

@@ -24,7 +24,7 @@ class Clock:
 
 
 class Reader:
-    """Reads the first time, the second time and so on; `fails` while it is told to."""
+    """Returns the number of the reading; fails while `fails` is set."""
 
     def __init__(self, lifetime: float | None, clock: Clock) -> None:
         self.reads, self.fails = 0, False
@@ -45,7 +45,7 @@ def clock() -> Clock:
 
 @pytest.mark.parametrize(
     ("lifetime", "read_after"),
-    # Files; as a plug-in said; less than the margin; expired already; as a plug-in did not say.
+    # Files; from a plug-in; less than the margin; already expired; a plug-in without an expiry.
     [(None, 60), (900, 890), (12, 6), (-5, 1), (math.inf, None)],
 )
 def test_they_are_read_again_in_time(clock: Clock, lifetime: float | None, read_after: float | None) -> None:
@@ -62,14 +62,14 @@ def test_they_are_read_again_in_time(clock: Clock, lifetime: float | None, read_
         assert login.credentials().token == "2"
 
 
-def test_refused_ones_are_replaced_once_for_all_who_were_refused(clock: Clock) -> None:
+def test_refused_credentials_are_replaced_once_for_all_sessions(clock: Clock) -> None:
     reader = Reader(math.inf, clock)
     login = Login(reader, clock=clock)
     first = login.credentials()
     second = login.renew(refused=first)
     assert second.token == "2"
     assert login.renew(refused=first) is second
-    # Refused too: there are no others now, and some seconds later perhaps there are.
+    # Refused too: there are no others now, but there may be some seconds later.
     assert login.renew(refused=second) is second
     clock.now += 5
     assert login.renew(refused=second).token == "3"
@@ -83,7 +83,7 @@ def test_those_that_are_good_outlive_a_failure(clock: Clock, caplog: pytest.LogC
     clock.now += 895
     reader.fails = True
     assert login.credentials() is first
-    assert "cannot be renewed yet: failure 2" in caplog.text
+    assert "cannot renew the credentials for the API server yet: failure 2" in caplog.text
     clock.now += 4
     assert login.credentials() is first
     assert reader.reads == 2

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, or text; fields beside the message."""
+"""Logs: one JSON object per line, or text; fields next to the message."""
 
 from __future__ import annotations
 

@@ -247,7 +247,7 @@ def test_a_lost_run_ends_as_failed_with_what_was_known_of_it() -> None:
     assert status.render_ledger_lost(shown, now=NOW)["conditions"] == shown["conditions"]
 
 
-def test_an_unreachable_ledger_is_said_once_and_not_again_and_again() -> None:
+def test_an_unreachable_ledger_is_logged_once() -> None:
     first = status.ledger_unavailable({}, now=NOW)
     assert _conditions(first)["Admitted"] == "False LedgerUnavailable"
     assert "phase" not in first

@@ -42,7 +42,7 @@ def body(
 
 
 def put(states: RunStates, shown: Mapping[str, Any]) -> bool:
-    """Take an object in as the API server shows it; False if it says nothing new."""
+    """Store an object as the API server shows it; False if it contains nothing new."""
     return states.put(states.read(shown))
 
 
@@ -60,7 +60,7 @@ def snapshot(**said: Any) -> Snapshot:
 
 
 def showing(record: Record, **said: Any) -> Snapshot:
-    """A TaskRun whose status is what the record says."""
+    """A TaskRun whose status matches the record."""
     return snapshot(shown=status.render(record, previous={}), **said)
 
 

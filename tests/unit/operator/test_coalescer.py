@@ -53,7 +53,7 @@ def test_a_run_that_no_worker_takes_is_shown_as_admitted() -> None:
     assert sent(coalescer, 0.26) == [1]
 
 
-def test_the_wait_counts_from_when_it_was_heard_of() -> None:
+def test_the_wait_counts_from_the_first_news() -> None:
     coalescer = fresh()
     coalescer.offer(write(1), now=0.06, since=0.0)
     assert sent(coalescer, 0.06) == [1]
@@ -62,7 +62,7 @@ def test_the_wait_counts_from_when_it_was_heard_of() -> None:
     assert sent(coalescer, 1.021) == [2]
 
 
-def test_newer_phases_do_not_push_a_waiting_write_back_for_ever() -> None:
+def test_newer_phases_do_not_delay_a_waiting_write_indefinitely() -> None:
     coalescer = fresh()
     for step in range(20):
         coalescer.offer(write(step), now=step * 0.01)
@@ -118,7 +118,7 @@ def test_a_phase_does_not_wait_for_the_turn_of_progress() -> None:
     assert sent(coalescer, 0.56) == [3]
 
 
-def test_a_failed_write_comes_again_later_and_later_or_what_is_newer_then() -> None:
+def test_a_failed_write_is_retried_with_back_off_or_replaced_by_a_newer_one() -> None:
     coalescer = fresh()
     coalescer.offer(write(1, Urgency.FINAL), now=0.0)
     assert sent(coalescer, 0.0) == [1]
@@ -160,14 +160,14 @@ def test_what_is_on_its_way_already_is_not_sent_again() -> None:
     assert sent(coalescer, 9.0) == []
 
 
-def test_a_status_that_the_server_keeps_in_other_words_is_not_written_for_ever() -> None:
+def test_a_status_that_the_server_normalizes_is_not_written_indefinitely() -> None:
     coalescer = fresh()
     coalescer.offer(write(1, version=10), now=0.0)
     assert sent(coalescer, 1.0) == [1]
     coalescer.written(write(1, version=10), now=1.0, version=11)
     coalescer.offer(write(1, version=11), now=2.0)
     assert sent(coalescer, 9.0) == []
-    # Somebody has touched the object since.
+    # The object has changed since.
     coalescer.offer(write(1, version=12), now=9.0)
     assert sent(coalescer, 19.0) == [1]
 
@@ -181,7 +181,7 @@ def test_a_run_that_is_gone_is_dropped_with_what_waits() -> None:
     assert coalescer.unsent() == 0
 
 
-def test_a_run_that_is_forgotten_leaves_nothing_to_send_whatever_its_last_write_comes_to() -> None:
+def test_a_forgotten_run_leaves_nothing_to_send_no_matter_how_its_last_write_ends() -> None:
     states = met("u")
     coalescer = Coalescer(states)
     coalescer.offer(write(1), now=0.0)
@@ -226,7 +226,7 @@ steps = st.lists(
 
 
 @given(steps)
-def test_whatever_happens_revs_rise_one_is_on_its_way_and_the_last_word_gets_out(
+def test_in_any_sequence_revs_rise_one_write_is_in_flight_and_the_last_status_is_sent(
     steps: list[tuple[str, int]],
 ) -> None:
     coalescer, now, rev, flying, done, offered_final = fresh(), 0.0, 0, None, [], False

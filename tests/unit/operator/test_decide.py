@@ -53,7 +53,7 @@ EXPIRES, ACKNOWLEDGED = ExpireLater(due=ENDED_AT + DAY), Acknowledge(retain_seco
 TABLE: list[tuple[str, Observation, tuple[Action, ...]]] = [
     ("a new run is submitted", present(snapshot(), None), (Submit(),)),
     (
-        "one that was shown waiting and has no record is submitted anew",
+        "one that was shown waiting and has no record is submitted again",
         present(showing(records.waiting()), None),
         (Submit(),),
     ),
@@ -107,8 +107,12 @@ TABLE: list[tuple[str, Observation, tuple[Action, ...]]] = [
     ),
     ("a run that is gone and was never submitted is forgotten", gone(None), (Forget(),)),
     ("a run of the gateway has no TaskRun to be gone", gone(records.running(origin="REST")), (Forget(),)),
-    ("nothing is cancelled while the ledger is away", gone(None, answers=False), ()),
-    ("a shown run is left alone while the ledger is away", present(showing(ENDED), None, answers=False), ()),
+    ("nothing is cancelled while the ledger is unavailable", gone(None, answers=False), ()),
+    (
+        "a shown run is left alone while the ledger is unavailable",
+        present(showing(ENDED), None, answers=False),
+        (),
+    ),
     (
         "a finished run without a record is left to its ttl",
         present(showing(ENDED), None),
@@ -207,7 +211,7 @@ def test_what_cannot_be_run_ends_with_the_reason_and_the_field(
     assert word in submit.message
 
 
-def test_while_the_ledger_is_away_a_new_run_says_so_once() -> None:
+def test_while_the_ledger_is_unavailable_a_new_run_shows_it_once() -> None:
     (write,) = decide(present(snapshot(), None, answers=False), now=NOW)
     assert isinstance(write, WriteStatus)
     told = {condition["type"]: condition for condition in write.status["conditions"]}
@@ -215,7 +219,7 @@ def test_while_the_ledger_is_away_a_new_run_says_so_once() -> None:
     assert decide(present(snapshot(shown=dict(write.status)), None, answers=False), now=NOW) == ()
 
 
-def test_nothing_is_done_about_a_run_that_nobody_has_met() -> None:
+def test_nothing_is_done_about_an_unknown_run() -> None:
     unknown = Observation(
         presence=Presence.UNKNOWN,
         snapshot=None,
@@ -283,7 +287,7 @@ def test_in_every_situation_there_is_an_answer_and_it_is_always_the_same(situati
 def test_no_final_run_that_is_there_is_cancelled_and_no_known_one_submitted(situation: Observation) -> None:
     actions = kinds(decide(situation, now=NOW))
     if situation.record is not None and situation.record.phase.is_final:
-        # One whose TaskRun is gone has it said that it was deleted, so that it is listed no more.
+        # For a TaskRun that is gone, the call only removes the run from the lists.
         assert "Cancel" not in actions or situation.presence is Presence.GONE
     if situation.record is not None or not situation.ledger_answers:
         assert "Submit" not in actions
@@ -298,7 +302,7 @@ def test_no_final_run_that_is_there_is_cancelled_and_no_known_one_submitted(situ
 
 @given(situations)
 def test_what_is_written_is_at_rest_when_it_is_seen(situation: Observation) -> None:
-    """Otherwise two looks at one run would go on writing for ever."""
+    """Otherwise two decisions about one run would write indefinitely."""
     view = situation.snapshot
     if view is None or view.problem is not None:
         return

@@ -21,7 +21,7 @@ START = 1000.0
 
 
 class Stream:
-    """A ledger that tells of some changes, and then of none."""
+    """A ledger that reports some changes, and then none."""
 
     def __init__(self, *told: tuple[str, Phase, str]) -> None:
         self._answers: list[Any] = [
@@ -31,7 +31,7 @@ class Stream:
                 for n, (uid, phase, reason) in enumerate(told, start=1)
             ],
         ]
-        #: Set when it is asked for more: all that it told has been taken in.
+        #: Set when it is asked for more: all reported changes were handled.
         self.told_all = asyncio.Event()
 
     async def run(self, _: object) -> Any:
@@ -42,7 +42,7 @@ class Stream:
 
 
 async def due_of(*told: tuple[str, Phase, str], gone: str = "") -> list[tuple[str, float]]:
-    """The runs in the order in which they are looked at, and the seconds until then by a clock of ours."""
+    """The runs in the order of the queue, and the seconds until then, on a fake clock."""
     now = START
     states, queue = RunStates(), WorkQueue[str](clock=lambda: now)
     for uid in ("a", "b"):

@@ -24,7 +24,7 @@ async def fails() -> None:
 
 
 async def resists(*, cancels: int) -> None:
-    """Ends at the last of so many cancels."""
+    """Ends after this number of cancels."""
     for _ in range(cancels - 1):
         try:
             await for_ever()

@@ -117,7 +117,7 @@ def test_a_status_that_comes_while_the_ledger_is_asked_about_others_loses_nothin
     assert world.called.index(("submit", "new")) < world.called.index(("view", "new"))
 
 
-def test_a_deletion_that_comes_while_the_ledger_is_asked_about_others_is_heeded() -> None:
+def test_a_deletion_that_comes_while_the_ledger_is_asked_about_others_is_handled() -> None:
     def goes(states: RunStates, queue: WorkQueue[str]) -> None:
         if states.presence("new") is Presence.PRESENT:
             states.mark_gone("new")

@@ -47,7 +47,7 @@ class EmptyLedger:
 
 
 def comparison_of(api: Pages) -> tuple[Comparison, WorkQueue[str]]:
-    """And where it puts what it finds."""
+    """A comparison, and its work queue."""
     states, metrics = RunStates(), Metrics()
     queue = WorkQueue(place=states.place)
     comparison = Comparison(
@@ -64,7 +64,7 @@ def comparison_of(api: Pages) -> tuple[Comparison, WorkQueue[str]]:
 BODIES = [body(uid=f"uid-{n}", name=f"run-{9 - n}", version=str(100 + n)) for n in range(5)]
 
 
-def test_runs_are_dealt_with_in_the_order_of_their_creation_across_the_pages_of_a_list() -> None:
+def test_runs_are_handled_in_the_order_of_their_creation_across_the_pages_of_a_list() -> None:
     async def play() -> None:
         comparison, queue = comparison_of(Pages(BODIES))
         resync = Resync(comparison, every_seconds=60, metrics=Metrics())

@@ -111,7 +111,7 @@ def test_the_oldest_of_very_many_ends_is_forgotten() -> None:
         ({"spec": {"args": 7}}, False),
     ],
 )
-def test_a_run_that_nobody_touched_is_known_as_such(said: dict[str, Any], is_untouched: bool) -> None:
+def test_an_untouched_run_is_recognized(said: dict[str, Any], is_untouched: bool) -> None:
     assert RunState(snapshot=snapshot_of(body(**said))).is_untouched is is_untouched
     assert not RunState(snapshot=snapshot_of(body(**said)), is_submitted=True).is_untouched
     assert not RunState(snapshot=None).is_untouched

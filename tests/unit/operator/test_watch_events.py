@@ -46,7 +46,7 @@ class Scene:
 
     def __init__(self) -> None:
         self.now = 1000.0
-        #: How much of it passes before each of the next looks at the clock.
+        #: The seconds that pass before each of the next readings of the clock.
         self.passing: Iterator[float] = iter(())
         self.api, metrics = ApiServer(), Metrics()
         self.states = RunStates()
@@ -100,7 +100,7 @@ def test_a_new_object_is_taken_in_and_an_older_or_the_same_state_is_not() -> Non
     asyncio.run(play())
 
 
-def test_a_list_is_dealt_with_together_with_what_follows_on_its_heels() -> None:
+def test_a_list_is_queued_together_with_the_events_just_after_it() -> None:
     async def play() -> None:
         scene = Scene()
         scene.events.event(None, body(uid="z", version="7"))
@@ -115,7 +115,7 @@ def test_a_list_is_dealt_with_together_with_what_follows_on_its_heels() -> None:
     asyncio.run(play())
 
 
-def test_a_list_keeps_its_order_however_long_it_takes_to_take_one_of_its_runs_in() -> None:
+def test_a_list_keeps_its_order_even_if_one_run_is_slow_to_read() -> None:
     async def play() -> None:
         scene = Scene()
         scene.passing = iter([0.0, 0.02])
@@ -150,7 +150,7 @@ def test_what_left_the_watch_is_looked_at_before_it_is_gone(found: Any, presence
     asyncio.run(play())
 
 
-def test_the_end_that_we_wrote_needs_no_look_and_late_words_about_it_are_not_heard() -> None:
+def test_an_end_that_the_operator_wrote_needs_no_check_and_late_events_are_ignored() -> None:
     async def play() -> None:
         scene = Scene()
         scene.events.event("ADDED", body())
@@ -229,7 +229,7 @@ def test_what_is_gone_does_not_come_back_by_a_late_event() -> None:
 @pytest.mark.parametrize(
     "junk", [{}, {"metadata": None}, {"metadata": {"uid": 7}}, {"metadata": {"uid": "u"}, "spec": [1]}]
 )
-def test_junk_is_no_reason_to_stop(junk: dict[str, Any]) -> None:
+def test_invalid_data_does_not_stop_it(junk: dict[str, Any]) -> None:
     scene = Scene()
     for kind in (None, "ADDED", "MODIFIED", "DELETED"):
         scene.events.event(kind, junk)

@@ -1,4 +1,4 @@
-"""Alive is who gets on, whatever is away."""
+"""The watchdog: alive while work progresses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from kelery_operator.runtime.health import why_not_alive
 from kelery_operator.runtime.watchdog import Watchdog
 
 
-def test_waiting_for_work_is_alive_for_ever_and_a_stall_is_not() -> None:
+def test_an_idle_loop_is_always_alive_and_a_stalled_one_is_not() -> None:
     now = 0.0
     watchdog = Watchdog(clock=lambda: now)
     now = 1e6

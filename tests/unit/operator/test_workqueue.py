@@ -1,4 +1,4 @@
-"""The work queue, with a clock of our own."""
+"""The work queue, with a fake clock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Clock:
-    """A clock that moves when told to."""
+    """A clock that moves on command."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -128,7 +128,7 @@ def test_the_age_is_that_of_the_oldest() -> None:
     assert (queue.oldest_age(), len(queue)) == (3, 2)
 
 
-def test_a_look_that_begins_earlier_makes_the_planned_one_superfluous() -> None:
+def test_work_that_starts_earlier_replaces_the_planned_work() -> None:
     async def scene() -> None:
         clock = Clock()
         queue = WorkQueue[str](clock=clock)
@@ -206,7 +206,7 @@ def test_lanes_take_turns_and_a_lane_keeps_its_order() -> None:
     run(scene())
 
 
-def test_a_crowd_keeps_nobody_else_waiting() -> None:
+def test_a_crowded_namespace_does_not_delay_others() -> None:
     async def scene() -> None:
         queue = WorkQueue[str](place=lambda key: (key[0], int(key[1:])), clock=Clock())
         for number in range(5000):
@@ -235,7 +235,7 @@ def test_in_its_lane_nobody_is_overtaken(entries: list[tuple[str, int]], most: i
     run(scene())
 
 
-def test_who_comes_again_and_again_keeps_nobody_behind_it_waiting() -> None:
+def test_a_key_that_returns_again_and_again_does_not_block_those_behind_it() -> None:
     async def scene() -> None:
         queue = WorkQueue[str](place=lambda key: ("", int(key)), clock=Clock())
         queue.add("1")

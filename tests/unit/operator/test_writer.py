@@ -1,4 +1,4 @@
-"""The writer with a transport that answers as told: refusals, absences and throttling."""
+"""The writer, with a fake transport: refusals, missing objects and throttling."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def play(
     return asyncio.run(scene())
 
 
-def test_a_good_answer_is_told_with_the_version() -> None:
+def test_a_good_answer_is_reported_with_the_version() -> None:
     states = met("u")
     reports, _ = play(
         Transport(),
@@ -180,7 +180,7 @@ def test_all_but_the_last_status_are_for_the_object_as_it_was_with_the_one_befor
     assert asyncio.run(scene()) == [100, 200, 300, 0]
 
 
-def test_an_object_that_is_not_there_is_told_and_not_written_again() -> None:
+def test_a_missing_object_is_reported_and_not_written_again() -> None:
     transport = Transport(Answer(status=404, body={}))
     reports, writer = play(
         transport, lambda w: w.offer(WHO, final(), version=0), until=lambda h: bool(h.changed)
@@ -188,13 +188,13 @@ def test_an_object_that_is_not_there_is_told_and_not_written_again() -> None:
     assert (reports.changed, writer.unsent(), len(transport.sent)) == ([WHO], 0, 1)
 
 
-def test_another_object_of_that_name_is_told() -> None:
+def test_another_object_with_the_name_is_reported() -> None:
     transport = Transport(Answer(status=422, body={"details": {}}))
     reports, _ = play(transport, lambda w: w.offer(WHO, final(), version=0), until=lambda h: bool(h.changed))
     assert reports.changed == [WHO]
 
 
-def test_a_status_that_the_server_does_not_take_is_cut_down_to_its_outcome() -> None:
+def test_a_rejected_status_is_shortened_to_its_outcome() -> None:
     refused = Answer(status=422, body={"details": {"causes": [{"field": "status.result"}]}})
     transport = Transport(refused)
     play(

@@ -1,1 +1,1 @@
-"""Status writes: coalesced, bounded, the newest wins."""
+"""Status writes: coalesced, with limited concurrency; the newest status wins."""

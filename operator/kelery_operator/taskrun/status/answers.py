@@ -1,4 +1,4 @@
-"""What an answer to a status write means: the newest state of its object, or that it changed or is gone."""
+"""Handles answers to status writes: the newest state of the object, or that it changed or is gone."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from kelery_operator.taskrun.run_state import RunStates
 from kelery_operator.taskrun.snapshot import Snapshot
 from kelery_operator.taskrun.status_write import Write
 
-#: Nobody waits for an acknowledgement, so those of a while go in one round.
+#: Acknowledgements are not urgent, so those of one interval share a round.
 _ACKNOWLEDGE_EVERY_SECONDS = 0.25
-#: After a write that is not the last: stream and watch may have kept something from us.
+#: The pause before a check after a write that is not final, in case stream and watch missed something.
 _CHECK_SECONDS = 1.0
 
 
@@ -26,15 +26,15 @@ class WriteAnswers:
         self._checks = checks
 
     def status_written(self, write: Write, snapshot: Snapshot) -> None:
-        """The API server took a status; its answer is the newest state of the object."""
+        """The API server accepted a status. Its answer is the newest state of the object."""
         uid = write.who.uid
         if self._states.get(uid) is None:
-            # It was dealt with, or even deleted, while this answer was under way.
+            # The run was finished, or even deleted, before this answer arrived.
             self._checks.add(write.who)
             return
         known = self._states.snapshot(uid)
         if self._states.put(snapshot) and (known is None or known.generation != snapshot.generation):
-            # With a change of the spec, of which the watch's word will say nothing new.
+            # The answer contains a change of the spec, so the watch event will not be new.
             self._queue.add(uid)
         elif write.is_final:
             self._queue.add_after(uid, delay=_until_next(_ACKNOWLEDGE_EVERY_SECONDS))
@@ -42,10 +42,10 @@ class WriteAnswers:
             self._queue.add_after(uid, delay=_CHECK_SECONDS)
 
     def object_changed(self, who: Identity) -> None:
-        """A write did not find its object, or found it changed."""
+        """A write did not find its object, or the object has changed."""
         self._checks.add(who)
 
 
 def _until_next(seconds: float) -> float:
-    """The same moment for all that happens within so many seconds."""
+    """The time until the end of the current interval, which is the same for all."""
     return seconds - time.monotonic() % seconds

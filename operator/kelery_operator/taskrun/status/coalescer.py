@@ -1,8 +1,8 @@
-"""Which status write goes out when. Pure: the caller brings the clock and does the sending.
+"""Decides which status write is sent when. Pure: the caller passes the clock and sends the writes.
 
-Invariants: one write of a run is on its way at a time; the latest status wins, unless it is outdated; a lower
-`rev` is never sent after a higher one; a final status waits for nothing but a write of the same run that is
-on its way, and is the last one unless somebody undoes it.
+Invariants: a run has at most one write in flight; the latest status wins, unless it is outdated; a lower
+`rev` is never sent after a higher one; a final status waits only for a write of the same run that is in
+flight, and is the last one unless somebody reverts it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from kelery_operator.taskrun.actions import Urgency
 from kelery_operator.taskrun.run_state import RunStates
 from kelery_operator.taskrun.status_write import Write, WriteSlot
 
-#: How long a status waits for a newer one that makes it superfluous.
+#: How long a status waits for a newer one that replaces it, in seconds.
 DELAYS = {Urgency.FINAL: 0.0, Urgency.PHASE: 0.05, Urgency.PASSING: 0.25, Urgency.MINOR: 0.05}
 _PHASE_SPACING = 0.2
 _MINOR_SPACING = 2.0
@@ -25,16 +25,16 @@ _REFUSED_PAUSE = 5.0
 
 
 class Coalescer:
-    """The pending writes of all runs; those of a run that is forgotten are forgotten with it."""
+    """The pending writes of all runs. They are part of the run states, and vanish with them."""
 
     def __init__(self, states: RunStates) -> None:
         self._states = states
-        #: Final ones go before all others: under a backlog, ends are what people wait for.
+        #: Final writes come first: under a backlog, users wait for ends.
         self._finals_due: list[tuple[float, str]] = []
         self._others_due: list[tuple[float, str]] = []
 
     def offer(self, write: Write, *, now: float, since: float | None = None) -> None:
-        """Note the newest status of a run; `since`: when there was news of it, if that was before now."""
+        """Add the newest status of a run. `since` is the time of the change, if it is before `now`."""
         uid = write.who.uid
         if self._states.is_final_written(uid):
             return
@@ -53,13 +53,13 @@ class Coalescer:
             return
         start = now if since is None else min(since, now)
         due = max(start + DELAYS[write.urgency], slot.not_before, self._earliest(slot, write=write))
-        # A newer phase does not push back the time of a write that waits already.
+        # A newer phase does not delay a pending write.
         slot.due = min(due, slot.due) if slot.pending and not write.is_final else due
         slot.pending = write
         self._schedule(uid, slot)
 
     def take_due(self, *, now: float, most: int) -> list[Write]:
-        """Up to `most` writes to be sent now; each is on its way until `written`, `failed` or forgotten."""
+        """Up to `most` writes to send now. Each is in flight until its answer is reported."""
         taken: list[Write] = []
         for heap in (self._finals_due, self._others_due):
             while heap and heap[0][0] <= now and len(taken) < most:
@@ -71,7 +71,7 @@ class Coalescer:
         return taken
 
     def written(self, write: Write, *, now: float, version: int = 0) -> None:
-        """The API server has taken it; `version` is the object's now."""
+        """The API server accepted the write. `version` is that of the object after it."""
         uid, slot = write.who.uid, self._slot(write.who.uid)
         if write.is_final:
             self._states.note_end(uid, version=version)
@@ -84,7 +84,7 @@ class Coalescer:
                 self._schedule(uid, slot)
 
     def failed(self, write: Write, *, now: float, jitter: float, pause: float | None = None) -> float:
-        """It did not arrive: again (or what is newer by then) after the pause that is returned."""
+        """The write failed: repeat it, or a newer one, after a pause. Returns the pause in seconds."""
         uid = write.who.uid
         slot = self._opened(uid)
         slot.in_flight = None
@@ -99,12 +99,12 @@ class Coalescer:
         return wait
 
     def outdated(self, write: Write, *, now: float, jitter: float) -> None:
-        """The object has changed since: the write is dropped, and the caller has the run decided again."""
+        """The object has changed since the decision: drop the write. The caller decides again."""
         uid, slot = write.who.uid, self._slot(write.who.uid)
         if slot is None or slot.in_flight != write:
             return
         slot.in_flight, slot.refused = None, None
-        # Once is usual. Whatever makes it happen over and over must not keep the API server busy.
+        # Once is normal. A repeated cause must not keep the API server busy.
         if slot.failures:
             slot.not_before = now + _grown_pause(slot, jitter=jitter)
         slot.failures += 1
@@ -113,23 +113,23 @@ class Coalescer:
         self._schedule(uid, slot)
 
     def refused(self, write: Write, *, instead: Write, now: float, jitter: float) -> None:
-        """The API server does not take it, and would not take it the next time: something smaller instead."""
+        """The API server rejected the write for good: send `instead`, which is smaller."""
         pause = _REFUSED_PAUSE if instead.status == write.status else None
         self.failed(instead, now=now, jitter=jitter, pause=pause)
         self._opened(write.who.uid).refused = write.status
 
     def is_on_its_way(self, uid: str, *, status: Mapping[str, Any]) -> bool:
-        """Whether this status of it was sent and not yet answered."""
+        """Whether this status of the run is in flight."""
         slot = self._slot(uid)
         return slot is not None and slot.in_flight is not None and slot.in_flight.status == status
 
     def final_on_its_way(self, uid: str) -> bool:
-        """Whether a final status of it was sent and not yet answered."""
+        """Whether a final status of the run is in flight."""
         slot = self._slot(uid)
         return slot is not None and slot.in_flight is not None and slot.in_flight.is_final
 
     def hurry(self, *, now: float) -> None:
-        """Before the end of the process: everything that waits is due, but for the pause after a failure."""
+        """Make all pending writes due, except for pauses after failures. For the end of the process."""
         for uid, state in self._states.items():
             slot = state.writes
             if slot and slot.pending:
@@ -137,11 +137,11 @@ class Coalescer:
                 self._schedule(uid, slot)
 
     def next_due(self) -> float | None:
-        """When `take_due` may have something; None: not before the next offer or answer."""
+        """When `take_due` may return a write; None: not before the next offer or answer."""
         return min((heap[0][0] for heap in (self._finals_due, self._others_due) if heap), default=None)
 
     def unsent(self) -> int:
-        """How many writes wait or are on their way."""
+        """The number of writes that are pending or in flight."""
         slots = (state.writes for _, state in self._states.items())
         return sum(1 for slot in slots if slot and (slot.pending or slot.in_flight))
 
@@ -150,7 +150,7 @@ class Coalescer:
         return state.writes if state else None
 
     def _opened(self, uid: str) -> WriteSlot:
-        """The run's slot; for a run that was forgotten meanwhile, one that leads nowhere."""
+        """The run's slot; for a run without a state, a slot that is not stored."""
         state = self._states.get(uid)
         if state is None:
             return WriteSlot()
@@ -160,7 +160,7 @@ class Coalescer:
 
     @staticmethod
     def _is_shown(slot: WriteSlot, *, write: Write) -> bool:
-        """Whether the object has it, in the server's words, or cannot have it: writing would never end."""
+        """Whether the object has this status, or cannot have it. Writing it would never end."""
         if slot.refused == write.status:
             return not write.is_final
         same = slot.written is not None and slot.written.status == write.status
@@ -168,7 +168,7 @@ class Coalescer:
 
     @staticmethod
     def _after_our_own(write: Write, *, slot: WriteSlot) -> Write:
-        """Our own last write makes no later one outdated."""
+        """The operator's own last write does not make a later write outdated."""
         version = max(write.version, slot.written_version) if write.version else 0
         return replace(write, version=version)
 
@@ -184,5 +184,5 @@ class Coalescer:
 
 
 def _grown_pause(slot: WriteSlot, *, jitter: float) -> float:
-    """It doubles with each failure."""
+    """A pause in seconds that doubles with each failure."""
     return min(_FIRST_PAUSE * float(2 ** min(slot.failures, 30)), _LONGEST_PAUSE) * (0.5 + jitter / 2)

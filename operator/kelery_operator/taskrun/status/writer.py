@@ -1,8 +1,7 @@
-"""Sends what the coalescer lets out: bounded, patient with an API server that is busy, and reported to its
-listener.
+"""Sends the due writes of the coalescer with limited concurrency, and reports the answers to its listener.
 
-A refusal is never repeated as it was: an object that is gone is reported, a status that the API server does
-not take is cut down to what tells the outcome.
+It backs off when the API server is busy. It never repeats a rejected write unchanged: it reports an object
+that is gone, and shortens a status that the API server rejects.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _BROKEN_PAUSE = 5.0
 
 
 class StatusTransport(Protocol):
-    """What the writer needs of the API server."""
+    """The request that the writer needs."""
 
     async def put_status(
         self, namespace: str, name: str, *, uid: str, status: Mapping[str, Any], version: int
@@ -39,7 +38,7 @@ class StatusTransport(Protocol):
 
 
 class Listener(Protocol):
-    """What became of a write is reported to it."""
+    """Receives the results of writes."""
 
     def status_written(self, write: Write, snapshot: Snapshot) -> None: ...
 
@@ -71,9 +70,9 @@ class StatusWriter:
         self._not_before = 0.0
 
     def offer(self, who: Identity, action: WriteStatus, *, version: int, since: float | None = None) -> None:
-        """Take the newest status of a run; `since`: when there was news.
+        """Add the newest status of a run. `since` is the time of the change.
 
-        It is written only if the object is still at that version; 0: whatever its version.
+        It is written only if the object still has this `version`; 0 means any version.
         """
         write = Write(who=who, status=action.status, rev=action.rev, urgency=action.urgency, version=version)
         self._coalescer.offer(write, now=self._clock(), since=since)
@@ -83,25 +82,25 @@ class StatusWriter:
             self._wake.set()
 
     def is_on_its_way(self, uid: str, *, status: Mapping[str, Any]) -> bool:
-        """Whether this status of it was sent and not yet answered."""
+        """Whether this status of the run is in flight."""
         return self._coalescer.is_on_its_way(uid, status=status)
 
     def final_on_its_way(self, uid: str) -> bool:
-        """Whether a final status of it was sent and not yet answered."""
+        """Whether a final status of the run is in flight."""
         return self._coalescer.final_on_its_way(uid)
 
     def unsent(self) -> int:
-        """How many writes wait or are on their way."""
+        """The number of writes that are pending or in flight."""
         return self._coalescer.unsent()
 
     async def run(self) -> None:
-        """Send for ever."""
+        """Send due writes, forever."""
         self._metrics.unsent.set_function(self._coalescer.unsent)
         while True:
             await self._step()
 
     async def drain(self, *, seconds: float) -> bool:
-        """Send all that waits, for at most so long; True if nothing is left."""
+        """Send all pending writes within `seconds`; True if none is left."""
         deadline = self._clock() + seconds
         while self._coalescer.unsent() and self._clock() < deadline:
             self._coalescer.hurry(now=self._clock())
@@ -142,7 +141,7 @@ class StatusWriter:
         if self._coalescer.next_due() is not None:
             self._wake.set()
         if not task.cancelled() and (error := task.exception()):
-            logger.error("sending a status failed unexpectedly", exc_info=error)
+            logger.error("unexpected error while writing a status", exc_info=error)
 
     async def _send(self, write: Write) -> None:
         who, started = write.who, self._clock()
@@ -176,17 +175,17 @@ class StatusWriter:
         elif answer.status == 409:
             self._coalescer.failed(write, now=now, jitter=random.random())
         elif answer.status == 422 and not _names_a_field(answer):
-            # The test of the uid failed, as far as the server tells: another object has the name now.
+            # Probably the test of the uid failed: another object has the name now.
             self._coalescer.failed(write, now=now, jitter=random.random())
             self._listener.object_changed(who)
         else:
             self._cut_down(write, answer=answer)
 
     def _cut_down(self, write: Write, *, answer: Answer) -> None:
-        """The API server does not take this status: at least its outcome must be shown."""
+        """The API server rejected this status: write at least the outcome."""
         now = self._clock()
         logger.error(
-            "the API server refuses a status",
+            "the API server rejected a status; writing it without details",
             extra={"run": write.who.uid, "status": answer.status, "phase": write.status.get("phase")},
         )
         bare = {field: write.status[field] for field in _BARE_FIELDS if field in write.status}
@@ -197,15 +196,17 @@ class StatusWriter:
         now = self._clock()
         self._metrics.writes.labels(str(error.status or "unanswered")).inc()
         if error.status == 429:
-            # The server asks all of us to slow down, not this run.
+            # The request to slow down is for all writes, not for this run.
             self._not_before = max(self._not_before, now + (error.retry_after or 1.0))
         pause = self._coalescer.failed(write, now=now, jitter=random.random(), pause=error.retry_after)
         logger.warning(
-            "a status could not be written: %s", error, extra={"run": write.who.uid, "pause": round(pause, 2)}
+            "cannot write a status; retrying: %s",
+            error,
+            extra={"run": write.who.uid, "pause": round(pause, 2)},
         )
 
 
 def _names_a_field(answer: Answer) -> bool:
-    """Whether the API server says what it does not like about the object."""
+    """Whether the API server names an invalid field."""
     details = answer.body.get("details")
     return isinstance(details, Mapping) and bool(details.get("causes"))

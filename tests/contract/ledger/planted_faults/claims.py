@@ -1,4 +1,4 @@
-"""Who may run a run: claims, fences, starts, renewals."""
+"""Claims, fences, starts, renewals."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FAULTS = [
         ],
     ),
     Fault(
-        what="a claim is no compare-and-set",
+        what="a claim is not a compare-and-set",
         original="if run.phase ~= 'Admitted' or run.reason ~= 'WaitingForWorker' or run.attempt ~= attempt",
         planted="if run.phase ~= 'Admitted' and run.phase ~= 'Running'",
         caught_by=[
@@ -73,7 +73,7 @@ FAULTS = [
         ],
     ),
     Fault(
-        what="a second submit starts the run anew",
+        what="a second submit starts the run again",
         original="if known then return summary('existing', uid) end",
         planted="",
         caught_by=[
@@ -92,7 +92,7 @@ FAULTS = [
         ],
     ),
     Fault(
-        what="a body that has begun is handed back",
+        what="a body that has started is handed back",
         original="  if run.begun_fence == run.fence then return 'begun' end\n"
         "  if run.phase == 'Cancelling' then\n",
         planted="  if run.phase == 'Cancelling' then\n",

@@ -1,4 +1,4 @@
-"""What a cancel, a deletion and an end do, and what the history tells of them."""
+"""Cancel, deletion, end, and the history of a run."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FAULTS = [
         ],
     ),
     Fault(
-        what="a deleted run keeps what it was told and what it said",
+        what="a deleted run keeps its spec and its result",
         original="  if run.deleted == '1' and run.origin ~= 'TaskRun' then strip(run) end",
         planted="",
         caught_by=[

@@ -1,7 +1,7 @@
 """A fault that is planted in the ledger's library, and a sequence of calls that shows it.
 
-A sequence is one that the state machine's search found, made as short as possible: each step is a rule of
-`ledger_machine`, with the choices that Hypothesis made. `make thorough` searches anew.
+The state machine's search found the sequence, and it is as short as possible. Each step is a rule of
+`ledger_machine`, with the choices that Hypothesis made. `make thorough` searches again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ AGAIN_LATER = Outcome(kind="retry", reason=Reason.TASK_ERROR, delay_seconds=3600
 
 
 def keyed(*, priority: int = 0, **concurrency: Any) -> RunSpec:
-    """A run of the key `a`: one at a time unless told otherwise."""
+    """A run of the key `a`; one at a time by default."""
     return RunSpec(task="demo.add", priority=priority, concurrency=Concurrency(key="a", **concurrency))
 
 
@@ -41,7 +41,7 @@ def submit_one(ledger: LedgerMachine) -> None:
 
 
 def claim_all(ledger: LedgerMachine) -> None:
-    """A worker claims whatever is admitted."""
+    """A worker claims any admitted run."""
     ledger.claim_all_that_are_admitted(worker="w1", nonce="n1")
 
 

@@ -19,7 +19,7 @@ FAULTS = [
         ],
     ),
     Fault(
-        what="a name is free although an older run of it lives",
+        what="a name is free although an older run with it lives",
         original="redis.call('ZADD', namesakes_key(run.ns, run.name), arrival, before)",
         planted="arrival = nil",
         caught_by=[
@@ -38,7 +38,7 @@ FAULTS = [
         ],
     ),
     Fault(
-        what="a run that nobody named does not have its uid for a name",
+        what="a run without a name does not have its uid as its name",
         original="if its_name == name and not FINAL[phase] then return name end",
         planted="",
         caught_by=[

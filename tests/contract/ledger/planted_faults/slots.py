@@ -1,4 +1,4 @@
-"""Who has a slot of a key: limits, policies, the order of those that wait."""
+"""The slots of a key: limits, policies, the order of the waiters."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FAULTS = [
         ],
     ),
     Fault(
-        what="a back-off gives the slot away",
+        what="a back-off frees the slot",
         original="local function back_off(run, delay_ms)\n",
         planted="local function back_off(run, delay_ms)\n"
         "  if run.key ~= '' then redis.call('ZREM', hold_key(run.key), run.uid) pump(run.key) end\n",
@@ -63,7 +63,7 @@ FAULTS = [
         ],
     ),
     Fault(
-        what="Reject looks only at the slots, not at who waits",
+        what="Reject checks only the slots, not the waiters",
         original="if redis.call('ZCARD', wait_key(key)) > 0 then return false end",
         planted="",
         caught_by=[
@@ -80,7 +80,7 @@ FAULTS = [
         ],
     ),
     Fault(
-        what="a submission only if there is room looks only at the slots, not at who waits",
+        what="a submission only if there is room checks only the slots, not the waiters",
         original="not has_room(fields.key, tonumber(fields.limit)) then",
         planted="redis.call('ZCARD', hold_key(fields.key)) >= tonumber(fields.limit) then",
         caught_by=[
@@ -89,7 +89,7 @@ FAULTS = [
         ],
     ),
     Fault(
-        what="a key is left behind when nobody uses it any more",
+        what="a key stays in the list of keys when it is no longer used",
         original="if redis.call('EXISTS', wait_key(run.key), hold_key(run.key)) == 0 then",
         planted="if false then",
         caught_by=[
