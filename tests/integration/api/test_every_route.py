@@ -244,7 +244,7 @@ def test_creating_takes_the_right_to_use_the_task(walk: Walk, route: str) -> Non
     before = walk.state()
     reply = walk.send(route, EXAMPLES[route], run="", token=account.token("kelery"))
     assert (reply.status, kind_of(reply)) == (403, "forbidden"), reply.text
-    assert f"may not use tasks.kelery.dev/{TASK} in the namespace {walk.namespace}" in reply.body["detail"]
+    assert f"cannot use tasks.kelery.dev/{TASK} in the namespace {walk.namespace}" in reply.body["detail"]
     assert walk.state() == before
 
 

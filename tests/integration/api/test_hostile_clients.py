@@ -144,7 +144,7 @@ def test_a_client_that_leaves_leaves_nothing_behind(gateway_process: GatewayProc
         connection.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         poll_until(lambda: in_flight(gateway_process) == 1, seconds=30, what="the request to be waited on")
     poll_until(lambda: in_flight(gateway_process) == 0, seconds=30, what="it to end with its client")
-    assert "failed inside the gateway" not in gateway_process.log.read_text()
+    assert "request failed with an internal error" not in gateway_process.log.read_text()
 
 
 def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_failure_of_the_gateway(
@@ -161,7 +161,7 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_failure_of_the_gat
         what="the line of its end",
         state=gateway_process.told,
     )
-    assert "failed inside the gateway" not in gateway_process.log.read_text()
+    assert "request failed with an internal error" not in gateway_process.log.read_text()
     assert posts(gateway_process) - before == Counter({"4xx": 1})
 
 

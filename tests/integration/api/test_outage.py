@@ -45,7 +45,7 @@ def test_a_gateway_starts_without_redis_and_serves_once_it_is_there(start_gatewa
     assert_says_so(start_a_run(gateway))
     assert_says_so(gateway.ask(f"{RUNS}/x"))
     readiness = gateway.ask("/readyz")
-    assert (readiness.status, readiness.body) == (503, b"the ledger does not answer\n")
+    assert (readiness.status, readiness.body) == (503, b"the ledger (Redis) does not respond\n")
     with ValkeyServer(port=port):
         gateway.wait_until_ready()
         assert start_a_run(gateway).status == 202

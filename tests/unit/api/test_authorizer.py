@@ -97,22 +97,23 @@ def test_a_token_that_is_not_good_is_refused_and_not_shown() -> None:
     [
         (
             Permission(verb="patch", namespace="shop"),
-            "alice may not patch taskruns.kelery.dev in the namespace shop; "
-            "to ask beforehand: kubectl auth can-i patch taskruns.kelery.dev -n shop --as=alice",
+            "alice cannot patch taskruns.kelery.dev in the namespace shop; grant the permission with RBAC, "
+            "and check it with: kubectl auth can-i patch taskruns.kelery.dev -n shop --as=alice",
         ),
         (
             Permission(verb="list", namespace=""),
-            "alice may not list taskruns.kelery.dev in all namespaces; "
-            "to ask beforehand: kubectl auth can-i list taskruns.kelery.dev --all-namespaces --as=alice",
+            "alice cannot list taskruns.kelery.dev in all namespaces; grant the permission with RBAC, "
+            "and check it with: kubectl auth can-i list taskruns.kelery.dev --all-namespaces --as=alice",
         ),
         (
             Permission(verb="use", resource="tasks", namespace="shop", name="demo.add"),
-            "alice may not use tasks.kelery.dev/demo.add in the namespace shop; "
-            "to ask beforehand: kubectl auth can-i --list -n shop --as=alice",
+            "alice cannot use tasks.kelery.dev/demo.add in the namespace shop; grant the permission with RBAC, "
+            "and check it with: kubectl auth can-i --list -n shop --as=alice",
         ),
         (
             PathPermission(verb="get", path="/metrics"),
-            "alice may not get /metrics; to ask beforehand: kubectl auth can-i get /metrics --as=alice",
+            "alice cannot get /metrics; grant the permission with RBAC, "
+            "and check it with: kubectl auth can-i get /metrics --as=alice",
         ),
     ],
 )
