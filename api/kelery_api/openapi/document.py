@@ -30,7 +30,7 @@ the one of the request, or a new one."""
 _TAGS = (
     (
         "quickstart",
-        "Three endpoints without a body, for a first try: one run at a time, with Celery's states.",
+        "Three endpoints that need no body, for a first try: one run at a time, with Celery's states.",
     ),
     ("taskruns", "Runs of both APIs, as TaskRuns."),
     ("keys", "Concurrency keys with their holders and waiters."),

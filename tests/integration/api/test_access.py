@@ -75,7 +75,7 @@ async def eventually(ask: Callable[[], Awaitable[Kind | None]], *, expect: Kind 
         await asyncio.sleep(0.1)
 
 
-def test_a_token_for_the_gateway_says_who_it_is(gateway: Account, user: Account) -> None:
+def test_a_token_for_the_gateway_identifies_its_user(gateway: Account, user: Account) -> None:
     async def work() -> None:
         async with gate_of(gateway) as gate:
             who = await gate.identify(f"Bearer {user.token('kelery')}")
@@ -87,7 +87,7 @@ def test_a_token_for_the_gateway_says_who_it_is(gateway: Account, user: Account)
     play(work)
 
 
-def test_no_other_token_is_good(gateway: Account, control_plane: ControlPlane, user: Account) -> None:
+def test_no_other_token_is_valid(gateway: Account, control_plane: ControlPlane, user: Account) -> None:
     gone = new_account(control_plane, namespace=user.namespace, name="gone")
     of_gone = gone.token("kelery")
     stranger = new_account(control_plane, namespace=user.namespace, name="stranger")
@@ -183,7 +183,7 @@ def test_kubectl_auth_can_i_gives_the_same_verdict(
     assert (found, answer.stdout) == ((None, "yes\n") if verb == "create" else (Kind.FORBIDDEN, "no\n"))
 
 
-def test_kubectl_auth_can_i_lists_the_tasks_that_may_be_used(
+def test_kubectl_auth_can_i_lists_the_allowed_tasks(
     gateway: Account, control_plane: ControlPlane, user: Account
 ) -> None:
     permission = Permission(verb="use", resource="tasks", namespace=user.namespace, name=TASK)
@@ -210,7 +210,7 @@ def _settled_verdict(gateway: Account, user: Account, *, permission: Permission)
     return asyncio.run(work())
 
 
-def test_a_gateway_that_may_not_ask_lets_nobody_in(
+def test_a_gateway_without_permission_for_reviews_rejects_all_requests(
     control_plane: ControlPlane, user: Account, caplog: pytest.LogCaptureFixture
 ) -> None:
     powerless = new_account(control_plane)
@@ -227,7 +227,7 @@ def test_a_gateway_that_may_not_ask_lets_nobody_in(
     assert token not in caplog.text
 
 
-def test_a_gateway_reads_its_own_renewed_token_when_the_old_one_is_refused(
+def test_a_gateway_reads_its_renewed_token_when_the_old_one_is_rejected(
     gateway: Account, user: Account
 ) -> None:
     now = int(time.time())
@@ -245,7 +245,7 @@ def test_a_gateway_reads_its_own_renewed_token_when_the_old_one_is_refused(
     play(work)
 
 
-def test_a_hundred_requests_at_once_are_two_questions(gateway: Account, user: Account) -> None:
+def test_a_hundred_concurrent_requests_are_two_reviews(gateway: Account, user: Account) -> None:
     header = f"Bearer {user.token('kelery')}"
     permission = Permission(verb="create", namespace=user.namespace)
 
@@ -287,7 +287,7 @@ class Later:
 
 
 @pytest.mark.thorough
-def test_without_the_api_server_the_gate_closes_and_opens_again(
+def test_requests_are_rejected_without_the_api_server_and_accepted_again_after(
     control_plane_binaries: Binaries, tmp_path: Path
 ) -> None:
     """First it hangs, then it is gone, then it is back."""
@@ -308,7 +308,9 @@ def test_without_the_api_server_the_gate_closes_and_opens_again(
         play(work)
 
 
-def test_without_a_connection_the_gate_closes_and_opens_again(control_plane: ControlPlane) -> None:
+def test_requests_are_rejected_without_a_connection_and_accepted_again_after(
+    control_plane: ControlPlane,
+) -> None:
     """First the API server hangs, then it is out of reach, then it is back."""
 
     async def work() -> None:
@@ -388,7 +390,7 @@ def _listening_on(port: int) -> int:
     return found
 
 
-def test_what_a_token_shows_of_itself_is_what_the_api_server_wrote(user: Account) -> None:
+def test_the_expiry_of_a_real_token_is_read(user: Account) -> None:
     """So that the expiry of real tokens does shorten what is remembered."""
     expiry = expiry_of(user.token("kelery"))
     assert expiry is not None

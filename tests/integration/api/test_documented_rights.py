@@ -69,7 +69,7 @@ def test_a_submitter_runs_the_one_task_of_the_page_in_its_namespace(
     assert gateway.ask("/v1/queues", token=token).status == 403
 
 
-def test_what_a_submitter_may_is_listed_as_the_page_says(
+def test_the_permissions_of_a_submitter_are_listed_as_the_page_describes(
     submitter: Account, control_plane: ControlPlane
 ) -> None:
     listed = control_plane.kubectl("auth", "can-i", "--list", "-n", "team-a", f"--as={submitter.user}")

@@ -193,7 +193,7 @@ def test_every_route_has_an_example_and_every_example_a_route() -> None:
 
 
 @pytest.mark.parametrize("route", GUARDED)
-def test_a_route_opens_for_those_who_have_its_right_and_for_nobody_else(walk: Walk, route: str) -> None:
+def test_a_route_is_open_only_with_its_permission(walk: Walk, route: str) -> None:
     assert route in EXAMPLES, "give it an example that says who may use it"
     example = EXAMPLES[route]
     run = walk.new_run(walk.owner)
@@ -238,7 +238,7 @@ def test_a_public_route_is_open(walk: Walk, route: str, token: str | None) -> No
 
 
 @pytest.mark.parametrize("route", [f"POST {RUNS}", "GET /start", "POST /start"])
-def test_creating_takes_the_right_to_use_the_task(walk: Walk, route: str) -> None:
+def test_creating_a_run_needs_the_permission_to_use_its_task(walk: Walk, route: str) -> None:
     account = walk.account(on_taskruns("create"), use_of("demo.another"))
     account.wait_until_allowed(verb="create", namespace=walk.namespace)
     before = walk.state()
@@ -249,7 +249,9 @@ def test_creating_takes_the_right_to_use_the_task(walk: Walk, route: str) -> Non
 
 
 @pytest.mark.parametrize("route", ABOUT_ONE_RUN)
-def test_a_run_of_another_namespace_is_not_found_through_ones_own(walk: Walk, route: str) -> None:
+def test_a_run_of_another_namespace_is_not_found_through_the_callers_namespace(
+    walk: Walk, route: str
+) -> None:
     """With all rights in the namespace of the URL."""
     foreign = walk.new_run(walk.outsider)
     reply = walk.send(route, EXAMPLES[route], run=foreign, token=walk.owner_token)
@@ -259,7 +261,7 @@ def test_a_run_of_another_namespace_is_not_found_through_ones_own(walk: Walk, ro
     assert (record.phase.value, record.cancel, record.is_deleted) == ("Admitted", "", False)
 
 
-def test_who_asked_for_a_run_is_kept_with_it(walk: Walk) -> None:
+def test_the_requester_of_a_run_is_stored_with_it(walk: Walk) -> None:
     (record,) = walk.ledger.run(commands.view([walk.new_run(walk.owner)], inline_bytes=0))
     assert record is not None
     assert record.requester == walk.owner.user

@@ -54,7 +54,7 @@ def eventful_run(bench: Bench, uid: str) -> Iterator[None]:
     yield
 
 
-def test_a_resume_at_every_id_gives_exactly_the_rest(bench: Bench) -> None:
+def test_resuming_at_every_id_gives_exactly_the_remaining_events(bench: Bench) -> None:
     async def follow() -> None:
         async with gateway_parts_of(bench) as parts:
             steps = eventful_run(bench, "r")
@@ -86,7 +86,7 @@ def test_a_resume_at_every_id_gives_exactly_the_rest(bench: Bench) -> None:
     asyncio.run(follow())
 
 
-def test_a_stream_tells_each_phase_and_progress_as_it_comes(bench: Bench) -> None:
+def test_a_stream_sends_each_phase_and_progress_at_once(bench: Bench) -> None:
     async def follow() -> StreamReader:
         async with gateway_parts_of(bench) as parts:
             fence = bench.start("r")
@@ -108,7 +108,7 @@ def test_a_stream_tells_each_phase_and_progress_as_it_comes(bench: Bench) -> Non
     assert finished["status"]["result"] == {"value": 3, "truncated": False}
 
 
-def test_a_task_that_tells_its_progress_without_a_pause_does_not_flood_its_watcher(bench: Bench) -> None:
+def test_constant_progress_does_not_flood_the_watcher(bench: Bench) -> None:
     async def follow() -> tuple[StreamReader, float]:
         async with gateway_parts_of(bench) as parts:
             fence = bench.start("r")
@@ -174,7 +174,7 @@ def test_a_wait_ends_at_its_deadline_with_the_newest_record(bench: Bench) -> Non
     asyncio.run(follow())
 
 
-def test_a_wait_for_a_run_that_has_ended_or_that_nobody_knows_is_over_at_once(bench: Bench) -> None:
+def test_a_wait_for_a_finished_or_unknown_run_returns_at_once(bench: Bench) -> None:
     async def follow() -> None:
         async with gateway_parts_of(bench) as parts:
             bench.settle("r", bench.start("r"))
@@ -188,7 +188,7 @@ def test_a_wait_for_a_run_that_has_ended_or_that_nobody_knows_is_over_at_once(be
     asyncio.run(follow())
 
 
-def test_who_goes_away_leaves_nothing_behind(bench: Bench) -> None:
+def test_a_client_that_disconnects_leaves_nothing_behind(bench: Bench) -> None:
     async def follow() -> None:
         async with gateway_parts_of(bench) as parts:
             bench.start("r")
@@ -222,7 +222,7 @@ def test_a_stream_ends_when_its_run_is_deleted(bench: Bench) -> None:
     assert asyncio.run(follow()).names == ["phase", "phase"]
 
 
-def test_a_gateway_that_stops_lets_everybody_go(bench: Bench) -> None:
+def test_a_gateway_that_stops_ends_all_streams_and_waits(bench: Bench) -> None:
     async def follow() -> None:
         async with gateway_parts_of(bench) as parts:
             bench.start("r")
@@ -240,7 +240,7 @@ def test_a_gateway_that_stops_lets_everybody_go(bench: Bench) -> None:
     asyncio.run(follow())
 
 
-def test_a_stream_stays_open_while_redis_is_away_and_goes_on_where_it_was(
+def test_a_stream_stays_open_during_an_outage_and_continues_after_it(
     own_valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_stream, "KEEP_ALIVE_SECONDS", 0.1)
@@ -271,7 +271,7 @@ def test_a_stream_stays_open_while_redis_is_away_and_goes_on_where_it_was(
     assert asyncio.run(follow()).names == ["phase", "phase", "finished"]
 
 
-def test_a_redis_that_hangs_is_noticed_and_what_happened_meanwhile_is_told(own_valkey: ValkeyServer) -> None:
+def test_a_hanging_redis_is_detected_and_missed_changes_are_sent(own_valkey: ValkeyServer) -> None:
     async def follow() -> StreamReader:
         hand = Hand(own_valkey.url)
         async with gateway_parts(own_valkey.url) as parts:
@@ -288,7 +288,7 @@ def test_a_redis_that_hangs_is_noticed_and_what_happened_meanwhile_is_told(own_v
     assert asyncio.run(follow()).names == ["phase", "phase", "finished"]
 
 
-def test_a_wait_that_an_outage_outlasts_says_that_the_ledger_is_away(own_valkey: ValkeyServer) -> None:
+def test_a_wait_that_ends_during_an_outage_fails_with_ledger_unavailable(own_valkey: ValkeyServer) -> None:
     async def follow() -> None:
         hand = Hand(own_valkey.url)
         async with gateway_parts(own_valkey.url) as parts:
@@ -305,7 +305,7 @@ def test_a_wait_that_an_outage_outlasts_says_that_the_ledger_is_away(own_valkey:
 
 
 @pytest.mark.parametrize("something_follows", [False, True])
-def test_a_change_that_was_trimmed_away_before_it_could_be_read_wakes_all_the_same(
+def test_a_change_that_was_trimmed_before_it_was_read_still_wakes_watchers(
     bench: Bench, something_follows: bool
 ) -> None:
     async def follow() -> list[StreamReader]:
@@ -340,7 +340,7 @@ def test_a_ledger_that_lost_its_data_ends_the_streams(bench: Bench) -> None:
     assert asyncio.run(follow()).names == ["phase", "phase"]
 
 
-def test_an_entry_that_nobody_can_read_does_not_stop_the_follower(
+def test_an_unreadable_entry_does_not_stop_the_follower(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def follow() -> StreamReader:
@@ -356,7 +356,7 @@ def test_an_entry_that_nobody_can_read_does_not_stop_the_follower(
     assert asyncio.run(follow()).names == ["phase", "phase", "finished"]
 
 
-def test_runs_that_nobody_watches_wake_nobody(bench: Bench) -> None:
+def test_changes_of_unwatched_runs_wake_no_watcher(bench: Bench) -> None:
     async def follow() -> None:
         async with gateway_parts_of(bench) as parts:
             with parts.follower.watch("r") as subscription, parts.follower.watch("r") as other:

@@ -82,7 +82,7 @@ def client(
         del sys.modules[name]
 
 
-def test_a_run_is_made_found_listed_cancelled_and_deleted(client: GeneratedClient) -> None:
+def test_a_run_is_created_found_listed_cancelled_and_deleted(client: GeneratedClient) -> None:
     concurrency = client.models.TaskRunSpecConcurrencyType0(key="report/7", limit=2)
     made = client.create(name="report", task="demo.add", args=[1, {"a": None}], concurrency=concurrency)
     assert isinstance(made, client.models.TaskRun)
@@ -106,7 +106,7 @@ def test_a_run_is_made_found_listed_cancelled_and_deleted(client: GeneratedClien
     assert gone.type_ == f"{PROBLEMS}not-found"
 
 
-def test_a_wait_gives_the_finished_run_and_its_result(client: GeneratedClient, valkey_url: str) -> None:
+def test_a_wait_returns_the_finished_run_and_its_result(client: GeneratedClient, valkey_url: str) -> None:
     with BusyWorker(valkey_url):
         ended = client.create(task="demo.add", args=[1, 2], wait="60s")
         assert ended.status.phase == client.models.TaskRunStatusPhase.SUCCEEDED
@@ -114,14 +114,14 @@ def test_a_wait_gives_the_finished_run_and_its_result(client: GeneratedClient, v
         assert client.call("taskruns.get_result", "default", ended.metadata.uid) == 3
 
 
-def test_a_problem_is_an_object_that_names_every_bad_field(client: GeneratedClient) -> None:
+def test_a_problem_is_an_object_that_names_every_invalid_field(client: GeneratedClient) -> None:
     problem = client.create(task="two words", priority=5000)
     assert isinstance(problem, client.models.Problem)
     assert (problem.status, problem.type_) == (422, f"{PROBLEMS}invalid-input")
     assert {error.pointer for error in problem.errors} == {"/spec/task", "/spec/priority"}
 
 
-def test_the_quickstart_says_who_runs(client: GeneratedClient) -> None:
+def test_the_quickstart_names_the_running_run(client: GeneratedClient) -> None:
     started = client.call("quickstart.start_task", task="demo.add", args="[1, 2]")
     assert started.status == client.models.TaskOutStatus.PENDING
     second = client.call("quickstart.post_start_task")

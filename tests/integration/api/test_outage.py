@@ -38,7 +38,7 @@ def assert_says_so(answer: Answer) -> None:
     assert answer.headers["retry-after"] == "1"
 
 
-def test_a_gateway_starts_without_redis_and_serves_once_it_is_there(start_gateway: StartGateway) -> None:
+def test_a_gateway_starts_without_redis_and_serves_once_it_is_available(start_gateway: StartGateway) -> None:
     port = free_port()
     gateway = start_gateway(ready=False, KELERY_REDIS_URL=f"redis://127.0.0.1:{port}/0")
     gateway.wait_until_alive()
@@ -51,7 +51,7 @@ def test_a_gateway_starts_without_redis_and_serves_once_it_is_there(start_gatewa
         assert start_a_run(gateway).status == 202
 
 
-def test_a_redis_that_hangs_is_told_while_it_hangs_and_waited_for(
+def test_a_hanging_redis_gives_503_and_the_gateway_recovers(
     gateway_process: GatewayProcess, gateway_valkey: ValkeyServer
 ) -> None:
     assert start_a_run(gateway_process).status == 202
@@ -77,7 +77,7 @@ def test_a_redis_that_crashed_is_followed_again(
     assert start_a_run(gateway_process).status == 202
 
 
-def test_a_restarted_redis_costs_no_request_once_it_is_back(
+def test_no_request_fails_after_redis_has_restarted(
     gateway_process: GatewayProcess, mortal_valkey: ValkeyServer
 ) -> None:
     """The pooled connections are all dead then, and the first request must not pay for it."""

@@ -78,7 +78,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             gateway.kill()
 
 
-def test_the_figures_of_a_queue_are_those_of_the_ledger(watched: Watched) -> None:
+def test_the_figures_of_a_queue_match_the_ledger(watched: Watched) -> None:
     uid, *_ = [watched.submit(queue) for queue in ("reports/a", "reports/a", "reports/a", "celery")]
     client = sync_client.connect(watched.valkey.url, timeout_seconds=5, client_name="test")
     info = json.dumps({"name": "w", "queues": ["reports/a", "idle"]})
@@ -100,16 +100,16 @@ def test_the_figures_of_a_queue_are_those_of_the_ledger(watched: Watched) -> Non
         assert "nobodys" not in page
 
 
-def test_a_queue_has_to_be_named(watched: Watched) -> None:
+def test_the_path_must_name_a_queue(watched: Watched) -> None:
     assert watched.get("/queues/")[0] == 404
     assert watched.get("/queues")[0] in (307, 404)
 
 
-def test_queues_are_not_told_without_authentication_but_on_the_second_listener(watched: Watched) -> None:
+def test_only_the_metrics_listener_serves_queues_without_authentication(watched: Watched) -> None:
     assert watched.gateway.ask("/queues/celery").status == 404
 
 
-def test_a_ledger_that_is_away_is_no_queue_without_work(watched: Watched) -> None:
+def test_an_outage_of_the_ledger_is_not_an_idle_queue(watched: Watched) -> None:
     watched.submit("kept")
     watched.wait_for("kept", queued=1, running=0, workers=0, load=1)
     with frozen(watched.valkey.pid):

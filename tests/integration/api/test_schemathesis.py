@@ -65,7 +65,7 @@ def run_schemathesis(gateway: GatewayProcess, *options: str, folder: Path) -> No
         pytest.param("--max-time=1200", marks=[pytest.mark.thorough, pytest.mark.timeout(3600)]),
     ],
 )
-def test_the_gateway_does_what_its_document_says(
+def test_the_gateway_behaves_as_its_document_describes(
     gateway_process: GatewayProcess, valkey_url: str, tmp_path: Path, options: str
 ) -> None:
     with BusyWorker(valkey_url):
@@ -79,7 +79,7 @@ def test_the_gateway_does_what_its_document_says(
         pytest.param("--max-time=300", marks=[pytest.mark.thorough, pytest.mark.timeout(1800)]),
     ],
 )
-def test_it_does_so_too_where_kubernetes_decides_who_may(
+def test_it_does_so_with_kubernetes_authorization_too(
     control_plane: ControlPlane, start_gateway: StartGateway, valkey_url: str, tmp_path: Path, options: str
 ) -> None:
     """Also that no operation can be had without a token, or with a wrong one: schemathesis tries."""

@@ -39,7 +39,7 @@ def run_it(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_pages_for_machines_are_there(gateway_process: GatewayProcess) -> None:
+def test_the_pages_for_machines_exist(gateway_process: GatewayProcess) -> None:
     assert gateway_process.ask("/livez").body == b"ok\n"
     assert gateway_process.ask("/readyz").body == b"ok\n"
     assert gateway_process.ask("/openapi.json").json["info"]["title"] == "Kelery"
@@ -78,12 +78,12 @@ def test_every_error_is_a_problem(
     assert answer.json["instance"] == path.partition("?")[0]
 
 
-def test_bad_parameters_are_all_named(gateway_process: GatewayProcess) -> None:
+def test_all_invalid_parameters_are_named(gateway_process: GatewayProcess) -> None:
     errors = gateway_process.ask(f"{RUNS}?limit=0&phase=Sleeping").json["errors"]
     assert {error["parameter"].partition(".")[0] for error in errors} == {"limit", "phase"}
 
 
-def test_a_chunked_body_is_counted_as_it_comes(gateway_process: GatewayProcess) -> None:
+def test_a_chunked_body_is_counted_as_it_arrives(gateway_process: GatewayProcess) -> None:
     connection = connect(gateway_process)
     chunks = (b'"' if number == 0 else b"x" * 4096 for number in range(66))
     connection.request(
@@ -103,7 +103,7 @@ def test_a_head_request_is_answered_without_a_body(gateway_process: GatewayProce
     connection.close()
 
 
-def test_what_users_send_is_in_no_log(gateway_process: GatewayProcess) -> None:
+def test_nothing_that_users_send_is_logged(gateway_process: GatewayProcess) -> None:
     good = {"spec": {"task": "demo.add", "args": [SECRET], "concurrency": {"key": "k"}}}
     made = gateway_process.ask(f"{RUNS}?wait=0s", method="POST", body=good)
     assert made.status == 202
@@ -121,7 +121,7 @@ def test_what_users_send_is_in_no_log(gateway_process: GatewayProcess) -> None:
     assert SECRET not in gateway_process.log.read_text()
 
 
-def test_the_second_listener_has_health_and_metrics_alone(start_gateway: StartGateway) -> None:
+def test_the_metrics_listener_serves_only_health_and_metrics(start_gateway: StartGateway) -> None:
     port = free_port()
     start_gateway(KELERY_API_METRICS_ADDR=f"127.0.0.1:{port}")
     statuses = {}
@@ -140,31 +140,31 @@ def test_an_address_in_use_is_one_sentence() -> None:
     assert ended.returncode == 2
     assert (
         ended.stderr.splitlines()[-1]
-        == f"KELERY_API_ADDR={address}: address already in use; give another address"
+        == f"KELERY_API_ADDR={address}: address already in use; use another address"
     )
     assert "Traceback" not in ended.stderr
 
 
-def test_no_authentication_on_every_address_is_refused() -> None:
+def test_no_authentication_on_all_addresses_is_rejected() -> None:
     ended = run_it({"KELERY_AUTH": "none", "KELERY_API_ADDR": "0.0.0.0:0"})
     assert ended.returncode == 2
     assert len(ended.stderr.splitlines()) == 1
     assert "KELERY_AUTH_NONE_ANYWHERE" in ended.stderr
 
 
-def test_kubernetes_without_a_cluster_is_refused(tmp_path: Path) -> None:
+def test_kubernetes_authentication_without_a_cluster_is_rejected(tmp_path: Path) -> None:
     missing = {"KUBECONFIG": str(tmp_path / "none"), "HOME": str(tmp_path), "KUBERNETES_SERVICE_HOST": ""}
     ended = run_it({"KELERY_API_ADDR": "127.0.0.1:0", **missing})
     assert ended.returncode == 2
     assert "Traceback" not in ended.stderr
 
 
-def test_no_authentication_is_said_at_start(gateway_process: GatewayProcess) -> None:
+def test_missing_authentication_is_logged_at_the_start(gateway_process: GatewayProcess) -> None:
     assert "WARNING kelery.api: KELERY_AUTH=none" in gateway_process.log.read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_before_the_streams_and_waits_that_are_open(
+def test_a_signal_stops_it_despite_open_streams_and_waits(
     start_gateway: StartGateway, number: signal.Signals
 ) -> None:
     gateway = start_gateway()

@@ -51,17 +51,17 @@ def judge(gateway_process: GatewayProcess) -> Iterator[GatewayJudge]:
 
 
 @pytest.mark.parametrize("case", GOOD, ids=str)
-def test_a_good_spec_is_accepted(judge: GatewayJudge, case: SpecCase) -> None:
+def test_a_valid_spec_is_accepted(judge: GatewayJudge, case: SpecCase) -> None:
     assert judge.verdict(case.text) == frozenset()
 
 
 @pytest.mark.parametrize("case", [*BAD, *(difference.case for difference in DIFFERENCES)], ids=str)
-def test_a_bad_spec_is_refused_with_every_field_that_is_wrong(judge: GatewayJudge, case: SpecCase) -> None:
+def test_an_invalid_spec_is_rejected_with_every_invalid_field(judge: GatewayJudge, case: SpecCase) -> None:
     assert judge.verdict(case.text) == case.pointers
 
 
 @pytest.mark.parametrize("title", UNREADABLE)
-def test_an_unreadable_body_is_refused_as_a_whole(judge: GatewayJudge, title: str) -> None:
+def test_an_unreadable_body_is_rejected_as_a_whole(judge: GatewayJudge, title: str) -> None:
     status, body = judge.answer(UNREADABLE[title])
     expected = (422, "invalid-input") if title == _TOO_DEEP else (400, "invalid-json")
     assert (status, body["type"].removeprefix(PROBLEMS)) == expected, body

@@ -55,7 +55,7 @@ class Nemesis:
 
 
 @pytest.mark.parametrize(("runs", "hands"), [(80, 2), pytest.param(200, 4, marks=pytest.mark.thorough)])
-def test_no_change_is_lost_or_told_twice_while_everything_breaks(
+def test_no_change_is_lost_or_sent_twice_while_everything_breaks(
     own_valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch, runs: int, hands: int
 ) -> None:
     """A keep-alive looks again too; here there is none, so that only the follower can wake anybody."""

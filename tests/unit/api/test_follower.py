@@ -15,7 +15,7 @@ def busy() -> BusyStream:
     return BusyStream(cluster="c", phase=Phase.SUCCEEDED)
 
 
-def test_changes_that_nobody_waits_for_are_read_together() -> None:
+def test_unwatched_changes_are_read_in_batches() -> None:
     async def follow() -> tuple[int, float]:
         ledger = busy()
         began = time.monotonic()
@@ -29,7 +29,7 @@ def test_changes_that_nobody_waits_for_are_read_together() -> None:
     assert reads <= 3 * pauses + 2
 
 
-def test_who_comes_to_wait_is_not_kept_waiting() -> None:
+def test_a_new_watcher_ends_the_pause() -> None:
     async def waits() -> list[float]:
         follower = Follower(cast("Any", busy()))
         following = asyncio.create_task(follower.run())
