@@ -1,4 +1,4 @@
-"""A run's events as a client of the real gateway has them."""
+"""A run's events as a client of a real gateway receives them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def path_of(uid: str) -> str:
 
 @pytest.fixture
 def bench(valkey_url: str) -> Iterator[Bench]:
-    """The ledger, and a worker played by hand."""
+    """The ledger, and a simulated worker."""
     with sync_client.connect(valkey_url, timeout_seconds=5, client_name="played") as client:
         yield Bench(sync_client.Ledger(client, prefix="kelery"))
 
@@ -75,6 +75,6 @@ def test_a_client_that_closes_its_connection_is_released(
         return sum(each.laddr.port == gateway_process.port and bool(each.raddr) for each in connections)
 
     for _ in range(3):
-        # It gives up while the stream is silent.
+        # It disconnects while the stream is silent.
         gateway_process.ask(f"{path_of('silent')}/events", timeout=0.3)
     poll_until(lambda: clients() == 0, seconds=30, what="no connection is left", state=clients)

@@ -1,4 +1,4 @@
-"""A client that openapi-python-client makes of the live document, without hand-work, does what users do."""
+"""A client that openapi-python-client generates from the live document, unchanged, does what users do."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from tests.support.gateway_process import PROBLEMS, GatewayProcess
 from tests.support.played_worker import BusyWorker
 
 PACKAGE = "kelery_generated_client"
-#: It would format what it writes with a ruff on the PATH.
+#: The generator would format its output with a ruff on the PATH.
 SETTINGS = f"post_hooks: []\npackage_name_override: {PACKAGE}\n"
 
 
 class GeneratedClient:
-    """The package, and a connection."""
+    """The generated package, and a connection."""
 
     def __init__(self, url: str) -> None:
         self.models = module("models")
         self.connection = module("client").Client(base_url=url)
 
     def call(self, operation: str, *path: str, **options: Any) -> Any:
-        """What `tag.operation` gives: an object of the models, of whatever status."""
+        """The result of `tag.operation`: a model object, for any status."""
         return module(f"api.{operation}").sync(*path, client=self.connection, **options)
 
     def status(self, operation: str, *path: str, **options: Any) -> int:
-        """The status alone, for answers without a body."""
+        """The status alone, for responses without a body."""
         return int(
             module(f"api.{operation}").sync_detailed(*path, client=self.connection, **options).status_code
         )
@@ -50,7 +50,7 @@ def module(name: str) -> ModuleType:
 def client(
     gateway_process: GatewayProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[GeneratedClient]:
-    """Made anew, and imported from where it was written."""
+    """Generated for this test, and imported from its folder."""
     folder = tmp_path_factory.mktemp("generated")
     settings = folder / "settings.yaml"
     settings.write_text(SETTINGS)

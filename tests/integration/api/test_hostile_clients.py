@@ -1,4 +1,4 @@
-"""Clients that send too much, too slowly, or leave: none of them holds anything for long."""
+"""Clients that send too much, send too slowly, or leave. None of them holds resources for long."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ def connected(gateway: GatewayProcess, *, timeout: float = 60) -> Iterator[socke
 
 
 def read_to_end(connection: socket.socket) -> bytes:
-    """All that comes until the gateway closes."""
+    """Everything until the gateway closes the connection."""
     told = b""
     try:
         while chunk := connection.recv(65536):
             told += chunk
     except ConnectionResetError:
-        # It closed with something of ours unread.
+        # It closed the connection with unread bytes.
         pass
     return told
 
 
 def problem_in(told: bytes) -> tuple[int, str]:
-    """Status and kind of the one answer."""
+    """Status and problem kind of the response."""
     head, _, body = told.partition(b"\r\n\r\n")
     assert b"content-type: application/problem+json" in head, told
     assert b"x-request-id: " in head
@@ -57,7 +57,7 @@ def problem_in(told: bytes) -> tuple[int, str]:
 
 
 def posts(gateway: GatewayProcess) -> Counter[str]:
-    """How many POST requests were answered, by the class of their status."""
+    """The number of finished POST requests by status class."""
     pattern = r'^kelery_api_requests_total{method="POST",.*status="(...)"} (\S+)$'
     told = gateway.ask("/metrics").body.decode()
     counted: Counter[str] = Counter()
@@ -67,7 +67,7 @@ def posts(gateway: GatewayProcess) -> Counter[str]:
 
 
 def in_flight(gateway: GatewayProcess) -> int:
-    """How many requests are being answered, but for this one."""
+    """The number of requests in progress, except this one."""
     found = re.search(r"^kelery_api_requests_in_flight (\S+)$", gateway.ask("/metrics").body.decode(), re.M)
     assert found is not None
     return int(float(found[1])) - 1
@@ -144,8 +144,8 @@ def test_a_client_that_leaves_frees_its_resources(gateway_process: GatewayProces
     path = f"{RUNS}/{run['metadata']['uid']}{what}".encode()
     with connected(gateway_process) as connection:
         connection.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        poll_until(lambda: in_flight(gateway_process) == 1, seconds=30, what="the request to be waited on")
-    poll_until(lambda: in_flight(gateway_process) == 0, seconds=30, what="it to end with its client")
+        poll_until(lambda: in_flight(gateway_process) == 1, seconds=30, what="the request to wait")
+    poll_until(lambda: in_flight(gateway_process) == 0, seconds=30, what="the request to end with its client")
     assert "request failed with an internal error" not in gateway_process.log.read_text()
 
 
@@ -160,7 +160,7 @@ def test_a_client_that_leaves_while_sending_its_body_is_not_an_internal_error(
     poll_until(
         lambda: re.search("status=499 .*request_id=leaves", gateway_process.log.read_text()),
         seconds=30,
-        what="the line of its end",
+        what="its log line",
         state=gateway_process.told,
     )
     assert "request failed with an internal error" not in gateway_process.log.read_text()
@@ -175,7 +175,7 @@ def test_many_slow_bodies_do_not_delay_other_requests(gateway_process: GatewayPr
             connection.sendall(head.encode() + b"Content-Length: 100\r\n\r\n{")
         poll_until(lambda: in_flight(gateway_process) == 200, seconds=15, what="200 bodies to be read")
         answer = gateway_process.ask(RUNS, method="POST", body={"spec": {"task": "demo.add"}})
-        # It was answered before any of them.
+        # It got its response before all of them.
         assert (answer.status, in_flight(gateway_process)) == (202, 200)
     finally:
         for connection in slow:

@@ -1,4 +1,4 @@
-"""Lists through the live gateway: bounded pages that show every run once."""
+"""Lists of the live gateway: bounded pages that show every run once."""
 
 from __future__ import annotations
 

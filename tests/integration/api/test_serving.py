@@ -1,4 +1,4 @@
-"""The process itself: its listeners, its start and end, and its answers on the wire."""
+"""The gateway's process: its listeners, its start and stop, and its responses on the wire."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def connect(gateway: GatewayProcess) -> http.client.HTTPConnection:
 
 
 def run_it(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """A gateway that is expected to end by itself."""
+    """Run a gateway that must exit without a signal."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("KELERY_")}
     return subprocess.run(
         [sys.executable, "-m", "kelery", "api"],
@@ -115,7 +115,7 @@ def test_nothing_that_users_send_is_logged(gateway_process: GatewayProcess) -> N
     poll_until(
         lambda: "request_id=last" in gateway_process.log.read_text(),
         seconds=30,
-        what="the line of the last request",
+        what="the log line of the last request",
         state=gateway_process.told,
     )
     assert SECRET not in gateway_process.log.read_text()
@@ -183,9 +183,9 @@ def test_a_signal_stops_it_despite_open_streams_and_waits(
     poll_until(lambda: in_flight in gateway.ask("/metrics").body.decode(), seconds=30, what="both to be open")
     os.kill(gateway.pid, number)
     assert gateway.wait(seconds=90) == 0
-    # The open wait has cut itself short. What is promised is for `tests/perf/test_promised_times.py`.
+    # The open wait returned early. `tests/perf/test_promised_times.py` tests the promised time.
     assert time.monotonic() - asked < 60
-    # Both came to their proper ends: nothing was broken off.
+    # Both ended properly: nothing was aborted.
     events.read()
     assert wait.getresponse().status == 200
     assert "Traceback" not in gateway.told()

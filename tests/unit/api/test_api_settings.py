@@ -1,4 +1,4 @@
-"""The gateway's environment and flags."""
+"""The gateway's settings from variables and flags."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gate's answers, with somebody else in the API server's place (who is real in the integration tests)."""
+"""The authorizer with a double of the API server. The integration tests use a real one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EPOCH = 1_700_000_000.0
 
 
 class Cluster:
-    """Knows one token and one right; `error` if it cannot answer."""
+    """A double that knows one token and one permission. It raises `error` if that is set."""
 
     def __init__(self) -> None:
         self.questions: list[str] = []
@@ -107,8 +107,8 @@ def test_an_invalid_token_is_rejected_and_not_shown() -> None:
         ),
         (
             Permission(verb="use", resource="tasks", namespace="shop", name="demo.add"),
-            "alice cannot use tasks.kelery.dev/demo.add in the namespace shop; grant the permission with RBAC, "
-            "and check it with: kubectl auth can-i --list -n shop --as=alice",
+            "alice cannot use tasks.kelery.dev/demo.add in the namespace shop; "
+            "grant the permission with RBAC, and check it with: kubectl auth can-i --list -n shop --as=alice",
         ),
         (
             PathPermission(verb="get", path="/metrics"),

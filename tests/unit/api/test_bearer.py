@@ -1,4 +1,4 @@
-"""The Authorization header and what a token shows of itself."""
+"""The Authorization header, and the expiry in a token."""
 
 from __future__ import annotations
 

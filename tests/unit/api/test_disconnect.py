@@ -1,4 +1,4 @@
-"""What is done for a client ends when the client leaves, and only then."""
+"""Work for a client is cancelled when the client disconnects, and only then."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kelery_api.http.disconnect import while_client_waits
 
 
 class Client:
-    """The other end of a request."""
+    """The client's end of a request."""
 
     def __init__(self) -> None:
         self._left = asyncio.Event()
@@ -64,7 +64,7 @@ def test_the_work_is_cancelled_when_the_client_disconnects() -> None:
         with pytest.raises(ClientDisconnect):
             await while_client_waits(client.request, work())
         assert cancelled == [True]
-        # What comes after in the same task is not cancelled any more.
+        # Later work in the same task is not cancelled.
         await asyncio.sleep(0.01)
 
     asyncio.run(check())

@@ -1,4 +1,4 @@
-"""How often the gateway reads the ledger's stream."""
+"""How often the gateway reads the ledger's event stream."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_unwatched_changes_are_read_in_batches() -> None:
         return ledger.reads, (time.monotonic() - began) / UNWATCHED_SECONDS
 
     reads, pauses = asyncio.run(follow())
-    # One after each pause, and a look at the stream itself; without a pause, hundreds.
+    # One per pause, and one read of the stream's state. Without pauses there would be hundreds.
     assert reads <= 3 * pauses + 2
 
 
@@ -35,7 +35,7 @@ def test_a_new_watcher_ends_the_pause() -> None:
         following = asyncio.create_task(follower.run())
         clock, found = asyncio.get_running_loop().time, []
         for _ in range(20):
-            # Into the middle of a pause, wherever that is.
+            # At any point of a pause.
             await asyncio.sleep(0.017)
             began = clock()
             with follower.watch("a", only_end=True) as subscription:
@@ -44,5 +44,5 @@ def test_a_new_watcher_ends_the_pause() -> None:
         following.cancel()
         return found
 
-    # Most of those who come meet a pause, and half of them would wait for half of it and more.
+    # Most watchers arrive during a pause. Half of those would otherwise wait at least half of it.
     assert sorted(asyncio.run(waits()))[5] < UNWATCHED_SECONDS * 0.4

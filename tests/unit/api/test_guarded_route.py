@@ -1,4 +1,4 @@
-"""Deny by default: routes without a rule, what a rule asks for, and that it asks before anything else."""
+"""Deny by default: routes without a rule, the permission of a rule, and that it is checked first."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kelery_api.http.problems import Kind, Problem
 
 
 class Authorizer(OpenAuthorizer):
-    """Notes what it is asked; lets nobody in whose header is not `Bearer in`."""
+    """Records its calls. It accepts only the header `Bearer in`."""
 
     def __init__(self) -> None:
         self.asked: list[AnyPermission] = []
@@ -59,7 +59,7 @@ def status_of(
     query: str = "",
     method: str = "GET",
 ) -> int:
-    """The answer's status, to a request with a body that is no JSON."""
+    """The status of the response to a request whose body is not JSON."""
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:

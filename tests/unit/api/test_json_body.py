@@ -1,4 +1,4 @@
-"""Bodies within bounds, whatever is sent."""
+"""Bodies stay within their limits, no matter what is sent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ JSON = {"content-type": "application/json"}
 
 
 class Sent:
-    """A request whose body comes in chunks; counts how many of them were asked for."""
+    """A request whose body arrives in chunks. It counts the chunks that were read."""
 
     def __init__(self, *chunks: bytes, headers: dict[str, str] | None = None) -> None:
         self._chunks = list(chunks)

@@ -1,4 +1,4 @@
-"""The whole app with nothing behind it: what the middleware does to every request."""
+"""The middleware around every request, in the whole app without a ledger."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 @router.get("/fails/{word}")
 @public
 async def fails(word: str, q: str = "") -> Response:
-    """As a mistake of ours would: with a user's value in the message, and in that of its cause."""
+    """Fails with a user's value in the message of the error and of its cause."""
     try:
         return Response(dict[str, str]()[word])
     except KeyError as error:
@@ -38,7 +38,7 @@ async def fails(word: str, q: str = "") -> Response:
 @router.get("/breaks")
 @public
 async def breaks() -> Response:
-    """Fails when half of the answer has been sent."""
+    """Fails after half of the response has been sent."""
 
     async def halves() -> AsyncIterator[bytes]:
         yield b"half"
@@ -87,7 +87,7 @@ def test_a_response_that_fails_midway_is_aborted_and_logged(caplog: pytest.LogCa
     body: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
 
     async def receive() -> Message:
-        # The client stays, and sends nothing more.
+        # The client stays connected and sends nothing more.
         return body.pop() if body else await asyncio.Future()
 
     async def send(message: Message) -> None:
@@ -96,7 +96,7 @@ def test_a_response_that_fails_midway_is_aborted_and_logged(caplog: pytest.LogCa
     scope: Scope = {"type": "http", "method": "GET", "path": "/breaks", "query_string": b""}
     scope["headers"] = [(b"host", b"localhost:8000")]
     asyncio.run(new_app()(scope, receive, send))
-    # An answer without its end: on that a server closes the connection.
+    # The response has no end, so a server closes the connection.
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
     assert sent[-1]["more_body"]
     logged = [record for record in lines(caplog) if record.levelno == logging.ERROR]

@@ -1,4 +1,4 @@
-"""The OpenAPI document: complete, and one with the CRD and with what the routes do."""
+"""The OpenAPI document is complete, and agrees with the CRD and with the routes."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_names_of_operations_are_unique(described: dict[str, Any]) -> None:
 
 
 def test_every_operation_has_a_schema_for_its_json(described: dict[str, Any]) -> None:
-    """Only a result may be anything."""
+    """Only a result can be any JSON value."""
     free = set()
     for place, operation in operations(described):
         assert any(status < "300" for status in operation["responses"]), place
@@ -137,7 +137,7 @@ def test_the_schema_of_a_spec_agrees_with_its_validation(
 
 def test_the_patterns_of_names_agree_with_their_validation() -> None:
     pattern = re.compile(TASK_NAME_FORM)
-    # What this Python's Unicode does not know yet may have been assigned since.
+    # Characters unknown to this Python's Unicode version can have been assigned since.
     known = [chr(point) for point in range(0x110000) if unicodedata.category(chr(point)) not in ("Cn", "Cs")]
     assert [hex(ord(one)) for one in known if bool(pattern.fullmatch(one)) != is_name(one, longest=1)] == []
 

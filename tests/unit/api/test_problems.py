@@ -1,4 +1,4 @@
-"""Exceptions as problem+json."""
+"""Exceptions as problem documents."""
 
 from __future__ import annotations
 

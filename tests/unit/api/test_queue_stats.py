@@ -1,4 +1,4 @@
-"""How often the ledger is asked for the figures of queues, and how many of them become metrics."""
+"""How often the ledger is queried for figures of queues, and how many queues become metrics."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kelery_api.ops.workers_and_queues import QueueStats
 
 
 class CountedLedger(Ledger):
-    """Answers what it is told to, and counts how often it is asked, and by how many at once."""
+    """A double with preset responses. It counts its calls, and how many are concurrent."""
 
     def __init__(self) -> None:
         self.uses: list[QueueUse] = []
@@ -68,7 +68,7 @@ def test_the_load_is_the_sum_of_queued_and_running() -> None:
 
 
 def test_a_worker_is_shown_no_matter_what_it_reports() -> None:
-    """Of another version, or broken: what does not fit its field is left out, and any text can be sent."""
+    """Workers of other versions, or broken ones, can report anything. Values of a wrong type are omitted."""
     ledger = CountedLedger()
     reports = [
         "no JSON",
@@ -132,7 +132,7 @@ def test_an_outage_is_cached_for_a_moment_and_never_reported_as_zero() -> None:
 
 
 def shown(metrics: Metrics) -> list[str]:
-    """The series of queues, as Prometheus reads them."""
+    """The series of queues in Prometheus's text format."""
     lines = metrics.text().decode().splitlines()
     return [line for line in lines if line.startswith("kelery_api_queue")]
 

@@ -1,4 +1,4 @@
-"""What follows from a record, its history and what was told before."""
+"""The events that follow from a record, its history and the watcher's position."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kelery_api.streams.event_stream import read_event_id
 from kelery_api.streams.run_events import Event, EventBatch, Position
 from tests.support import sample_records
 
-#: Admitted, claimed, progress at 3 and 4, asked to stop, progress at 6, ended.
+#: Admitted, claimed, progress at 3 and 4, cancel requested, progress at 6, finished.
 HISTORY = (
     Transition(rev=1, phase=Phase.ADMITTED, reason="WaitingForWorker", attempt=1, at=sample_records.START),
     Transition(rev=2, phase=Phase.RUNNING, reason="Started", attempt=1, at=sample_records.START + 1),
@@ -37,7 +37,7 @@ FINAL = 7
 
 
 def record_at(rev: int) -> Record:
-    """The record as it stood at this rev."""
+    """The record at this rev."""
     last = history_at(rev)[-1]
     running = sample_records.running(rev=rev, progress_json=PROGRESS.get(rev, ""))
     return replace(running, phase=last.phase, reason=last.reason)
@@ -52,7 +52,7 @@ def render(record: Record) -> dict[str, Any]:
 
 
 def events_for(last_event_id: int, *, looks: list[int]) -> list[Event]:
-    """What a watcher that saw this id is told, if it looks at these revs."""
+    """The events for a watcher with this last id that reads at these revs."""
     position = run_events.position_after(record_at(looks[0]), last_event_id=last_event_id)
     events: list[Event] = []
     for rev in looks:
@@ -90,7 +90,7 @@ def test_one_read_at_the_end_gives_all_phases_after_the_last_id(last_event_id: i
 def test_a_watcher_that_reconnects_with_any_received_id_misses_no_phase(
     broken_off_at: int, seen_until: int
 ) -> None:
-    """The first stream looks at `seen_until`, and breaks off behind any of its events."""
+    """The first stream reads at `seen_until`, and is interrupted after any of its events."""
     first = events_for(0, looks=[min(seen_until, 2), seen_until])[:broken_off_at]
     last_event_id = first[-1].id if first else 0
     second = events_for(last_event_id, looks=[seen_until, FINAL])

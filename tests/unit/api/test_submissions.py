@@ -1,4 +1,4 @@
-"""What a request becomes: whose repetition it is, and how long its run is kept."""
+"""Submissions from requests: idempotency and retention."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_ttl_overrides_the_gateways_retention() -> None:
 
 
 def test_a_client_that_waits_for_a_run_with_a_ttl_of_zero_finds_its_end() -> None:
-    # Other processes' timers act at any moment, also between the end and the look of who waits for it.
+    # Timers of other processes can act at any moment, also between the end and the client's read.
     kept = submission(RunSpec(task="t", ttl_seconds_after_finished=0)).retain_seconds
     assert kept is not None
     assert kept >= 5

@@ -1,4 +1,4 @@
-"""A misspelt parameter, and a body where none is read, are refused on every route."""
+"""Every route rejects unknown parameters, and bodies that it does not read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is remembered, for how long, and that each question is asked once at a time."""
+"""What is cached, for how long, and that equal reviews are sent once at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REFUSED: Verdict[str] = Verdict(value=None)
 
 
 class Clock:
-    """Stands still until it is moved."""
+    """A clock that stands still until a test moves it."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -25,7 +25,7 @@ class Clock:
 
 
 class Oracle:
-    """Answers what it is told to, after `takes` seconds of the clock, and counts."""
+    """Returns a preset verdict after `takes` seconds of the clock, and counts its calls."""
 
     def __init__(self, clock: Clock, answer: Verdict[str] | Exception, *, takes: float = 0) -> None:
         self.asked = 0
@@ -114,7 +114,7 @@ def test_an_expired_entry_is_not_served_during_an_outage() -> None:
         for _ in range(2):
             with pytest.raises(KubeError):
                 await cache.get("k", oracle)
-        # Nor is the failure kept: each request asks.
+        # The failure is not cached: each request asks.
         assert oracle.asked == 3
         oracle.answer = REFUSED
         assert await cache.get("k", oracle) is None
@@ -164,7 +164,7 @@ def test_a_cancelled_caller_does_not_cancel_the_others() -> None:
         cache, _, oracle = cache_with(ALLOWED)
         first = asyncio.create_task(cache.get("k", oracle))
         second = asyncio.create_task(cache.get("k", oracle))
-        # Both wait, and the question is under way: the second turn of the loop runs what the first began.
+        # Both wait and the review is pending: the second turn of the loop runs the task of the first.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert oracle.asked == 1
