@@ -1,6 +1,6 @@
 """Pages of a namespace's runs, newest first.
 
-A page can be shorter than its limit and still have a next page: a request reads a bounded number of runs, no
+A page can be shorter than its limit and still have a next page. A request reads a bounded number of runs, no
 matter how few match its filter, and returns a bounded number of bytes. Invariant: the pages show every run
 exactly once that exists the whole time.
 """
