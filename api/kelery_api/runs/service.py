@@ -25,11 +25,11 @@ DeleteTaskRun = Callable[[Record], Awaitable[None]]
 _REFUSED = {
     OnlyIf.ROOM: (
         Kind.ALREADY_RUNNING,
-        "another run of this key has not finished (phase {phase}); wait until it has, or cancel it",
+        "a run of this key is {phase}; wait or cancel it",
     ),
     OnlyIf.FREE_NAME: (
         Kind.NAME_TAKEN,
-        "name: a live run of the namespace has this name (phase {phase}); use another name",
+        "name: a live run of the namespace has this name and is {phase}; use another name",
     ),
 }
 
@@ -90,7 +90,7 @@ class Runs:
     async def _refusal(self, refused: SubmissionRefused) -> Problem:
         kind, detail = _REFUSED[refused.because_not]
         other = await self.view(refused.other)
-        phase = other.phase.value if other is not None else "unknown"
+        phase = other.phase.value if other is not None else "not finished"
         return Problem(kind, detail.format(phase=phase), extra={"id": refused.other})
 
     async def find(self, namespace: str, id_or_name: str, *, also_ending: bool = False) -> Record:
