@@ -1,1 +1,1 @@
-"""The gateway: runs over HTTP, on the same ledger as those of kubectl."""
+"""The gateway: the REST API to the ledger."""

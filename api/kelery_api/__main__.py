@@ -1,4 +1,4 @@
-"""`python -m kelery_api`: the same as `kelery api`."""
+"""`python -m kelery_api` is the same as `kelery api`."""
 
 from __future__ import annotations
 

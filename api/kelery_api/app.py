@@ -1,7 +1,7 @@
-"""The composition root: makes the FastAPI app, and opens and closes what stands behind it.
+"""The composition root: creates the FastAPI app, and opens and closes the services behind it.
 
-Nothing is waited for at start: a gateway without its ledger serves, says that it is not ready, and recovers
-by itself.
+The start waits for nothing. A gateway whose ledger is unavailable serves, reports that it is not ready, and
+recovers without a restart.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from kelery_api.streams.follower import Follower
 
 logger = logging.getLogger("kelery.api")
 
-#: One call that hangs, and the answer that says so, fit into two seconds.
+#: A call that times out and its error response fit into two seconds.
 _LEDGER_SECONDS = 1.5
-#: Longer than the server lets a blocking read wait.
+#: Longer than a blocking read waits in Redis.
 _FOLLOWER_SECONDS = 3.0
 
 
 def create_app(settings: ApiSettings, *, login: Login | None) -> FastAPI:
-    """The gateway's app; `login` is who it is at the API server, by default what the environment says."""
+    """The gateway's app. `login`: its credentials for the API server, None if it has no cluster."""
     metrics, stopping = Metrics(), asyncio.Event()
 
     @asynccontextmanager
@@ -59,7 +59,7 @@ def create_app(settings: ApiSettings, *, login: Login | None) -> FastAPI:
         title="Kelery",
         version=__version__,
         lifespan=lifespan,
-        # Both are routes of ours, so that they pass the authorizer like all others.
+        # Kelery has its own routes for both, so that they are guarded like all others.
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -133,7 +133,9 @@ def _connect(
 
 
 def environment_login(settings: ApiSettings) -> Login | None:
-    """Without authentication only if a cluster was named: what ~/.kube/config points at was not meant."""
+    """The credentials from the environment. Without authentication, ~/.kube/config is ignored: the user did
+    not choose that cluster for Kelery.
+    """
     named = "KUBECONFIG" in os.environ or "KUBERNETES_SERVICE_HOST" in os.environ
     if settings.auth is Auth.NONE and not named:
         return None
@@ -143,17 +145,19 @@ def environment_login(settings: ApiSettings) -> Login | None:
 def _authorizer(settings: ApiSettings, *, login: Login | None) -> Authorizer:
     if settings.auth is Auth.NONE:
         return OpenAuthorizer()
-    assert login is not None, "who asks about others must be somebody"
+    assert login is not None, "reviews need credentials for the API server"
     return KubernetesAuthorizer.connect(login)
 
 
 def _start(name: str, work: Coroutine[Any, Any, None], stopping: asyncio.Event) -> asyncio.Task[None]:
-    """A part of the gateway; one that ends before it is told to takes the gateway with it."""
+    """Start a service of the gateway. If it ends before the gateway stops, the gateway stops too."""
 
     def ended(task: asyncio.Task[None]) -> None:
         if not task.cancelled() and not stopping.is_set():
             logger.critical(
-                "a part of the gateway has ended", extra={"part": name}, exc_info=task.exception()
+                "a service of the gateway ended unexpectedly; stopping the gateway",
+                extra={"part": name},
+                exc_info=task.exception(),
             )
             stopping.set()
 

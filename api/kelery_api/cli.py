@@ -1,4 +1,4 @@
-"""`kelery api`."""
+"""The command `kelery api`."""
 
 from __future__ import annotations
 
@@ -13,15 +13,13 @@ from kelery.options import Command
 from kelery_api.settings import OPTIONS, api_settings
 
 logger = logging.getLogger("kelery.api")
-CLUSTER = (
-    "The cluster that says who may do what. Without it: the pod's service account, then `~/.kube/config`."
-)
+CLUSTER = "The cluster that authorizes requests. If unset: the pod's service account, then `~/.kube/config`."
 
 
 @click.command(cls=Command, settings=OPTIONS, environment={"KUBECONFIG": CLUSTER})
 def api(**values: Any) -> None:
-    """Run the gateway: runs over HTTP, the same ones as those of kubectl."""
-    # Imported late: `kelery api --help` must not pay for FastAPI.
+    """Run the gateway, the REST API of Kelery."""
+    # Imported late, so that `kelery api --help` does not load FastAPI.
     from kelery.telemetry import logs
     from kelery_api.server import serve
 
@@ -32,7 +30,7 @@ def api(**values: Any) -> None:
     except KeleryError:
         raise
     except Exception:
-        # Said as a log line too: whoever reads the logs of a restarted pod reads no traceback on its own.
-        logger.critical("the gateway ends; it is meant to be started again", exc_info=True)
+        # Logged, because a log collector does not keep a bare traceback together.
+        logger.critical("the gateway failed and exits with status 1; restart it", exc_info=True)
         status = 1
     sys.exit(status)

@@ -1,4 +1,4 @@
-"""What every route works with: the parts of one gateway, opened and closed by `app`'s lifespan and found at
+"""The services that routes use. The lifespan of `app` opens and closes them; a request finds them at
 `request.app.state.gateway`.
 """
 
@@ -21,10 +21,10 @@ from kelery_api.streams.follower import Follower
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
-    """The parts, for as long as the app runs."""
+    """The services of one running app."""
 
     settings: ApiSettings
-    #: Its calls give up in time for an answer within two seconds.
+    #: Its timeout leaves room for a response within two seconds.
     ledger: Ledger
     follower: Follower
     authorizer: Authorizer
@@ -32,12 +32,12 @@ class Gateway:
     readiness: Readiness
     queue_stats: QueueStatsCache
     runs: Runs
-    #: Set once the gateway is to stop: what waits or streams comes to its end.
+    #: Set when the gateway stops: long polls return, and streams end.
     stopping: asyncio.Event
 
 
 def gateway_of(request: Request) -> Gateway:
-    """The gateway that answers this request."""
+    """The gateway that serves this request."""
     gateway = request.app.state.gateway
     assert isinstance(gateway, Gateway)
     return gateway

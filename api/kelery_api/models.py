@@ -1,8 +1,8 @@
-"""Every JSON document that the gateway takes and gives, once: FastAPI draws the OpenAPI document from these,
-and mypy checks the code that makes them.
+"""The JSON documents of the gateway's requests and responses. FastAPI generates the OpenAPI document from
+them, and mypy checks the code that creates them.
 
-Invariant: they describe, they do not validate. They are TypedDicts, so what is sent is a plain dict, and no
-schema library changes a number or refuses a text on the way. The CRD describes spec and status of a TaskRun.
+Invariant: they describe and do not validate. They are TypedDicts, so a response is a plain dict, and no
+schema library changes a number or rejects a text. The CRD describes spec and status of a TaskRun.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from kelery.taskrun.spec import KEY_FORM
 NAME_FORM = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 LONGEST_NAME = 253
 LONGEST_CANCEL_REASON = 256
-#: `[^\p{Z}\p{Cc}\p{Cf}\p{Co}]+`, in the words that every regular expression library has. Beyond the first
-#: plane the characters stand for themselves, as no escape for them is understood everywhere.
+#: `[^\p{Z}\p{Cc}\p{Cf}\p{Co}]+`, in the syntax that every regular expression library supports. Characters
+#: beyond the first plane are literal, because no escape for them works everywhere.
 TASK_NAME_FORM = (
     r"^[^\u0000-\u0020\u007f-\u00a0\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890-\u0891\u08e2\u1680\u180e"
     r"\u2000-\u200f\u2028-\u202f\u205f-\u2064\u2066-\u206f\u3000\ue000-\uf8ff\ufeff\ufff9-\ufffb"
@@ -30,7 +30,7 @@ TASK_NAME_FORM = (
 
 Count = Annotated[int, Field(ge=0)]
 Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
-#: Both are replaced by what `openapi.crd_schema` reads in the CRD.
+#: `openapi.crd_schema` replaces both by the schemas of the CRD.
 TaskRunSpec = TypeAliasType("TaskRunSpec", dict[str, Any])
 TaskRunStatus = TypeAliasType("TaskRunStatus", dict[str, Any])
 
@@ -43,22 +43,25 @@ def _example(**fields: Any) -> ConfigDict:
 
 
 def _text(*, longest: int, pattern: str | None = None) -> Any:
-    """A text of a body; pydantic would compile a `pattern=` with a library of its own."""
+    """A text in a body. The pattern is only documented: pydantic would compile it with its own library."""
     return Field(
         min_length=1, max_length=longest, json_schema_extra={"pattern": pattern} if pattern else None
     )
 
 
 class TaskRunMetadata(TypedDict):
-    """Which run it is."""
+    """The identity of a run."""
 
     name: str
     namespace: str
-    uid: Annotated[str, Field(description="Identifies the run.")]
+    uid: Annotated[str, Field(description="The unique ID of the run.")]
     creationTimestamp: Moment
     annotations: Annotated[
         dict[str, str],
-        Field(description="kelery.dev/origin: the API it came through; kelery.dev/requester: who asked."),
+        Field(
+            description="kelery.dev/origin: the API that created the run. kelery.dev/requester: the user who"
+            " created it."
+        ),
     ]
 
 
@@ -83,7 +86,7 @@ class TaskRunMetadata(TypedDict):
     )
 )
 class TaskRun(TypedDict):
-    """A run, whichever API it came through."""
+    """A run, no matter which API created it."""
 
     apiVersion: Literal["kelery.dev/v1alpha1"]
     kind: Literal["TaskRun"]
@@ -92,12 +95,15 @@ class TaskRun(TypedDict):
     status: TaskRunStatus
 
 
-#: Where a list goes on. Not a class: `continue` is a word of Python.
+#: The next page of a list. Not a class, because `continue` is a Python keyword.
 ListMetadata = TypedDict(
     "ListMetadata",
     {
         "continue": NotRequired[
-            Annotated[str, Field(description="Give it as `continue` for the next page; absent on the last.")]
+            Annotated[
+                str,
+                Field(description="Pass it as `continue` to get the next page. Absent on the last page."),
+            ]
         ]
     },
 )
@@ -118,13 +124,13 @@ class TaskRunEvent(TypedDict):
     event: Literal["phase", "progress", "finished"]
     id: Annotated[
         str,
-        Field(pattern="^[0-9]{1,15}$", description="Give it as Last-Event-ID to go on behind it."),
+        Field(pattern="^[0-9]{1,15}$", description="Send it as Last-Event-ID to resume after this event."),
     ]
     data: Annotated[
         str,
         Field(
-            description="phase: phase, reason, attempt, at, rev. progress: current, total, message, rev."
-            " finished, the last: the TaskRun.",
+            description="The fields of a phase event: phase, reason, attempt, at, rev. Of a progress event:"
+            " current, total, message, rev. The finished event is the last one and has the TaskRun.",
             json_schema_extra={"contentMediaType": "application/json"},
         ),
     ]
@@ -132,15 +138,15 @@ class TaskRunEvent(TypedDict):
 
 @with_config(_CLOSED)
 class TaskRunSubmission(TypedDict):
-    """A run to be made."""
+    """A run to create."""
 
     spec: TaskRunSpec
     name: NotRequired[
         Annotated[
             Annotated[str, _text(longest=LONGEST_NAME, pattern=NAME_FORM)] | None,
             Field(
-                description="A name that no live run of the namespace has; absent: the run is named by its"
-                " uid."
+                description="The name of the run. No live run of the namespace can have the same name."
+                " Default: the uid."
             ),
         ]
     ]
@@ -148,27 +154,28 @@ class TaskRunSubmission(TypedDict):
 
 @with_config(_CLOSED)
 class CancelRequest(TypedDict, total=False):
-    """How to stop a run."""
+    """How to cancel a run."""
 
     mode: Annotated[
         Literal["graceful", "force"] | None,
         Field(
-            description="graceful: SIGTERM, then SIGKILL after its grace period. force: SIGKILL at once.",
+            description="graceful: SIGTERM, then SIGKILL after the grace period. force: SIGKILL at once.",
             json_schema_extra={"default": "graceful"},
         ),
     ]
     reason: Annotated[
-        Annotated[str, _text(longest=LONGEST_CANCEL_REASON)] | None, Field(description="For people.")
+        Annotated[str, _text(longest=LONGEST_CANCEL_REASON)] | None,
+        Field(description="Free text. The run's status shows it."),
     ]
 
 
 @with_config(_CLOSED)
 class StartRequest(TypedDict, total=False):
-    """What /start runs."""
+    """The task that /start runs."""
 
     task: Annotated[
         Annotated[str, _text(longest=253, pattern=TASK_NAME_FORM)] | None,
-        Field(description="Absent: KELERY_START_TASK."),
+        Field(description="The task's registered name. Default: KELERY_START_TASK."),
     ]
     args: Annotated[
         Annotated[list[Any], Field(max_length=1000)] | None, Field(description="Positional arguments.")
@@ -178,37 +185,40 @@ class StartRequest(TypedDict, total=False):
     ]
     key: Annotated[
         Annotated[str, _text(longest=253, pattern=KEY_FORM)] | None,
-        Field(description="One run of this key at a time; absent: KELERY_START_KEY."),
+        Field(description="Concurrency key: one run at a time. Default: KELERY_START_KEY."),
     ]
 
 
 @with_config(_CLOSED)
 class StopRequest(TypedDict, total=False):
-    """Which run /cancel stops."""
+    """The run that /cancel cancels."""
 
     task_id: Annotated[
         Annotated[str, _text(longest=LONGEST_NAME)] | None,
-        Field(description="A run's id; absent: the current run of the key."),
+        Field(description="The uid or name of a run. Default: the current run of the key."),
     ]
     key: Annotated[
-        Annotated[str, _text(longest=LONGEST_NAME)] | None, Field(description="Absent: KELERY_START_KEY.")
+        Annotated[str, _text(longest=LONGEST_NAME)] | None,
+        Field(description="A concurrency key. Default: KELERY_START_KEY."),
     ]
 
 
 @with_config(_example(id=_UID, status="SUCCESS", result=3))
 class TaskOut(TypedDict):
-    """A run in Celery's words."""
+    """A run with Celery's names of states."""
 
     id: Annotated[str, Field(description="The run's uid.")]
     status: Annotated[
         Literal["PENDING", "STARTED", "RETRY", "SUCCESS", "FAILURE", "REVOKED"],
-        Field(description="The phase in Celery's words."),
+        Field(description="The phase as a Celery state."),
     ]
-    result: Annotated[Any, Field(description="The return value, or the traceback; null before the end.")]
+    result: Annotated[
+        Any, Field(description="The return value, or the traceback. Null until the run has finished.")
+    ]
 
 
 class KeyHolder(TypedDict):
-    """A run that holds a key."""
+    """A run that holds a slot of a key."""
 
     uid: str
     name: str
@@ -219,20 +229,20 @@ class KeyHolder(TypedDict):
 
 
 class KeyWaiter(KeyHolder):
-    """A run that waits for a key."""
+    """A run that waits for a slot of a key."""
 
-    position: Annotated[Count, Field(description="Who is at 1 gets the key next.")]
+    position: Annotated[Count, Field(description="Position 1 is admitted next.")]
 
 
 class KeySummary(TypedDict):
-    """A key that is in use."""
+    """A concurrency key that is in use."""
 
     key: str
     limit: Annotated[
-        int | None, Field(description="The smallest limit among the holders; null if nobody holds it.")
+        int | None, Field(description="The smallest limit among the holders. Null if there are none.")
     ]
-    held: Annotated[Count, Field(description="How many runs hold it.")]
-    waiting: Annotated[Count, Field(description="How many runs wait for it.")]
+    held: Annotated[Count, Field(description="Number of runs that hold a slot.")]
+    waiting: Annotated[Count, Field(description="Number of runs that wait for a slot.")]
 
 
 @with_config(
@@ -255,7 +265,7 @@ class KeySummary(TypedDict):
     )
 )
 class Key(KeySummary):
-    """Who holds a key, and who waits for it."""
+    """A concurrency key with its holders and waiters."""
 
     holders: list[KeyHolder]
     waiters: list[KeyWaiter]
@@ -274,13 +284,13 @@ class Queue(TypedDict):
     """A Celery queue."""
 
     name: str
-    queued: Annotated[Count, Field(description="Messages that wait in it.")]
-    running: Annotated[Count, Field(description="Kelery's runs from it that run.")]
-    workers: Annotated[Count, Field(description="Workers that take from it.")]
+    queued: Annotated[Count, Field(description="Messages waiting in the queue.")]
+    running: Annotated[Count, Field(description="Kelery runs of the queue that workers have claimed.")]
+    workers: Annotated[Count, Field(description="Workers that consume from the queue.")]
 
 
 class QueueList(TypedDict):
-    """The queues."""
+    """All queues."""
 
     items: list[Queue]
 
@@ -304,42 +314,52 @@ class Worker(TypedDict):
     """A worker with Kelery's plug-in."""
 
     id: str
-    name: Annotated[str, Field(description="As Celery calls it.")]
-    alive: Annotated[bool, Field(description="Whether it was heard of within the time of a lease.")]
-    silentSeconds: Annotated[float, Field(ge=0)]
+    name: Annotated[str, Field(description="The worker's name in Celery.")]
+    alive: Annotated[bool, Field(description="Whether it reported within the lease time.")]
+    silentSeconds: Annotated[float, Field(ge=0, description="Seconds since its last report.")]
     queues: list[str]
-    slots: Annotated[int | None, Field(description="How many tasks it runs at a time.")]
-    running: Count
-    runs: Annotated[list[str], Field(description="The uids of the runs that it has.")]
-    kelery: Annotated[str, Field(description="Its version of Kelery.")]
-    celery: Annotated[str, Field(description="Its version of Celery.")]
+    slots: Annotated[int | None, Field(description="Number of tasks that it runs at a time.")]
+    running: Annotated[Count, Field(description="Number of runs that it has claimed.")]
+    runs: Annotated[list[str], Field(description="The uids of the runs that it has claimed.")]
+    kelery: Annotated[str, Field(description="The version of Kelery.")]
+    celery: Annotated[str, Field(description="The version of Celery.")]
     started: str
 
 
 class WorkerList(TypedDict):
-    """The workers."""
+    """All workers."""
 
     items: list[Worker]
 
 
 class FieldProblem(TypedDict):
-    """What is wrong with one field: at `pointer` in the body, or else with `parameter`."""
+    """An invalid field: at `pointer` in the body, or the parameter `parameter`."""
 
-    pointer: NotRequired[Annotated[str, Field(description="Where in the body (RFC 6901); empty: all of it.")]]
+    pointer: NotRequired[
+        Annotated[str, Field(description="JSON pointer (RFC 6901) into the body. Empty: the whole body.")]
+    ]
     parameter: NotRequired[
-        Annotated[str, Field(description="Which path, query or header parameter, if it is not the body.")]
+        Annotated[str, Field(description="Name of the invalid path, query or header parameter.")]
     ]
     detail: str
 
 
 class Problem(TypedDict):
-    """RFC 9457."""
+    """A problem document (RFC 9457)."""
 
-    type: Annotated[str, Field(description="Stable: what to switch on.", json_schema_extra={"format": "uri"})]
+    type: Annotated[
+        str,
+        Field(
+            description="The kind of problem. It is stable; use it to distinguish errors.",
+            json_schema_extra={"format": "uri"},
+        ),
+    ]
     title: str
     status: Annotated[int, Field(ge=400, le=599)]
-    detail: Annotated[str, Field(description="What is wrong with this request, and what to do.")]
+    detail: Annotated[str, Field(description="What is wrong with this request, and how to fix it.")]
     instance: Annotated[str, Field(description="The request's path.")]
-    request_id: Annotated[str, Field(description="As in X-Request-ID; the gateway's log has it too.")]
-    errors: NotRequired[Annotated[list[FieldProblem], Field(description="Every field that is wrong.")]]
-    id: NotRequired[Annotated[str, Field(description="Of already-running and name-taken: the other run.")]]
+    request_id: Annotated[str, Field(description="The X-Request-ID, which is also in the gateway's log.")]
+    errors: NotRequired[Annotated[list[FieldProblem], Field(description="All invalid fields.")]]
+    id: NotRequired[
+        Annotated[str, Field(description="For already-running and name-taken: the uid of the other run.")]
+    ]

@@ -1,7 +1,7 @@
-"""Serves the app: own sockets, own signals, uvicorn between them.
+"""Serves the app with uvicorn, with sockets and signal handlers of its own.
 
-Invariant: SIGTERM ends it within five seconds with exit status 0, whatever is being answered; a part that
-fails ends it with 1, to be started again.
+Invariant: SIGTERM stops the gateway within five seconds with exit status 0, no matter which requests are in
+progress. A service that fails stops it with exit status 1, so that it is restarted.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from kelery_api.settings import ApiSettings, Auth
 
 logger = logging.getLogger("kelery.api")
 
-#: Then what is still being answered is broken off; closing takes its time after that.
+#: Requests in progress are aborted after this time. Closing needs the rest of the five seconds.
 _GRACE_SECONDS = 3
 _BACKLOG = 2048
 
@@ -38,7 +38,7 @@ def serve(settings: ApiSettings) -> int:
     _warn(settings)
     login = environment_login(settings)
     if login is not None:
-        # Before the event loop, for it may run a plug-in; and what is wrong with it is said at once.
+        # Before the event loop, because it can run a plug-in, and so that an error stops the start.
         login.credentials()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(settings, login=login))
@@ -50,12 +50,12 @@ async def _serve(settings: ApiSettings, *, login: Login | None) -> int:
     health = listen(extra, variable="KELERY_API_METRICS_ADDR") if extra else None
     app = create_app(settings, login=login)
     signalled = _catch_signals(app.state.stopping)
-    # Entered here and not by uvicorn: what is wrong with the settings reaches the caller as it is.
+    # Entered here, not by uvicorn, so that an error in the settings reaches the caller unchanged.
     async with app.router.lifespan_context(app):
         servers = {_server(app): main}
         if health is not None:
             servers[_server(metrics_app(app))] = health
-        # What is there now stays: no collection needs to look at it again.
+        # Everything created so far stays alive, so garbage collections can skip it.
         gc.freeze()
         logger.info("listening", extra={"address": _shown(main), "auth": settings.auth.value})
         await _run(servers, stopping=app.state.stopping)
@@ -74,7 +74,7 @@ async def _run(servers: dict[_Server, socket.socket], *, stopping: asyncio.Event
 
 
 def listen(address: Address, *, variable: str) -> socket.socket:
-    """A listening socket; SettingsError names the variable and what the system says."""
+    """A listening socket. SettingsError names the variable and the system's error."""
     try:
         family, kind, protocol, _, where = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -83,14 +83,14 @@ def listen(address: Address, *, variable: str) -> socket.socket:
         try:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             bound.bind(where)
-            # Not left to the server: only now it is certain that the port is ours.
+            # Not left to uvicorn: only after this call, the port is reserved.
             bound.listen(_BACKLOG)
         except OSError:
             bound.close()
             raise
     except OSError as error:
         problem = (error.strerror or "cannot listen").lower()
-        raise SettingsError(f"{variable}={address}: {problem}; give another address") from error
+        raise SettingsError(f"{variable}={address}: {problem}; use another address") from error
     bound.setblocking(False)
     return bound
 
@@ -113,7 +113,7 @@ def _server(app: ASGIApp) -> _Server:
 
 
 class _Server(uvicorn.Server):
-    """Signals are ours: uvicorn would raise them again after its end, and the exit status would be theirs."""
+    """Does not handle signals: uvicorn would raise them again at its end, which changes the exit status."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -121,7 +121,7 @@ class _Server(uvicorn.Server):
 
 
 def _catch_signals(stopping: asyncio.Event) -> asyncio.Event:
-    """Both set; what is returned tells a signal from a failure."""
+    """A signal sets `stopping` and the returned event, which tells a signal from a failure."""
     signalled = asyncio.Event()
 
     def stop() -> None:
@@ -138,7 +138,8 @@ def _warn(settings: ApiSettings) -> None:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     if settings.auth is Auth.NONE:
         logger.warning(
-            "KELERY_AUTH=none: whoever reaches %s may run, cancel and read everything", settings.address
+            "KELERY_AUTH=none: anyone who can reach %s can run, cancel and read everything",
+            settings.address,
         )
 
 

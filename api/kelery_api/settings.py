@@ -1,7 +1,7 @@
-"""The gateway's settings: what it needs to know, and the options that say it.
+"""The gateway's settings and their command-line options.
 
-Invariant: without authentication the gateway is bound to a loopback address, unless somebody said otherwise
-in so many words.
+Invariant: without authentication, the gateway listens on a loopback address, unless `--auth-none-anywhere`
+allows another one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ADDRESS = Address(host="127.0.0.1", port=8000)
 
 
 class Auth(Enum):
-    """Who decides who may."""
+    """How requests are authenticated and authorized."""
 
     KUBERNETES = "kubernetes"
     NONE = "none"
@@ -33,19 +33,19 @@ class Auth(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSettings:
-    """What a gateway needs to know besides its credentials."""
+    """The settings of one gateway, without its credentials for the cluster."""
 
     ledger: LedgerSettings
     address: Address = _ADDRESS
     #: A second listener for health and metrics, without authentication.
     metrics_address: Address | None = None
     auth: Auth = Auth.KUBERNETES
-    #: Where /start, /status and /cancel work.
+    #: The namespace of /start, /status and /cancel.
     namespace: str = "default"
-    #: What /start runs when it is not told.
+    #: Defaults of /start.
     start_task: str = "demo.progress"
     start_key: str = "start"
-    #: How long finished runs born here stay.
+    #: Retention of finished runs whose spec has no ttlSecondsAfterFinished.
     retain_seconds: int = 86400
     log_format: str = "json"
 
@@ -58,7 +58,7 @@ _OWN = (
         type=address,
         metavar="HOST:PORT",
         default=str(_DEFAULTS.address),
-        help="Where it listens; in a pod `0.0.0.0:8000`.",
+        help="The address to listen on. In a pod, use `0.0.0.0:8000`.",
     ),
     Setting(
         "--metrics-address",
@@ -66,22 +66,22 @@ _OWN = (
         type=address,
         metavar="HOST:PORT",
         show_default="none",
-        help="A second listener with `/livez`, `/readyz`, `/metrics` and `/queues/{queue}` only, without"
-        " authentication, for kubelet, Prometheus and what scales workers.",
+        help="A second listener without authentication, for kubelet, Prometheus and autoscalers. It serves"
+        " only `/livez`, `/readyz`, `/metrics` and `/queues/{queue}`.",
     ),
     Setting(
         "--auth",
         "KELERY_AUTH",
         type=click.Choice([auth.value for auth in Auth], case_sensitive=False),
         default=_DEFAULTS.auth.value,
-        help="Who decides what a request may do. With `none` everybody who reaches the address may do"
-        " everything.",
+        help="How requests are authenticated and authorized. With `none`, anyone who can reach the address"
+        " can do everything.",
     ),
     Setting(
         "--namespace",
         "KELERY_API_NAMESPACE",
         metavar="NAME",
-        type=matching(fits=NAMESPACE_NAME.fullmatch, what="a namespace's name"),
+        type=matching(fits=NAMESPACE_NAME.fullmatch, what="the name of a namespace, such as default"),
         default=_DEFAULTS.namespace,
         help="The namespace of `/start`, `/status` and `/cancel`.",
     ),
@@ -89,24 +89,24 @@ _OWN = (
         "--start-task",
         "KELERY_START_TASK",
         metavar="NAME",
-        type=matching(fits=partial(is_name, longest=253), what="a Celery task's name"),
+        type=matching(fits=partial(is_name, longest=253), what="the name of a Celery task, such as demo.add"),
         default=_DEFAULTS.start_task,
-        help="The task that `/start` runs if a request names none.",
+        help="The task that `/start` runs if the request names none.",
     ),
     Setting(
         "--start-key",
         "KELERY_START_KEY",
         metavar="KEY",
-        type=matching(fits=is_key, what="letters, digits and -._:/@"),
+        type=matching(fits=is_key, what="a key of letters, digits and -._:/@"),
         default=_DEFAULTS.start_key,
-        help="The concurrency key of `/start` if a request names none.",
+        help="The concurrency key of `/start` if the request names none.",
     ),
     Setting(
         "--retain-seconds",
         "KELERY_API_RETAIN_SECONDS",
         type=WholeSeconds(0, 2**31 - 1),
         default=_DEFAULTS.retain_seconds,
-        help="How long finished runs that came over HTTP are kept, if their spec has no"
+        help="How long finished runs created over HTTP are kept if their spec does not set"
         " `ttlSecondsAfterFinished`.",
     ),
 )
@@ -116,13 +116,13 @@ _ANYWHERE = Setting(
     is_flag=True,
     default=False,
     show_default="false",
-    help="Allow `--auth none` on an address that is not a loopback one.",
+    help="Allow `--auth none` on an address other than loopback.",
 )
 OPTIONS = (*_OWN, _ANYWHERE, *CONTROL_PLANE)
 
 
 def api_settings(values: Mapping[str, Any]) -> ApiSettings:
-    """By the values of OPTIONS; SettingsError says what does not go together."""
+    """The settings from the values of OPTIONS. Raises SettingsError for a combination that is not allowed."""
     own = {setting.name: values[setting.name] for setting in _OWN}
     settings = ApiSettings(
         ledger=ledger_settings(values),
@@ -131,9 +131,9 @@ def api_settings(values: Mapping[str, Any]) -> ApiSettings:
     )
     if settings.auth is Auth.NONE and not settings.address.is_loopback and not values["auth_none_anywhere"]:
         raise SettingsError(
-            f"without authentication everybody who reaches {settings.address} may run tasks: give a loopback"
-            " address such as 127.0.0.1:8000 (KELERY_API_ADDR, --address), or authentication"
-            " (KELERY_AUTH=kubernetes, --auth kubernetes),"
-            " or accept it with KELERY_AUTH_NONE_ANYWHERE=true (--auth-none-anywhere)"
+            f"KELERY_AUTH=none (--auth none) would let anyone who can reach {settings.address} run tasks."
+            " Use a loopback address such as 127.0.0.1:8000 (KELERY_API_ADDR, --address),"
+            " or turn on authentication with KELERY_AUTH=kubernetes (--auth kubernetes),"
+            " or accept the risk with KELERY_AUTH_NONE_ANYWHERE=true (--auth-none-anywhere)"
         )
     return settings

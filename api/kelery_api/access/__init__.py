@@ -1,4 +1,4 @@
-"""Who may do what: the API server says who asks (TokenReview) and whether they may (SubjectAccessReview).
+"""Authentication (TokenReview) and authorization (SubjectAccessReview) by the API server.
 
-Invariant: a route without a rule cannot be made, and what cannot be asked is not allowed.
+Invariant: a route without a rule cannot be created. A request that cannot be checked is rejected.
 """

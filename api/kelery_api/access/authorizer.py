@@ -1,6 +1,6 @@
-"""What every request passes: who asks, and may they.
+"""Authenticates and authorizes every request.
 
-Invariant: it lets pass or it raises a `Problem`; nothing that it raises or logs has a token in it.
+Invariant: a check passes or raises `Problem`. No error and no log line contains a token.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ logger = logging.getLogger("kelery.api")
 _HOW = f"kubectl create token <service account> --audience={AUDIENCE}"
 _RETRY_SECONDS = "2"
 _CLIENT_NAME = "kelery-api"
-#: A request that waits for the API server longer than this is told to come again.
+#: Time limit for a request to the API server; then the caller gets 503 with Retry-After.
 _RESPONSE_SECONDS = 5.0
 
 
 class Authorizer(Protocol):
-    """What a route asks before anything else."""
+    """The check that a guarded route makes first."""
 
     async def identify(self, authorization: str | None) -> Requester:
-        """Who sends this Authorization header."""
+        """The user of this Authorization header."""
         ...
 
     async def require(self, requester: Requester, permission: AnyPermission) -> None:
-        """Pass only if they may."""
+        """Raise Problem unless the user has the permission."""
         ...
 
     async def close(self) -> None:
-        """Let go of what it holds."""
+        """Release its resources."""
         ...
 
 
 class OpenAuthorizer:
-    """KELERY_AUTH=none: everybody may everything, and is nobody."""
+    """KELERY_AUTH=none: every request is allowed, and no user is known."""
 
     async def identify(self, authorization: str | None) -> Requester:
         return NOBODY
@@ -59,7 +59,7 @@ class OpenAuthorizer:
 
 
 class KubernetesAuthorizer:
-    """The API server decides; its answers are remembered for some seconds."""
+    """Asks the API server, and caches its answers for some seconds."""
 
     def __init__(
         self,
@@ -78,31 +78,32 @@ class KubernetesAuthorizer:
 
     @classmethod
     def connect(cls, login: Login) -> KubernetesAuthorizer:
-        """One with a session of its own."""
+        """An authorizer with its own session."""
         session = ClusterSession(login, client_name=_CLIENT_NAME, request_seconds=_RESPONSE_SECONDS)
         return cls(ApiServerReviews(session), session=session)
 
     async def identify(self, authorization: str | None) -> Requester:
-        """By the bearer token."""
+        """The user of the bearer token, from a TokenReview."""
         if authorization is None:
             raise Problem(
                 Kind.UNAUTHENTICATED,
-                f"send a token for the audience {AUDIENCE} as Authorization: Bearer; {_HOW} makes one",
+                "the request has no Authorization header; send Authorization: Bearer TOKEN with a token for"
+                f" the audience {AUDIENCE}, which you can create with: {_HOW}",
             )
         token = bearer.token_of(authorization)
         requester = None if token is None else await self._whose(token)
         if requester is None:
             raise Problem(
                 Kind.UNAUTHENTICATED,
-                f"the token is {_fault(token)}; {_HOW} makes one",
+                f"{_fault(token)}; create a token with: {_HOW}",
                 headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
             )
         return requester
 
     async def require(self, requester: Requester, permission: AnyPermission) -> None:
-        """By what RBAC, or whatever the cluster's authorizers are, says of them."""
+        """By the cluster's authorizers, usually RBAC, from a SubjectAccessReview."""
         if not requester.name:
-            raise Problem(Kind.UNAUTHENTICATED, "it is not known who asks")
+            raise Problem(Kind.UNAUTHENTICATED, "the request has no user; send a token")
 
         async def ask() -> Verdict[bool]:
             allowed = await self._reviews.may(requester, permission)
@@ -116,12 +117,12 @@ class KubernetesAuthorizer:
         if not allowed:
             raise Problem(
                 Kind.FORBIDDEN,
-                f"{requester.name} may not {permission}; to ask beforehand: {permission.question}"
-                f" --as={requester.name}",
+                f"{requester.name} cannot {permission}; grant the permission with RBAC, and check it with:"
+                f" {permission.question} --as={requester.name}",
             )
 
     async def close(self) -> None:
-        """Give up what is under way, and close the session."""
+        """Cancel pending reviews and close the session."""
         await self._requesters.close()
         await self._rights.close()
         if self._session is not None:
@@ -139,30 +140,30 @@ class KubernetesAuthorizer:
             raise self._unavailable(error) from None
 
     def _seconds_left(self, token: str) -> float:
-        """What is left of the token by the wall clock; it can only shorten what is remembered."""
+        """Remaining lifetime of the token by the wall clock. It can only shorten the time in the cache."""
         expiry = bearer.expiry_of(token)
         return float("inf") if expiry is None else expiry - self._wall_clock()
 
     def _unavailable(self, error: KubeError) -> Problem:
-        """Say it in the log once, not for every request."""
+        """Log each cause once, not for every request."""
         if (text := str(error)) != self._reported:
             self._reported = text
             refused = error.status in (401, 403)
-            hint = "; the gateway's account needs the ClusterRole system:auth-delegator" if refused else ""
-            logger.warning("nobody is let in, for access cannot be checked: %s%s", text, hint)
+            hint = "; bind the gateway's account to the ClusterRole system:auth-delegator" if refused else ""
+            logger.warning("authorization is unavailable; rejecting all requests: %s%s", text, hint)
         return Problem(
             Kind.ACCESS_CHECK_UNAVAILABLE,
-            "the API server, which knows who may do this, cannot be asked; try again",
+            "the API server is unavailable, so the request cannot be authorized; try again",
             headers={"Retry-After": _RETRY_SECONDS},
         )
 
     def _note_response(self) -> None:
         if self._reported:
             self._reported = ""
-            logger.info("access can be checked again")
+            logger.info("authorization is available again")
 
 
 def _fault(token: str | None) -> str:
     if token is None:
-        return "not sent as Authorization: Bearer TOKEN"
-    return f"unknown, expired or not for the audience {AUDIENCE}"
+        return "the Authorization header must have the form: Bearer TOKEN"
+    return f"the token is unknown, expired or not for the audience {AUDIENCE}"

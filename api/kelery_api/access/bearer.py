@@ -1,6 +1,6 @@
-"""The Authorization header: a bearer token or nothing, and how long such a token can at most be good.
+"""Parses the Authorization header, and reads the expiry of a token.
 
-A token is looked at for its form and its `exp` alone; whether it is good, only the API server says.
+It checks the form only. Whether a token is valid, the API server decides.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9\-._~+/]+=*)", re.AS
 
 
 def token_of(authorization: str) -> str | None:
-    """The token, if the header holds exactly one."""
+    """The token, or None if the header does not hold exactly one."""
     found = _BEARER.fullmatch(authorization) if len(authorization) <= _LONGEST else None
     return found[1] if found else None
 
 
 def fingerprint(token: str) -> bytes:
-    """What stands for the token wherever one is remembered."""
+    """A hash of the token, used as the key of caches."""
     return hashlib.sha256(token.encode()).digest()
 
 
 def expiry_of(token: str) -> float | None:
-    """The `exp` that the token shows, in seconds since the epoch.
+    """The token's `exp` in seconds since the epoch; None if it has none.
 
-    Nobody has verified it: a forged one may only make us ask sooner.
+    The claim is not verified. A forged one can only shorten the time in the cache.
     """
     parts = token.split(".")
     if len(parts) != 3:

@@ -1,7 +1,7 @@
-"""Deny by default, by construction: the routers' `route_class`, and a check of the finished app.
+"""Deny by default: the routers' `route_class`, and a check of the finished app.
 
-A route whose endpoint has no rule cannot be made, so the import of its module fails. The gate is passed
-before FastAPI looks at query, headers or body: who may not do a thing learns nothing about how to do it.
+A route whose endpoint has no rule cannot be created, so the import of its module fails. The check runs before
+FastAPI reads query, headers or body, so a caller without permission learns nothing about the endpoint.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class MissingRule(TypeError):
-    """A route says not who may use it."""
+    """A route has no authorization rule."""
 
 
 class GuardedRoute(APIRoute):
-    """A route that opens for those whom its rule names; puts the `Requester` at `request.state.requester`."""
+    """A route that enforces its rule. It stores the `Requester` in `request.state.requester`."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         self.rule = _rule(path, endpoint=endpoint)
@@ -48,18 +48,21 @@ class GuardedRoute(APIRoute):
 
 
 def requester_of(request: Request) -> Requester:
-    """Who asks; only a route that is not public knows."""
+    """The user of the request. Only routes that are not public know them."""
     requester = request.state.requester
     assert isinstance(requester, Requester)
     return requester
 
 
 def refuse_unguarded(app: FastAPI, *, public_paths: Collection[str] = ()) -> None:
-    """Raise `MissingRule` if a route, mount or socket of the app passes no gate, but for these paths."""
+    """Raise `MissingRule` if a route, mount or socket of the app is not guarded, except for these paths."""
     for context in iter_route_contexts(app.routes):
         if not isinstance(context.original_route, GuardedRoute) and context.path not in public_paths:
             kind = type(context.original_route).__name__
-            raise MissingRule(f"{context.path or context.original_route} is a {kind}, which passes no gate")
+            raise MissingRule(
+                f"{context.path or context.original_route} is a {kind}, which checks no permission:"
+                " give its router route_class=GuardedRoute"
+            )
 
 
 def _rule(path: str, *, endpoint: Callable[..., Any]) -> Rule:
@@ -67,8 +70,8 @@ def _rule(path: str, *, endpoint: Callable[..., Any]) -> Rule:
     if rule is None:
         name = getattr(endpoint, "__qualname__", repr(endpoint))
         raise MissingRule(
-            f"{name} at {path} says not who may use it: put @needs(...), @needs_path(...) or @public under"
-            " its route"
+            f"{name} at {path} has no authorization rule: put @needs(...), @needs_path(...) or @public below"
+            " its route decorator"
         )
     return rule
 
@@ -76,10 +79,10 @@ def _rule(path: str, *, endpoint: Callable[..., Any]) -> Rule:
 async def _admit(request: Request, *, rule: Rule) -> None:
     gateway = request.app.state.gateway
     authorizer: Authorizer = gateway.authorizer
-    # Two headers are as good as none: their sum is no token.
+    # Two headers are rejected: joined, they are not a valid token.
     sent = request.headers.getlist("authorization")
     requester = await authorizer.identify(", ".join(sent) if sent else None)
-    # Known from here on, also to the log line of a request that is refused.
+    # Stored before the check, so that the log line of a rejected request has it too.
     request.state.requester = requester
     permission = rule.permission(_namespace(request, default=gateway.settings.namespace))
     if permission is not None:
@@ -87,13 +90,13 @@ async def _admit(request: Request, *, rule: Rule) -> None:
 
 
 def _namespace(request: Request, *, default: str) -> str:
-    """The namespace that the request is about; what cannot be one is never asked about."""
+    """The namespace of the request. An invalid name is rejected without asking the API server."""
     namespace: str = request.path_params.get("namespace", default)
     if not NAMESPACE_NAME.fullmatch(namespace):
-        rule = "lower-case letters, digits and -, at most 63"
+        rule = "must have 1 to 63 lower-case letters, digits and -, and begin and end with a letter or digit"
         raise Problem(
             Kind.INVALID_INPUT,
-            "the URL names a namespace that cannot exist",
-            errors=[FieldProblem(parameter="namespace", detail=f"must be the name of a namespace: {rule}")],
+            f"namespace: {rule}",
+            errors=[FieldProblem(parameter="namespace", detail=rule)],
         )
     return namespace

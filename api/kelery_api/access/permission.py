@@ -1,7 +1,7 @@
-"""What somebody may be allowed to do, in the words of RBAC, and how to ask for it by hand.
+"""Permissions in the terms of RBAC, and the kubectl command that checks each.
 
-The gateway has no rights of its own making: everything here is what a Role can say and what
-`kubectl auth can-i` answers.
+The gateway defines no permissions of its own: a Role can grant each of them, and `kubectl auth can-i` shows
+it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Verb = Literal["create", "get", "list", "watch", "patch", "delete", "use"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permission:
-    """A verb on a resource of Kelery's group; no namespace means all of them, no name every one."""
+    """A verb on a resource of Kelery's API group. No namespace means all; no name means every object."""
 
     verb: Verb
     namespace: str
@@ -24,9 +24,9 @@ class Permission:
     name: str = ""
 
     def __post_init__(self) -> None:
-        # Without a name it would ask for the right to every task there is.
+        # Without a name, the review would ask for permission to use every task.
         if self.resource == "tasks" and not self.name:
-            raise ValueError("a permission on tasks names one task")
+            raise ValueError("name is empty: a permission on tasks names one task")
 
     def __str__(self) -> str:
         where = f"in the namespace {self.namespace}" if self.namespace else "in all namespaces"
@@ -34,10 +34,10 @@ class Permission:
 
     @property
     def question(self) -> str:
-        """The command that answers the same question."""
+        """The command that checks the same permission."""
         where = f"-n {self.namespace}" if self.namespace else "--all-namespaces"
         if self.resource == "tasks":
-            # No API server serves tasks, and of what is not served kubectl asks without its group: always no.
+            # kubectl drops the group of a resource that is not served, so `can-i use` would always print no.
             return f"kubectl auth can-i --list {where}"
         return f"kubectl auth can-i {self.verb} {self._resource} {where}"
 
@@ -48,7 +48,7 @@ class Permission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathPermission:
-    """A verb on a path that is no resource, as `nonResourceURLs` of a ClusterRole name it."""
+    """A verb on a path outside the resource API, as in `nonResourceURLs` of a ClusterRole."""
 
     verb: Verb
     path: str
@@ -58,7 +58,7 @@ class PathPermission:
 
     @property
     def question(self) -> str:
-        """The command that answers the same question."""
+        """The command that checks the same permission."""
         return f"kubectl auth can-i {self.verb} {self.path}"
 
 

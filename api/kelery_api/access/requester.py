@@ -1,4 +1,4 @@
-"""Who asks, as the API server knows them: what a SubjectAccessReview needs to be told of them."""
+"""The user of a request, with the attributes that a SubjectAccessReview needs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requester:
-    """A user of the cluster; `name` is "" only where nobody was asked (KELERY_AUTH=none)."""
+    """A user of the cluster. `name` is empty only with KELERY_AUTH=none."""
 
     name: str
     uid: str = ""
     groups: tuple[str, ...] = ()
-    #: Not part of the hash, which a mapping has none of; it is compared.
+    #: Compared, but not hashed, because a mapping has no hash.
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
 
 

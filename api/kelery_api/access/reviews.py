@@ -1,7 +1,7 @@
-"""The two questions to the API server: who is it (TokenReview), and may they (SubjectAccessReview).
+"""The two reviews by the API server: TokenReview (authentication) and SubjectAccessReview (authorization).
 
-A token is sent to the API server and nowhere else; no message has it. An answer that is not understood is a
-`KubeError`, never a yes.
+Invariants: a token is sent to the API server only, and no message contains it. A response that cannot be
+understood raises `KubeError`; it never counts as permission.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from kelery.taskrun.resource import GROUP
 from kelery_api.access.permission import AnyPermission, Permission
 from kelery_api.access.requester import Requester
 
-#: What a token must be meant for: one for the API server itself, or for another service, is not for us.
+#: The audience of accepted tokens. A token for the API server or another service is rejected.
 AUDIENCE = "kelery"
 
 _TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"
@@ -23,25 +23,25 @@ _ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 
 
 class Reviews(Protocol):
-    """Who answers the two questions; raises `KubeError` if nobody can."""
+    """The two reviews. Raise `KubeError` if the API server is unavailable."""
 
     async def who(self, token: str) -> Requester | None:
-        """Whose token it is; None if it is not good here."""
+        """The user of the token; None if the token is not valid here."""
         ...
 
     async def may(self, requester: Requester, permission: AnyPermission) -> bool:
-        """Whether they are allowed to."""
+        """Whether the user has the permission."""
         ...
 
 
 class ApiServerReviews:
-    """The API server's answers."""
+    """The reviews of a real API server."""
 
     def __init__(self, session: ClusterSession) -> None:
         self._session = session
 
     async def who(self, token: str) -> Requester | None:
-        """By TokenReview."""
+        """Sends a TokenReview."""
         body = {
             "apiVersion": "authentication.k8s.io/v1",
             "kind": "TokenReview",
@@ -50,7 +50,7 @@ class ApiServerReviews:
         return requester_from(await self._status(_TOKEN_REVIEWS, body=body))
 
     async def may(self, requester: Requester, permission: AnyPermission) -> bool:
-        """By SubjectAccessReview."""
+        """Sends a SubjectAccessReview."""
         body = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SubjectAccessReview",
@@ -74,11 +74,11 @@ class ApiServerReviews:
 
 
 def requester_from(status: Mapping[str, Any]) -> Requester | None:
-    """What a TokenReview's status says; None unless it vouches for somebody, for our audience."""
+    """The user in a TokenReview's status; None unless they are authenticated for our audience."""
     audiences, user = status.get("audiences"), status.get("user")
     if status.get("authenticated") is not True or not isinstance(user, Mapping):
         return None
-    # An API server that knows nothing of audiences leaves them out: then the token may be for anybody.
+    # An API server without support for audiences omits them; the token could be for any service.
     if not isinstance(audiences, Sequence) or AUDIENCE not in audiences:
         return None
     name = user.get("username")
@@ -97,7 +97,7 @@ def _attributes(permission: AnyPermission) -> dict[str, dict[str, str]]:
         attributes = {
             "verb": permission.verb,
             "group": GROUP,
-            # As the admission policy's authorizer asks: RBAC knows no versions.
+            # As in the admission policy's authorizer check. RBAC ignores versions.
             "version": "*",
             "resource": permission.resource,
             "namespace": permission.namespace,

@@ -1,8 +1,8 @@
-"""Remembers for a while what the API server answered, and asks each question only once at a time.
+"""Caches the API server's reviews, and sends identical reviews only once at a time.
 
-Invariants: nothing is served past its time, whatever happens to the one who answers; an answer's age counts
-from when the question was sent; what was refused never displaces what was allowed, so a flood of junk cannot
-push out those who are known.
+Invariants: an expired entry is never served, even if the API server is unavailable. The age of an entry
+counts from when the review was sent. A denial never evicts a permission, so a flood of invalid requests
+cannot push out valid users.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ V = TypeVar("V")
 
 ALLOW_SECONDS = 30.0
 DENY_SECONDS = 10.0
-#: Of each kind, so 10,000 in all.
+#: Per cache and kind of verdict (allowed, denied).
 CAPACITY = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict(Generic[V]):
-    """An answer: a value, or None for a refusal; `seconds` if it holds for less than usual."""
+    """A value, or None for a denial. `seconds` shortens the time in the cache."""
 
     value: V | None
     seconds: float = inf
 
 
 class VerdictCache(Generic[K, V]):
-    """For one event loop."""
+    """The cache of one event loop."""
 
     def __init__(self, *, clock: Callable[[], float], capacity: int = CAPACITY) -> None:
         self._clock = clock
         self._capacity = capacity
-        # Per key the value and the moment from which on it is stale.
+        # Per key: the value, and the time at which it expires.
         self._allowed: OrderedDict[K, tuple[V, float]] = OrderedDict()
         self._refused: OrderedDict[K, tuple[None, float]] = OrderedDict()
         self._flights: dict[K, asyncio.Task[V | None]] = {}
@@ -47,7 +47,7 @@ class VerdictCache(Generic[K, V]):
         return len(self._allowed) + len(self._refused)
 
     async def get(self, key: K, ask: Callable[[], Awaitable[Verdict[V]]]) -> V | None:
-        """What is known, else what `ask` answers; an error of `ask` reaches all who wait and is not kept."""
+        """The cached value, else that of `ask`. An error of `ask` reaches all waiting callers, uncached."""
         now = self._clock()
         allowed = self._allowed.get(key)
         if allowed is not None and now < allowed[1]:
@@ -62,11 +62,11 @@ class VerdictCache(Generic[K, V]):
             flight = asyncio.create_task(self._ask(key, ask))
             self._flights[key] = flight
             flight.add_done_callback(partial(self._landed, key))
-        # Who goes away must not take the answer from the others.
+        # A caller that is cancelled must not cancel the review for the others.
         return await asyncio.shield(flight)
 
     async def close(self) -> None:
-        """Give up the questions that are under way."""
+        """Cancel pending reviews."""
         flights = list(self._flights.values())
         for flight in flights:
             flight.cancel()
@@ -91,5 +91,5 @@ class VerdictCache(Generic[K, V]):
     def _landed(self, key: K, flight: asyncio.Task[V | None]) -> None:
         del self._flights[key]
         if not flight.cancelled():
-            # Everybody who waited may have gone; an error that nobody fetches would be complained about.
+            # All callers may be gone; asyncio would log an exception that is never retrieved.
             flight.exception()

@@ -1,1 +1,1 @@
-"""HTTP as the gateway speaks it: bounded requests, problem documents, middleware."""
+"""The gateway's HTTP layer: bounded requests, problem documents, middleware."""

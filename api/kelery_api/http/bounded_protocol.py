@@ -1,7 +1,7 @@
-"""uvicorn's HTTP protocol with bounds on what comes before a request is known, and with our errors there.
+"""uvicorn's HTTP protocol with limits on the size and duration of headers, and with problem documents.
 
-The parser itself takes a head of any size and waits for it for ever, from anybody. Invariant: a connection
-that is not being answered holds at most MAX_HEAD_BYTES and what one read brings, and for HEAD_SECONDS.
+The parser alone accepts headers of any size and waits for them indefinitely. Invariant: a connection without
+a response in progress holds at most MAX_HEAD_BYTES plus one read, for at most HEAD_SECONDS.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class BoundedHttp(HttpToolsProtocol):
     _head_bytes = 0
     _deadline: asyncio.TimerHandle | None = None
     _in_head = False
-    #: Also behind an answer that did not wait for the body.
+    #: Can be true after the response, if that did not wait for the body.
     _in_body = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -42,13 +42,13 @@ class BoundedHttp(HttpToolsProtocol):
         if self._in_body or (self._is_responding and not self._in_head):
             self._head_bytes = 0
         if self._in_head or not self._is_responding:
-            # Also for bytes that begin no request: they have ended uvicorn's own wait for the next one.
+            # Also for bytes that begin no request: they have stopped uvicorn's own keep-alive timer.
             self._start_clock()
         if self._head_bytes > MAX_HEAD_BYTES:
             self._refuse(
                 Problem(
                     Kind.HEADERS_TOO_LARGE,
-                    f"the request line and the headers may have at most {MAX_HEAD_BYTES} bytes",
+                    f"request line and headers are larger than {MAX_HEAD_BYTES} bytes; send smaller ones",
                 )
             )
 
@@ -67,8 +67,8 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """What the parser cannot read; uvicorn calls it."""
-        self._refuse(Problem(Kind.BAD_REQUEST, "this is no HTTP/1.1 request that can be read"))
+        """Called by uvicorn for a request that cannot be parsed."""
+        self._refuse(Problem(Kind.BAD_REQUEST, "the request is not valid HTTP/1.1"))
 
     @property
     def _is_responding(self) -> bool:
@@ -88,17 +88,17 @@ class BoundedHttp(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self._is_responding:
-            # The next request can wait while the one before is answered.
+            # A pipelined request can wait while the previous response is in progress.
             self._start_clock()
         elif self._in_head:
             self._refuse(
-                Problem(Kind.REQUEST_TIMEOUT, f"the headers did not come within {HEAD_SECONDS:.0f} seconds")
+                Problem(Kind.REQUEST_TIMEOUT, f"the headers took longer than {HEAD_SECONDS:.0f} seconds")
             )
         else:
             self.transport.close()
 
     def _refuse(self, problem: Problem) -> None:
-        """Say so and close. An answer that is being given is not touched: it is broken off."""
+        """Respond and close the connection. If a response is in progress, only close."""
         if not self._is_responding:
             request_id = uuid.uuid4().hex
             response = response_of(problem, path="", request_id=request_id)

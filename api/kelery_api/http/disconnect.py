@@ -1,6 +1,6 @@
-"""Work that matters only to the client who waits for its answer: it ends when that client leaves.
+"""Cancels work when the client that waits for it disconnects.
 
-Else whoever opens long polls and closes them again would leave each behind for its whole time.
+Otherwise, a client that opens and closes long polls would leave each one running for its full time.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ T = TypeVar("T")
 
 
 async def while_client_waits(request: Request, work: Awaitable[T]) -> T:
-    """What the work gives; ClientDisconnect, and the work is cancelled, if the client has left before. The
-    request's body must have been read, if it matters.
+    """The result of the work. If the client disconnects first, cancels it and raises ClientDisconnect.
+
+    Read the request's body before, if you need it.
     """
     waiting = asyncio.current_task()
     assert waiting is not None
@@ -31,15 +32,15 @@ async def while_client_waits(request: Request, work: Awaitable[T]) -> T:
 
     leaving = asyncio.create_task(cancel_when_left())
     try:
-        # In this task: one of its own would cost more than some of the work does.
+        # In this task, because a task of its own can cost more than the work.
         return await work
     except asyncio.CancelledError:
-        # Whoever else cancelled goes first.
+        # Any other cancellation takes precedence.
         if has_left and waiting.cancelling() == 1:
             raise ClientDisconnect from None
         raise
     finally:
         leaving.cancel()
         if has_left:
-            # Taken back, also if the work went on in spite of it.
+            # Also if the work ignored the cancellation.
             waiting.uncancel()

@@ -1,7 +1,7 @@
-"""Exceptions -> problems: the one place that decides what a caller learns of each.
+"""Maps exceptions to problem documents. This module alone decides what a caller learns of an exception.
 
-What is not known here is an internal error: the answer says nothing of its cause, and the log has its type
-and frames, but neither its message nor any value, for these may be somebody's arguments.
+Any other exception is an internal error. The response does not show its cause. The log has its type and
+frames, but neither its message nor any value, since these can contain arguments of tasks.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _KIND_BY_STATUS = {
 
 
 def install(app: FastAPI) -> None:
-    """Answer every exception that may leave a route; the middleware answers all others."""
+    """Handle every exception that a route can raise. The middleware handles all others."""
     for kind in (
         Problem,
         HTTPException,
@@ -53,14 +53,14 @@ def install(app: FastAPI) -> None:
 
 
 def problem_of(error: Exception, *, request: Request) -> Problem:
-    """What to answer instead of `error`."""
+    """The problem for `error`."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, InvalidInput):
         found = [FieldProblem(pointer=json_pointer(one.path), detail=one.problem) for one in error.problems]
         return Problem(Kind.INVALID_INPUT, str(error), errors=found)
     if isinstance(error, (LedgerUnavailable, LedgerTooOld)):
-        return Problem(Kind.LEDGER_UNAVAILABLE, "the ledger does not answer; try again")
+        return Problem(Kind.LEDGER_UNAVAILABLE, "the ledger (Redis) does not respond; try again")
     if isinstance(error, RequestValidationError):
         return _invalid_parameters(error)
     if isinstance(error, HTTPException):
@@ -70,14 +70,14 @@ def problem_of(error: Exception, *, request: Request) -> Problem:
 
 
 def internal_error() -> Problem:
-    """Says nothing of its cause."""
-    return Problem(Kind.INTERNAL_ERROR, "the gateway failed; its log says more under this request_id")
+    """The problem for any other exception; it does not show the cause."""
+    return Problem(Kind.INTERNAL_ERROR, "the gateway failed; search its log for this request_id")
 
 
 def log_internal_error(error: BaseException) -> None:
-    """Type and frames of the error and of its causes."""
+    """Log types and frames of the error and its causes."""
     logger.error(
-        "a request failed inside the gateway", extra={"error": _types(error), "frames": _frames(error)}
+        "request failed with an internal error", extra={"error": _types(error), "frames": _frames(error)}
     )
 
 
@@ -94,11 +94,11 @@ def _invalid_parameters(error: RequestValidationError) -> Problem:
 
 
 def _parameter(item: Mapping[str, Any]) -> FieldProblem:
-    """pydantic's location begins with path, query, header, cookie or body; its message repeats no value."""
+    """pydantic's location begins with path, query, header, cookie or body. Its message contains no value."""
     place, *names = (str(part) for part in item["loc"])
     if place == "body":
         return FieldProblem(pointer="".join(f"/{name}" for name in names), detail=item["msg"])
-    # Of a parameter that is given several times, the parameter.
+    # The parameter only, without the index of a repeated one.
     return FieldProblem(parameter=names[0], detail=item["msg"])
 
 
@@ -112,14 +112,14 @@ def _of_framework(error: HTTPException, *, request: Request) -> Problem:
         kind = Kind.INTERNAL_ERROR if error.status_code >= 500 else Kind.BAD_REQUEST
     if kind is Kind.METHOD_NOT_ALLOWED:
         allowed = ", ".join(sorted(_allowed_methods(request)))
-        return Problem(kind, f"{request.url.path} takes {allowed}", headers={"Allow": allowed})
+        return Problem(kind, f"{request.url.path} supports {allowed}", headers={"Allow": allowed})
     if kind is Kind.NOT_FOUND:
-        return Problem(kind, f"nothing is served at {request.url.path}; /openapi.json lists what is")
+        return Problem(kind, f"the path {request.url.path} does not exist; /openapi.json lists all paths")
     return Problem(kind, HTTPStatus(error.status_code).phrase.lower(), headers=error.headers or {})
 
 
 def _allowed_methods(request: Request) -> set[str]:
-    """Those of all routes with the path's most telling template; the framework names those of one route."""
+    """The methods of all routes with the most specific template. The framework returns those of one route."""
     probe = {**request.scope, "fastapi": {}}
     matching = [
         route
@@ -137,7 +137,7 @@ def _literal_length(template: str) -> int:
 def _leaves(routes: list[BaseRoute]) -> list[BaseRoute]:
     found = []
     for route in routes:
-        # An included router stands in the list as one route that keeps its own.
+        # An included router is one entry in the list and holds its own routes.
         inner = getattr(route, "original_router", None)
         found += _leaves(inner.routes) if inner is not None else [route]
     return found

@@ -1,7 +1,7 @@
-"""Reading a request's JSON body, within bounds that hold before anything is made of it.
+"""Reads a request's JSON body within limits on size, time and depth.
 
-Bytes are counted as they come, whatever Content-Length says. What is returned can be walked recursively,
-written as JSON and encoded without failing; an excerpt of the body is in no message.
+Bytes are counted as they arrive; Content-Length is not trusted. Invariants: the returned value can be walked
+recursively, written as JSON and encoded without failing. No message contains an excerpt of the body.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from kelery_api.models import FieldProblem
 
 MAX_BODY_BYTES = 256 * 1024
 BODY_SECONDS = 20.0
-#: So much more is read and thrown away: a connection closed on bytes unread takes the answer with it.
+#: Read and discarded beyond the limit: closing a connection with unread bytes would lose the response.
 _DISCARDED_BYTES = 1024 * 1024
-#: The body and its `spec` stand around the arguments.
+#: Two more than for arguments: the body and its `spec` contain them.
 MAX_DEPTH = json_codec.MAX_ARGUMENT_DEPTH + 2
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
-#: Names for which a replaced character would make another name.
+#: Fields that keep unpaired surrogates, because a replaced character would make another name.
 _NAMES = (("spec", "task"), ("spec", "queue"), ("task",))
-#: As many digits as the largest double has.
+#: The number of digits of the largest double.
 _MANY_DIGITS = re.compile(r"[0-9]{309}")
 _LONGEST_KEY_SHOWN = 64
 
 
 async def read_json(request: Request, *, optional: bool = False) -> Any:
-    """The body's value; None only if it is absent and `optional`. Raises Problem."""
+    """The value of the body. None only if there is no body and it is `optional`. Raises Problem."""
     if optional and not has_body(request):
         return None
     _check_type(request, optional=optional)
@@ -47,13 +47,13 @@ async def read_json(request: Request, *, optional: bool = False) -> Any:
         return None
     value = parse(body)
     if value is None and optional:
-        detail = "must be an object, not null; or send no body"
+        detail = "the body must be an object, not null; you can also send no body"
         raise Problem(Kind.INVALID_INPUT, detail, errors=[FieldProblem(pointer="", detail=detail)])
     return value
 
 
 def parse(body: bytes) -> Any:
-    """The value of JSON in UTF-8. Raises Problem."""
+    """The value of a JSON text in UTF-8. Raises Problem."""
     text = _decode(body)
     try:
         value = _load(text)
@@ -62,14 +62,14 @@ def parse(body: bytes) -> Any:
     except RecursionError:
         raise _too_deep(()) from None
     except ValueError:
-        # Python's own bound on the digits of an integer.
-        raise _not_json("a number has too many digits") from None
+        # Python's own limit on the digits of an integer.
+        raise _not_json("a number has too many digits; send it as a string") from None
     _check_depth(value)
     return _without_surrogates(value) if _SURROGATE_ESCAPE.search(text) else value
 
 
 def _load(text: str) -> Any:
-    # A call for every integer costs; only one with many digits can be too large.
+    # A Python call for each integer is slow, and only one with many digits can be too large.
     return (_DECODER_OF_LARGE if _MANY_DIGITS.search(text) else _DECODER).decode(text)
 
 
@@ -77,14 +77,16 @@ def _check_type(request: Request, *, optional: bool) -> None:
     declared = request.headers.get("content-type")
     media_type = (declared or "").partition(";")[0].strip().lower()
     if media_type != "application/json":
-        way_out = ", or no body" if optional else ""
+        way_out = ", or send no body" if optional else ""
         raise Problem(
             Kind.UNSUPPORTED_MEDIA_TYPE,
-            f"send the body with Content-Type: application/json{way_out}",
+            f"the Content-Type must be application/json; set it{way_out}",
             headers={"Accept": "application/json"},
         )
     if request.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
-        raise Problem(Kind.UNSUPPORTED_MEDIA_TYPE, "send the body without Content-Encoding")
+        raise Problem(
+            Kind.UNSUPPORTED_MEDIA_TYPE, "Content-Encoding is not supported; send the body uncompressed"
+        )
 
 
 async def _read(request: Request) -> bytes:
@@ -94,7 +96,7 @@ async def _read(request: Request) -> bytes:
     except TimeoutError:
         raise Problem(
             Kind.REQUEST_TIMEOUT,
-            f"the body did not come within {BODY_SECONDS:.0f} seconds",
+            f"the body took longer than {BODY_SECONDS:.0f} seconds",
             headers={"Connection": "close"},
         ) from None
 
@@ -110,8 +112,8 @@ async def _read_all(request: Request) -> bytes:
     if size > MAX_BODY_BYTES:
         raise Problem(
             Kind.BODY_TOO_LARGE,
-            f"a body may have at most {MAX_BODY_BYTES} bytes",
-            # There may be a rest that nobody reads, so the connection cannot be used again.
+            f"the body is larger than {MAX_BODY_BYTES} bytes; send a smaller one",
+            # The rest of the body is not read, so the connection cannot be reused.
             headers={"Connection": "close"},
         )
     return bytes(body)
@@ -119,47 +121,48 @@ async def _read_all(request: Request) -> bytes:
 
 def _decode(body: bytes) -> str:
     if not body:
-        raise _not_json("it is empty")
+        raise _not_json("the JSON text is empty")
     if body.startswith(b"\xef\xbb\xbf"):
-        raise _not_json("it begins with a byte order mark; send it without")
+        raise _not_json("the JSON text begins with a byte order mark; remove it")
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise _not_json(f"it is not UTF-8 at byte {error.start}") from None
+        raise _not_json(f"the JSON text is not UTF-8 at byte {error.start}") from None
 
 
 def _what(error: json.JSONDecodeError) -> str:
-    # The parser's own words, which are from a fixed list; "Expecting value" and the like.
+    # The parser's message is from a fixed list, such as "Expecting value".
     return error.msg[:1].lower() + error.msg[1:]
 
 
 def _refuse_constant(constant: str) -> NoReturn:
-    raise _not_json(f"{constant} is not JSON; give a finite number or null")
+    raise _not_json(f"{constant} is not JSON; send a finite number or null")
 
 
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise _not_json("a number is beyond what a double can hold")
+        raise _not_json("a number is outside the range of a double; send it as a string")
     return value
 
 
 def _within_double(text: str) -> int:
-    """Readers of JSON elsewhere, the API server for one, make a double of what is beyond 64 bits."""
+    """Other readers of JSON, such as the API server, convert integers beyond 64 bits to doubles."""
     value = int(text)
     try:
         float(value)
     except OverflowError:
-        raise _not_json("a number is beyond what a double can hold") from None
+        raise _not_json("a number is outside the range of a double; send it as a string") from None
     return value
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Of a field that is given twice, no two readers agree which one counts."""
+    """Reject duplicate fields, because readers disagree about which value applies."""
     value = dict(pairs)
     if len(value) != len(pairs):
         twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
-        raise _not_json(f"the field {json.dumps(twice[:_LONGEST_KEY_SHOWN])} is given twice in one object")
+        name = json.dumps(twice[:_LONGEST_KEY_SHOWN])
+        raise _not_json(f"the field {name} occurs twice in one object; remove one of them")
     return value
 
 
@@ -181,8 +184,9 @@ def _at(value: Any, path: tuple[str, ...]) -> Any:
 
 
 def _without_surrogates(value: Any) -> Any:
-    """An unpaired surrogate is no character and cannot be encoded: read as U+FFFD, as the API server reads
-    it. Not so in names, for whoever reads them to refuse.
+    """Replace unpaired surrogates, which cannot be encoded, by U+FFFD, as the API server does.
+
+    Names keep them, so that their validation rejects them.
     """
     mended = _load(_SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False)))
     for *around, name in _NAMES:
@@ -198,12 +202,12 @@ def _not_json(detail: str) -> Problem:
 
 def _too_deep(path: FieldPath) -> Problem:
     limit = json_codec.MAX_ARGUMENT_DEPTH
-    detail = f"lists and objects may be nested {limit} levels deep in the arguments"
+    detail = f"lists and objects are nested too deeply; arguments can have at most {limit} levels"
     errors = [FieldProblem(pointer=json_pointer(path), detail=detail)]
     return Problem(Kind.INVALID_INPUT, detail, errors=errors)
 
 
-# At the end, for they are made of the above; made once, for json.loads makes one for each call.
+# At the end, since they use the functions above. Created once, since json.loads creates one for each call.
 _DECODER = json.JSONDecoder(
     parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_each_once
 )

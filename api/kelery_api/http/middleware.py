@@ -1,7 +1,7 @@
-"""The one layer around every route: request id in and out, the access line, metrics, the last-resort 500,
-and without authentication the refusal of what a web page of somebody else sends.
+"""The middleware around every route: request ID, access log, metrics, the last-resort 500, and, without
+authentication, the rejection of requests from pages of other origins.
 
-Plain ASGI, so that streams pass through untouched. Invariant: no query string, body, header or raw path of a
+Plain ASGI, so that streams pass through unchanged. Invariant: no query string, body, header or raw path of a
 request reaches the log.
 """
 
@@ -24,15 +24,15 @@ from kelery_api.ops.metrics import Metrics
 logger = logging.getLogger("kelery.api")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-#: No route has this as its template.
+#: The route label of requests that match no route.
 _UNMATCHED = "unmatched"
-#: As others count it too; it is never sent.
+#: nginx's status for a client that disconnected. It is counted and logged, never sent.
 _CLIENT_LEFT = 499
 _WEBSOCKET_REFUSED: Message = {"type": "websocket.close", "code": 1008}
 
 
 class Middleware:
-    """ASGI middleware; `same_origin` is None where tokens protect the routes."""
+    """ASGI middleware. `same_origin` is None if tokens protect the routes."""
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics, same_origin: SameOriginOnly | None) -> None:
         self._app = app
@@ -62,11 +62,11 @@ class Middleware:
             else:
                 await self._app(scope, receive, exchange.send)
         except ClientDisconnect:
-            # Nobody is left to be answered, and nothing is wrong with the gateway.
+            # The client has gone; the gateway is fine.
             pass
         except Exception as error:
             exception_handlers.log_internal_error(error)
-            # An answer that has begun can only be broken off: the server closes its connection.
+            # A response in progress can only be aborted: the server closes the connection.
             if not exchange.status:
                 problem = exception_handlers.internal_error()
                 await self._respond(problem, scope, receive, exchange)
@@ -89,7 +89,7 @@ class Middleware:
         )
         requester = scope["state"].get("requester")
         logger.info(
-            "answered",
+            "request",
             extra={
                 "method": method if method.isalpha() else "?",
                 "route": route,
@@ -102,18 +102,18 @@ class Middleware:
 
 
 class _Exchange:
-    """One request and its answer: what was sent, and when."""
+    """One request and its response: status, and time of the first byte."""
 
     def __init__(self, *, request_id: str, send: Send) -> None:
         self.request_id = request_id
-        #: 0 until the answer begins.
+        #: 0 until the response begins.
         self.status = 0
         self._send = send
         self._began = time.perf_counter()
         self._first_byte = 0.0
 
     async def send(self, message: Message) -> None:
-        """To the server, with the request's id among the headers."""
+        """Send to the server, with the request ID in the headers."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self._first_byte = self.age()
@@ -121,9 +121,9 @@ class _Exchange:
         await self._send(message)
 
     def age(self) -> float:
-        """Seconds since the request came."""
+        """Seconds since the request arrived."""
         return time.perf_counter() - self._began
 
     def first_byte(self) -> float:
-        """Seconds until the answer began, or until now if it never did."""
+        """Seconds until the response began, or until now if it never did."""
         return self._first_byte or self.age()

@@ -1,7 +1,7 @@
-"""Every error that the gateway answers with, as RFC 9457 `application/problem+json`.
+"""The problem documents (RFC 9457) that the gateway responds with, and the table of their kinds.
 
-One table of kinds: `type` is stable, clients may switch on it. A problem's words are about the request; what
-happened inside the gateway is for its log alone.
+Invariant: `type` is stable, so clients can rely on it. `title` and `detail` describe the request, never what
+happened inside the gateway; that goes to the log.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ _RETRY_SOON = MappingProxyType({"Retry-After": "1"})
 
 
 class Kind(Enum):
-    """What can be wrong: slug, status, title."""
+    """A kind of problem: slug, HTTP status, title."""
 
-    INVALID_JSON = ("invalid-json", 400, "The body is not JSON")
-    BAD_REQUEST = ("bad-request", 400, "The request cannot be understood")
-    UNAUTHENTICATED = ("unauthenticated", 401, "It is not known who asks")
-    FORBIDDEN = ("forbidden", 403, "Not allowed")
-    NOT_FOUND = ("not-found", 404, "There is no such thing")
+    INVALID_JSON = ("invalid-json", 400, "The body is not valid JSON")
+    BAD_REQUEST = ("bad-request", 400, "The request is malformed")
+    UNAUTHENTICATED = ("unauthenticated", 401, "Authentication failed")
+    FORBIDDEN = ("forbidden", 403, "Permission denied")
+    NOT_FOUND = ("not-found", 404, "Not found")
     NO_RESULT = ("no-result", 404, "The run has no result")
-    METHOD_NOT_ALLOWED = ("method-not-allowed", 405, "Not with this method")
-    NOT_ACCEPTABLE = ("not-acceptable", 406, "Not in this form")
-    REQUEST_TIMEOUT = ("request-timeout", 408, "The request did not come in time")
-    ALREADY_RUNNING = ("already-running", 409, "Another run is still running")
-    NAME_TAKEN = ("name-taken", 409, "Another run has this name")
+    METHOD_NOT_ALLOWED = ("method-not-allowed", 405, "Method not allowed")
+    NOT_ACCEPTABLE = ("not-acceptable", 406, "The requested media type is not available")
+    REQUEST_TIMEOUT = ("request-timeout", 408, "The request timed out")
+    ALREADY_RUNNING = ("already-running", 409, "Another run of the key has not finished")
+    NAME_TAKEN = ("name-taken", 409, "A live run has this name")
     NOT_FINISHED = ("not-finished", 409, "The run has not finished")
     RUN_DELETED = ("run-deleted", 409, "The run was deleted")
-    NOT_DELETABLE_HERE = ("not-deletable-here", 409, "The run cannot be deleted here")
+    NOT_DELETABLE_HERE = ("not-deletable-here", 409, "The gateway cannot delete this run")
     BODY_TOO_LARGE = ("body-too-large", 413, "The body is too large")
-    UNSUPPORTED_MEDIA_TYPE = ("unsupported-media-type", 415, "The body is not sent as JSON")
+    UNSUPPORTED_MEDIA_TYPE = ("unsupported-media-type", 415, "The body must be sent as JSON")
     HEADERS_TOO_LARGE = ("headers-too-large", 431, "The headers are too large")
-    INVALID_INPUT = ("invalid-input", 422, "Something in the request cannot be accepted")
-    IDEMPOTENCY_KEY_REUSED = ("idempotency-key-reused", 422, "The Idempotency-Key belongs to another request")
+    INVALID_INPUT = ("invalid-input", 422, "The request has invalid fields")
+    IDEMPOTENCY_KEY_REUSED = ("idempotency-key-reused", 422, "The Idempotency-Key was used with another body")
     INTERNAL_ERROR = ("internal-error", 500, "The gateway failed")
-    LEDGER_UNAVAILABLE = ("ledger-unavailable", 503, "The ledger does not answer")
-    CLUSTER_UNAVAILABLE = ("cluster-unavailable", 503, "The API server does not answer")
-    ACCESS_CHECK_UNAVAILABLE = ("access-check-unavailable", 503, "Nobody can say who may do this")
+    LEDGER_UNAVAILABLE = ("ledger-unavailable", 503, "The ledger is unavailable")
+    CLUSTER_UNAVAILABLE = ("cluster-unavailable", 503, "The API server is unavailable")
+    ACCESS_CHECK_UNAVAILABLE = ("access-check-unavailable", 503, "Authorization is unavailable")
 
     def __init__(self, slug: str, status: int, title: str) -> None:
         self.slug = slug
@@ -55,19 +55,19 @@ class Kind(Enum):
 
     @property
     def type(self) -> str:
-        """The stable URI that names this kind."""
+        """The stable URI of this kind."""
         return f"{_TYPE_BASE}{self.slug}"
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """What every answer of this kind carries."""
+        """The headers of every response of this kind."""
         if self is Kind.UNAUTHENTICATED:
             return {"WWW-Authenticate": "Bearer"}
         return _RETRY_SOON if self.status == 503 else {}
 
 
 class Problem(Exception):
-    """Raise it anywhere below a route; the answer is made of it."""
+    """Raised anywhere below a route; becomes the response."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Problem(Exception):
 
 
 def body_of(problem: Problem, *, path: str, request_id: str) -> dict[str, Any]:
-    """The members of the answer; the kind's own ones cannot displace the common ones."""
+    """The members of the document. `extra` cannot override the common members."""
     kind = problem.kind
     body: models.Problem = {
         "type": kind.type,
@@ -103,7 +103,7 @@ def body_of(problem: Problem, *, path: str, request_id: str) -> dict[str, Any]:
 
 
 def response_of(problem: Problem, *, path: str, request_id: str) -> Response:
-    """The answer; its text is ASCII, so nothing in it can fail to be encoded."""
+    """The response. Its body is ASCII, so encoding cannot fail."""
     return Response(
         json_codec.compact(body_of(problem, path=path, request_id=request_id)),
         status_code=problem.kind.status,

@@ -1,8 +1,8 @@
-"""Without authentication: what a web page of somebody else makes a browser send is refused.
+"""Without authentication, rejects requests that pages of other origins send with the user's browser.
 
-Whoever may reach the port may do everything then, and a browser on this machine may reach it for any page
-that it shows. Its headers tell: Origin and Sec-Fetch-Site of another site, or, after DNS rebinding, a Host
-that is not this machine.
+Without authentication, anyone who can reach the port can do everything, and a browser can reach it for any
+page that it shows. Its headers reveal such a request: Origin or Sec-Fetch-Site of another site, or, after DNS
+rebinding, a Host that is not this machine.
 """
 
 from __future__ import annotations
@@ -14,21 +14,24 @@ from starlette.datastructures import Headers
 from kelery.address import is_loopback
 
 _OTHER_SITE = ("cross-site", "same-site")
-#: A link to it does no harm.
+#: Pages that other sites can link to.
 _HARMLESS_PAGES = ("/docs",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SameOriginOnly:
-    """`loopback`: the gateway listens on a loopback address, so only names of this machine can be meant."""
+    """`loopback`: the gateway listens on a loopback address, so the Host must be this machine."""
 
     loopback: bool
 
     def refusal(self, headers: Headers, *, path: str) -> str:
-        """Why the request is refused; empty if it is not."""
+        """Why the request is rejected; empty if it is allowed."""
         host = headers.get("host", "")
         if self.loopback and not is_loopback(_name_in(host)):
-            return "without authentication only localhost may be asked for; the Host header names another"
+            return (
+                "the Host header does not name this machine; use localhost or 127.0.0.1, or turn on"
+                " authentication (KELERY_AUTH=kubernetes)"
+            )
         if path in _HARMLESS_PAGES:
             return ""
         origin = headers.get("origin")
@@ -37,15 +40,19 @@ class SameOriginOnly:
             return (
                 ""
                 if host and origin.lower() in own
-                else "without authentication no page of another origin may send requests"
+                else "the Origin header names another origin; requests from other pages are rejected while"
+                " authentication is off (KELERY_AUTH=none)"
             )
         if headers.get("sec-fetch-site", "").lower() in _OTHER_SITE:
-            return "without authentication no page of another site may send requests"
+            return (
+                "the Sec-Fetch-Site header names another site; requests from other pages are rejected while"
+                " authentication is off (KELERY_AUTH=none)"
+            )
         return ""
 
 
 def _name_in(host: str) -> str:
-    """`localhost:8000`, `[::1]:8000` -> the name or address in it."""
+    """The host without port and brackets: `localhost:8000` gives `localhost`, `[::1]:8000` gives `::1`."""
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0]

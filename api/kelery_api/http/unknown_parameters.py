@@ -1,5 +1,6 @@
-"""What a request says and nobody would hear is refused: a misspelt parameter that is passed over would do
-something else than was asked for, and say that all is well.
+"""Rejects unknown parameters, and bodies that no route reads.
+
+If a misspelt parameter were ignored, the request would succeed and do something else than the caller meant.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ _WITHOUT_BODY = ("GET", "HEAD", "DELETE")
 
 
 def refuse_unknown_parameters(request: Request, *, known: Collection[str]) -> None:
-    """Raise Problem for parameters that the route has not, and for a body that it would not read."""
+    """Raise Problem for parameters that the route does not have, and for a body that it does not read."""
     unknown = sorted({name for name in request.query_params if name not in known})
     if unknown:
-        choice = f"choose from {', '.join(known)}" if known else "there are none here"
+        choice = f"choose from {', '.join(known)}" if known else "this path has no query parameters"
         errors = [
             FieldProblem(parameter=name, detail=f"unknown parameter; {choice}") for name in unknown[:10]
         ]
@@ -28,11 +29,11 @@ def refuse_unknown_parameters(request: Request, *, known: Collection[str]) -> No
     if request.method in _WITHOUT_BODY and has_body(request):
         raise Problem(
             Kind.BAD_REQUEST,
-            f"{request.method} takes no body here; say it in the URL, or use POST",
+            f"{request.method} does not accept a body here; use URL parameters or POST",
         )
 
 
 def has_body(request: Request) -> bool:
-    """Whether a body is announced."""
+    """Whether the headers announce a body."""
     headers = request.headers
     return "transfer-encoding" in headers or headers.get("content-length", "0").strip() != "0"

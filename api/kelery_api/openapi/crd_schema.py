@@ -1,7 +1,7 @@
-"""The CRD's schema of a TaskRun's spec and status, as JSON Schema for the OpenAPI document.
+"""Translates the CRD's schema of spec and status to JSON Schema for the OpenAPI document.
 
-The CRD is the only place where fields and bounds are written down; what stands here is how its dialect is
-said in plain JSON Schema. Rules between fields, which JSON Schema cannot say, are said in words.
+The CRD is the only place that defines fields and limits. Rules between fields, which JSON Schema cannot
+express, are added to the descriptions.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Schema = dict[str, Any]
 _CRD = "taskruns.kelery.dev.yaml"
 _FREE_FORM = "x-kubernetes-preserve-unknown-fields"
 _RULES = "x-kubernetes-validations"
-#: Of the CRD's own words these are JSON Schema too.
+#: The keywords of the CRD's schema that are also JSON Schema.
 _KEPT = frozenset(
     {"type", "description", "format", "enum", "default", "pattern", "required"}
     | {"minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "maxProperties"}
@@ -29,7 +29,7 @@ _RETRY_RULE = "self.maxBackoffSeconds >= self.backoffSeconds"
 
 
 def task_run_schemas() -> dict[str, Schema]:
-    """`TaskRunSpec` and `TaskRunStatus`."""
+    """The schemas `TaskRunSpec` and `TaskRunStatus`."""
     crd = yaml.safe_load((chart_files() / "crds" / _CRD).read_text())
     (version,) = crd["spec"]["versions"]
     properties = version["schema"]["openAPIV3Schema"]["properties"]
@@ -40,7 +40,7 @@ def task_run_schemas() -> dict[str, Schema]:
 
 
 def _translated(crd: Mapping[str, Any], *, from_user: bool) -> Schema:
-    """`from_user`: unknown fields are refused, and null is taken for absent."""
+    """`from_user`: unknown fields are rejected, and null means absent."""
     if crd.get(_FREE_FORM) and "type" not in crd:
         return {"description": crd["description"]}
     schema = {word: value for word, value in crd.items() if word in _KEPT}
@@ -69,7 +69,7 @@ def _properties(crd: Mapping[str, Any], *, from_user: bool) -> dict[str, Schema]
 
 
 def _or_null(schema: Schema) -> Schema:
-    """Null is read as absent."""
+    """The schema, and null, which means absent."""
     wider = {**schema, "type": [schema["type"], "null"]}
     if "enum" in schema:
         wider["enum"] = [*schema["enum"], None]
@@ -77,7 +77,7 @@ def _or_null(schema: Schema) -> Schema:
 
 
 def _express_rules(schema: Schema, *, rules: list[str]) -> None:
-    """Rules about changes do not matter here: the gateway changes no spec."""
+    """Rules about changes are skipped, because the gateway never changes a spec."""
     for rule in rules:
         if "oldSelf" in rule:
             continue
@@ -86,4 +86,4 @@ def _express_rules(schema: Schema, *, rules: list[str]) -> None:
         elif rule == _RETRY_RULE:
             schema["description"] += " maxBackoffSeconds must be at least backoffSeconds."
         else:
-            raise ValueError(f"the CRD has a rule that the OpenAPI document does not tell: {rule}")
+            raise ValueError(f"the CRD has a rule that the OpenAPI document does not express: {rule}")

@@ -1,5 +1,5 @@
-"""What a route tells the OpenAPI document besides its signature and its response model, in FastAPI's own
-words: `responses=problems(...)`, `openapi_extra=json_body(...)`.
+"""What a route adds to the OpenAPI document, next to its signature and response model:
+`responses=problems(...)` and `openapi_extra=json_body(...)`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _TEXT: Schema = {"type": "string"}
 
 
 def ref(model: Any) -> Schema:
-    """A reference to the component of a model."""
+    """A reference to the schema of a model."""
     return {"$ref": f"#/components/schemas/{model.__name__}"}
 
 
 def problems(*kinds: Kind) -> Responses:
-    """The responses of a route that may end with these, besides those that `document` gives to all."""
+    """The problem responses of a route. `document` adds those that are common to all routes."""
     responses: Responses = {}
     for kind in kinds:
         response = responses.setdefault(
@@ -34,7 +34,7 @@ def problems(*kinds: Kind) -> Responses:
 
 
 def json_body(model: Any, *, examples: Mapping[str, Any], required: bool = True) -> dict[str, Any]:
-    """The body of a route that reads it itself."""
+    """The request body of a route that reads the body itself."""
     named = {name: {"value": value} for name, value in examples.items()}
     content = {"application/json": {"schema": ref(model), "examples": named}}
     return {"requestBody": {"required": required, "content": content}}
@@ -45,7 +45,7 @@ def _example(kind: Kind) -> models.Problem:
         "type": kind.type,
         "title": kind.title,
         "status": kind.status,
-        "detail": "what is wrong with this request, and what to do",
+        "detail": "what is wrong with this request, and how to fix it",
         "instance": "/v1/namespaces/default/taskruns",
         "request_id": "3f0c",
     }

@@ -1,7 +1,7 @@
-"""The page at /docs: Swagger UI, which the browser fetches from a CDN.
+"""The page /docs: Swagger UI, which the browser loads from a CDN.
 
-The scripts run with the rights of the page, which may be everything where there is no authentication. So the
-version is fixed, and the browser runs nothing but the files with these hashes.
+The scripts have the page's permissions, which can be all permissions without authentication. So the version
+is pinned, and the browser runs only files with these hashes.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ DOCS_PAGE = f"""<!DOCTYPE html>
 <link rel="stylesheet" href="{_FILES}/swagger-ui.css" crossorigin="anonymous" integrity="{_STYLE_HASH}">
 </head>
 <body>
-<div id="swagger-ui">The API is described in <a href="openapi.json">openapi.json</a>. This page reads it with
-Swagger UI, which is fetched from cdn.jsdelivr.net; it seems that it cannot be reached.</div>
+<div id="swagger-ui">Swagger UI could not be loaded from cdn.jsdelivr.net. The OpenAPI document is at
+<a href="openapi.json">openapi.json</a>.</div>
 <script src="{_FILES}/swagger-ui-bundle.js" crossorigin="anonymous" integrity="{_SCRIPT_HASH}"></script>
 <script>
 SwaggerUIBundle({{url: "openapi.json", dom_id: "#swagger-ui", deepLinking: true}})

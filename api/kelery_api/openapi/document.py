@@ -1,7 +1,7 @@
-"""The OpenAPI document: what FastAPI draws of the routes and their models, and what holds for all of them.
+"""The OpenAPI document: FastAPI's document of the routes and models, plus what is common to all routes.
 
-It is made once, when the app is made: problems, ids of requests and security follow from each route's rule,
-body and parameters, so that no route says them.
+It is created once, with the app. Problems, request IDs and security are derived from each route's rule, body
+and parameters, so no route declares them.
 """
 
 from __future__ import annotations
@@ -22,34 +22,39 @@ from kelery_api.openapi.declarations import problems
 from kelery_api.settings import Auth
 
 _DESCRIPTION = """\
-Celery tasks as Kubernetes resources: runs started here and runs started by kubectl are the same runs, \
-and exclude each other where their concurrency keys say so.
+Runs Celery tasks as Kubernetes resources. This API shows the runs of both APIs, REST and kubectl. \
+A concurrency key limits how many runs execute at once, no matter which API created them.
 
-Errors are `application/problem+json` (RFC 9457). Every answer has an `X-Request-ID`, the request's own \
-if it brought one."""
+Errors are problem documents (`application/problem+json`, RFC 9457). Every response has an `X-Request-ID`: \
+the one of the request, or a new one."""
 _TAGS = (
-    ("quickstart", "For a first curl: one run at a time, in Celery's words."),
+    (
+        "quickstart",
+        "Three endpoints that need no body, for a first try: one run at a time, with Celery's states.",
+    ),
     ("taskruns", "Runs of both APIs, as TaskRuns."),
-    ("keys", "Who holds a concurrency key, and who waits for it."),
-    ("workers and queues", "Queues and workers."),
-    ("health", "For kubelet and Prometheus; plain text."),
+    ("keys", "Concurrency keys with their holders and waiters."),
+    ("workers and queues", "Celery queues and workers."),
+    ("health", "Health and metrics as plain text, for kubelet and Prometheus."),
 )
-#: The only one whose routes serve without the ledger.
+#: The only tag whose routes work without the ledger.
 _HEALTH = "health"
 _BEARER = {
     "type": "http",
     "scheme": "bearer",
-    "description": "A Kubernetes token for the audience `kelery`, such as "
-    "`kubectl create token <service account> --audience=kelery` makes. RBAC decides what it may.",
+    "description": "A Kubernetes token for the audience `kelery`. Create one with "
+    "`kubectl create token <service account> --audience=kelery`. RBAC defines its permissions.",
 }
 _REQUEST_ID = "X-Request-ID"
-_REQUEST_ID_NOTE = "Names the request in answers and logs: letters, digits, dots, _ and -, at most 128."
+_REQUEST_ID_NOTE = (
+    "Identifies the request in responses and logs. At most 128 letters, digits, `.`, `_` and `-`."
+)
 _REQUEST_ID_HEADER: Schema = {"description": _REQUEST_ID_NOTE, "schema": {"type": "string"}}
 _REQUEST_ID_PARAMETER: Schema = {
     "name": _REQUEST_ID,
     "in": "header",
     "required": False,
-    "description": f"{_REQUEST_ID_NOTE} Anything else is replaced.",
+    "description": f"{_REQUEST_ID_NOTE} Other values are replaced.",
     "schema": {"type": "string"},
 }
 _ACCESS_PROBLEMS = (Kind.UNAUTHENTICATED, Kind.FORBIDDEN, Kind.ACCESS_CHECK_UNAVAILABLE)
@@ -60,7 +65,7 @@ _BODY_PROBLEMS = (
     Kind.UNSUPPORTED_MEDIA_TYPE,
     Kind.INVALID_INPUT,
 )
-#: Not drawn by FastAPI: bodies that routes read themselves, parts of streams, and no plain JSON.
+#: Models that FastAPI does not find: bodies that routes read themselves, stream events, and problems.
 _REFERRED_TO = (
     models.TaskRunSubmission,
     models.CancelRequest,
@@ -72,19 +77,19 @@ _REFERRED_TO = (
 
 
 def install(app: FastAPI, *, auth: Auth) -> None:
-    """Make the document; `app.openapi()` gives it from now on."""
+    """Create the document, which `app.openapi()` then returns."""
     made = document(app, auth=auth)
-    # FastAPI's own way of replacing the document.
+    # FastAPI's documented way to replace the document.
     app.openapi = lambda: made  # type: ignore[method-assign]
 
 
 def operation_id(route: APIRoute) -> str:
-    """The endpoint's name: what a generated client calls its method."""
+    """The endpoint's name, which generated clients use as the method name."""
     return route.name
 
 
 def document(app: FastAPI, *, auth: Auth) -> dict[str, Any]:
-    """The document of the app's routes."""
+    """The OpenAPI document of the app's routes."""
     drawn: dict[str, Any] = get_openapi(
         title="Kelery",
         version=app.version,
@@ -116,14 +121,14 @@ def _schemas(drawn: dict[str, Schema]) -> dict[str, Schema]:
     )
     schemas = {**drawn, **referred_to["$defs"], **task_run_schemas()}
     schemas["Problem"]["properties"]["type"]["enum"] = [kind.type for kind in Kind]
-    # FastAPI's own shape of a refusal is not what we answer with.
+    # FastAPI's own error models are not used.
     return {name: schema for name, schema in schemas.items() if not name.endswith("ValidationError")}
 
 
 def _complete(operation: dict[str, Any], *, auth: Auth, is_public: bool) -> None:
     asks_access = auth is Auth.KUBERNETES and not is_public
     responses = operation["responses"]
-    # FastAPI's own, for requests that it validates; ours is a problem.
+    # FastAPI adds its own 422 to routes that it validates; Kelery responds with a problem.
     if "422" in responses and MEDIA_TYPE not in responses["422"].get("content", {}):
         del responses["422"]
     kinds = _common_problems(operation, asks_access=asks_access)

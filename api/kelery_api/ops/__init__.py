@@ -1,1 +1,1 @@
-"""What operators of the gateway look at: health, metrics, queues, workers, keys."""
+"""Monitoring of the gateway and its ledger: health, metrics, queues, workers, keys."""

@@ -1,4 +1,4 @@
-"""Who holds a concurrency key and who waits for it."""
+"""Concurrency keys with their holders and waiters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from kelery_api.models import Key, KeyHolder, KeySummary, KeyWaiter
 async def keys_page(
     ledger: Ledger, namespace: str, *, after: str, limit: int
 ) -> tuple[list[KeySummary], str]:
-    """Keys in use, in their order, behind the key `after`; and the last one if there may be more."""
+    """A page of keys in use, sorted, after the key `after`. Also the last key of the page if more can follow,
+    else "".
+    """
     last = f"{namespace}/{after}" if after else ""
     keys = await ledger.run(queries.keys_after(namespace, last, count=limit))
     if not keys:
@@ -27,7 +29,7 @@ async def keys_page(
 
 
 async def key_details(ledger: Ledger, namespace: str, key: str, *, waiters_shown: int) -> Key:
-    """A key's holders, oldest first, and its first waiters in the order in which they get it."""
+    """A key's holders, oldest first, and its first waiters in the order of their admission."""
     scoped = f"{namespace}/{key}"
     held = await ledger.run(queries.holders(scoped))
     waits = await ledger.run(queries.waiter_count(scoped))
@@ -45,7 +47,7 @@ async def key_details(ledger: Ledger, namespace: str, key: str, *, waiters_shown
 
 
 def _summary(key: str, *, held: list[tuple[str, int]], waiting: int) -> KeySummary:
-    """The smallest limit of the holders applies; without holders, whoever comes next brings it."""
+    """The smallest limit of the holders applies. Without holders, the next run determines it."""
     limit = min((limit for _, limit in held), default=None)
     return {"key": key, "limit": limit, "held": len(held), "waiting": waiting}
 

@@ -1,7 +1,7 @@
-"""How much each Celery queue has to do, for those who ask all the time: Prometheus, and what scales workers.
+"""The load of each Celery queue, cached for clients that poll: Prometheus and autoscalers.
 
-Invariant: however many ask, the ledger is asked by one at a time, in one round trip, and what it said is
-kept for `KEPT_SECONDS`; that it did not answer, for `AGAIN_SECONDS`.
+Invariant: no matter how many clients ask, the ledger gets one query at a time, in one round trip. The result
+is cached for `KEPT_SECONDS`, a failure for `AGAIN_SECONDS`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ AGAIN_SECONDS = 1.0
 
 
 class QueueStatsCache:
-    """The figures of now, or of a few seconds ago."""
+    """Figures that are at most `KEPT_SECONDS` old."""
 
     def __init__(
         self,
@@ -39,11 +39,11 @@ class QueueStatsCache:
         self._good_until = float("-inf")
 
     async def every(self) -> list[QueueStats]:
-        """Every queue that is used, has a worker, or is the default; LedgerError if the ledger is away."""
+        """Every queue that is in use, has a worker, or is the default. Raises LedgerError."""
         return list((await self._stats()).values())
 
     async def of(self, queue: str) -> QueueStats:
-        """One of them; all zero if nobody knows it, as it is with one whose last worker was scaled away."""
+        """The figures of one queue. All zero if it is unknown, such as after scaling to zero workers."""
         return (await self._stats()).get(queue) or QueueStats(queue=queue)
 
     async def _stats(self) -> dict[str, QueueStats]:
@@ -52,7 +52,7 @@ class QueueStatsCache:
                 await self._ask()
             known = self._known
         if isinstance(known, LedgerError):
-            # The same one for many: each raise would add to its traceback.
+            # The error is raised many times, and each raise would extend its traceback.
             raise known.with_traceback(None)
         return known
 

@@ -1,4 +1,4 @@
-"""Queues and workers, as the workers tell of themselves."""
+"""Queues and workers, from the workers' own reports."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from kelery_api.models import Worker
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueStats:
-    """How much one Celery queue has to do."""
+    """The load of one Celery queue."""
 
     queue: str
-    #: Messages that wait for a worker. Runs that wait for their key are none: more workers would not help.
+    #: Messages that wait for a worker. Runs that wait for their key do not count: workers would not help.
     queued: int = 0
     running: int = 0
     workers: int = 0
 
     @property
     def load(self) -> int:
-        """What workers are needed for: counting what waits alone would take away those that are busy."""
+        """The figure to scale workers by. With `queued` alone, a scaler would remove busy workers."""
         return self.queued + self.running
 
 
 async def workers(ledger: Ledger, *, alive_within: float) -> list[Worker]:
-    """Every worker that spoke within the last hour; `alive` if it did within `alive_within` seconds."""
+    """Every worker that reported within the last hour; `alive` if within `alive_within` seconds."""
     present = await ledger.run(queries.workers())
     return [_worker(worker, alive_within=alive_within) for worker in sorted(present, key=lambda w: w.worker)]
 
 
 async def queues(ledger: Ledger, *, alive_within: float, default_queue: str) -> list[QueueStats]:
-    """Every queue with messages, with running runs or with a worker, and the one for runs that name none."""
+    """Every queue with messages, running runs or a worker, and the default queue."""
     uses, present = await ledger.run_both(queries.queues(), queries.workers())
     used = {use.queue: use for use in uses}
     shown = [_worker(worker, alive_within=alive_within) for worker in present]
@@ -72,7 +72,7 @@ def _worker(present: WorkerPresence, *, alive_within: float) -> Worker:
 
 
 def _reported(info_json: str) -> Mapping[str, Any]:
-    """What a worker reports of itself; a worker of another version may report less, or more."""
+    """A worker's report about itself. Workers of other versions can report less or more."""
     try:
         info = json.loads(info_json)
     except ValueError:

@@ -1,4 +1,4 @@
-"""HTTP in, HTTP out: each module has one router, and each route its rule."""
+"""The HTTP endpoints. Each module has one router, and each route has an authorization rule."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from kelery_api.routes import documents, health, keys, quickstart, taskruns, workers_and_queues
 
 ROUTERS: tuple[APIRouter, ...] = (
-    # The first that matches serves: what is asked most often comes first.
+    # The first match serves, so the most frequent requests come first.
     taskruns.router,
     keys.router,
     quickstart.router,

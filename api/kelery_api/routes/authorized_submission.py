@@ -1,6 +1,6 @@
-"""How a request to run a task becomes what the ledger takes, the same for every route that takes one.
+"""Turns a request to run a task into a submission to the ledger, for all routes that create runs.
 
-Invariant: nobody gets a submission of a task that they may not use.
+Invariant: no submission is created for a task that the requester is not allowed to use.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ async def permitted_submission(
     name: str | None = None,
     idempotency_key: str | None = None,
 ) -> Submission:
-    """The requester's run; Problem if they may not use its task."""
+    """The submission of the requester's run. Raises Problem if they lack `use` on its task."""
     gateway, requester = gateway_of(request), requester_of(request)
     permission = Permission(verb="use", resource="tasks", namespace=namespace, name=spec.task)
     await gateway.authorizer.require(requester, permission)

@@ -1,4 +1,4 @@
-"""/openapi.json, and /docs to read it in a browser."""
+"""/openapi.json, and /docs, which shows it in a browser."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 @router.get("/openapi.json")
 @public
 async def get_openapi_document(request: Request) -> Response:
-    """The API, described for machines."""
+    """The OpenAPI document."""
     return json_response(request.app.openapi())
 
 
 @router.get("/docs")
 @public
 async def get_docs() -> Response:
-    """The API, described for people; the page fetches Swagger UI from a CDN."""
+    """Swagger UI. The page loads its scripts from a CDN."""
     return HTMLResponse(DOCS_PAGE)

@@ -14,10 +14,10 @@ router = APIRouter(tags=["health"], route_class=GuardedRoute)
 
 
 @router.head("/livez", include_in_schema=False)
-@router.get("/livez", response_class=PlainTextResponse, response_description="It runs.")
+@router.get("/livez", response_class=PlainTextResponse, response_description="The gateway runs.")
 @public
 async def get_livez() -> Response:
-    """Whether the gateway runs."""
+    """Report that the gateway runs."""
     return health_pages.livez()
 
 
@@ -25,22 +25,22 @@ async def get_livez() -> Response:
 @router.get(
     "/readyz",
     response_class=PlainTextResponse,
-    response_description="It can serve.",
+    response_description="The gateway is ready.",
     responses={
         503: {
-            "description": "It cannot; the text says why.",
+            "description": "The gateway is not ready. The text gives the reason.",
             "content": {"text/plain": {"schema": {"type": "string"}}},
         }
     },
 )
 @public
 async def get_readyz(request: Request) -> Response:
-    """Whether the gateway can serve: the ledger answers."""
+    """Report whether the gateway is ready: the ledger responds, and its event stream is followed."""
     return health_pages.readyz(gateway_of(request))
 
 
 @router.get("/metrics", response_class=PlainTextResponse, response_description="Prometheus's text format.")
 @needs_path("get", "/metrics")
 async def get_metrics(request: Request) -> Response:
-    """The gateway's metrics, for Prometheus."""
+    """Get the gateway's metrics for Prometheus."""
     return await health_pages.metrics_page(gateway_of(request))

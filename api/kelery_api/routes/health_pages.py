@@ -1,7 +1,7 @@
-"""/livez, /readyz and /metrics as plain text; on the gateway's own port, and on one for kubelet, Prometheus
-and what scales workers, if that is asked for. The latter also has /queues/<name>, as JSON.
+"""/livez, /readyz and /metrics as plain text, on the main port and on the optional metrics port. The metrics
+port, for kubelet, Prometheus and autoscalers, also has /queues/<name> as JSON.
 
-Alive is who answers: the ledger being away is no reason to be killed.
+/livez does not depend on the ledger: an outage of Redis is no reason to kill the gateway.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from kelery_api.ops import metrics
 
 
 def livez() -> Response:
-    """Answers while the loop runs."""
+    """200 while the event loop runs."""
     return PlainTextResponse("ok\n")
 
 
@@ -29,7 +29,7 @@ def readyz(gateway: Gateway) -> Response:
 
 
 async def metrics_page(gateway: Gateway) -> Response:
-    """For Prometheus; without figures of queues while the ledger is away: old ones would pass for new."""
+    """Metrics for Prometheus. While the ledger is unavailable, queues are omitted, not stale."""
     try:
         stats = await gateway.queue_stats.every()
     except LedgerError:
@@ -39,14 +39,16 @@ async def metrics_page(gateway: Gateway) -> Response:
 
 
 async def queue_page(gateway: Gateway, queue: str) -> Response:
-    """For what scales a queue's workers, such as KEDA's metrics-api trigger: `load` is what it looks at."""
+    """The load of a queue, for autoscalers such as KEDA's metrics-api trigger, which reads `load`."""
     if not queue:
-        return PlainTextResponse("name a queue: /queues/celery\n", status_code=404)
+        return PlainTextResponse(
+            "the path names no queue; use /queues/NAME, such as /queues/celery\n", status_code=404
+        )
     try:
         stats = await gateway.queue_stats.of(queue)
     except LedgerError:
-        # Not zero: nobody must take workers away because Redis does not answer.
-        return PlainTextResponse("the ledger does not answer\n", status_code=503)
+        # Not zero: an outage of Redis must not scale workers down.
+        return PlainTextResponse("the ledger (Redis) does not respond\n", status_code=503)
     return json_response(
         {
             "queue": stats.queue,
@@ -59,7 +61,7 @@ async def queue_page(gateway: Gateway, queue: str) -> Response:
 
 
 def metrics_app(main: Starlette) -> Starlette:
-    """The app of the second listener: it serves these four of the gateway that `main` has open."""
+    """The app of the metrics port. It serves these four paths for the gateway of `main`."""
 
     async def _livez(_: Request) -> Response:
         return livez()
@@ -77,7 +79,7 @@ def metrics_app(main: Starlette) -> Starlette:
         Route("/livez", _livez),
         Route("/readyz", _readyz),
         Route("/metrics", _metrics),
-        # A queue's name may have slashes.
+        # The name of a queue can contain slashes.
         Route("/queues/{queue:path}", _queue),
     ]
     return Starlette(routes=routes)

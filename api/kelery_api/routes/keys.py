@@ -1,4 +1,4 @@
-"""`/v1/namespaces/{namespace}/keys`: which concurrency keys are in use, who holds them, who waits."""
+"""`/v1/namespaces/{namespace}/keys`: concurrency keys in use, with their holders and waiters."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ router = APIRouter(prefix="/v1/namespaces/{namespace}/keys", tags=["keys"], rout
 Key = Annotated[
     str,
     Path(
-        description="A concurrency key; its slashes may stand as they are.",
+        description="A concurrency key. Slashes need no escape.",
         examples=["report/7"],
         max_length=253,
         pattern=KEY_FORM,
     ),
 ]
 WaitersShown = Annotated[
-    int, Query(alias="waiters", ge=0, le=1000, description="How many waiters are shown.")
+    int, Query(alias="waiters", ge=0, le=1000, description="The maximum number of waiters to show.")
 ]
 
 
-@router.get("", response_model=models.KeyList, response_description="A page of keys, in their order.")
+@router.get("", response_model=models.KeyList, response_description="A page of keys, sorted by name.")
 @needs("list")
 async def list_keys(
     request: Request, namespace: Namespace, page_size: PageSize = 100, next_page: KeyContinue = None
 ) -> Response:
-    """The keys that somebody holds or waits for."""
+    """List the concurrency keys that have holders or waiters."""
     items, behind = await keys.keys_page(
         gateway_of(request).ledger, namespace, after=next_page or "", limit=page_size
     )
@@ -50,12 +50,12 @@ async def list_keys(
 @router.get(
     "/{key:path}",
     response_model=models.Key,
-    response_description="Who holds the key, and who waits.",
-    # For a path with a line break in it.
+    response_description="The key with its holders and waiters.",
+    # For a path that contains a line break.
     responses=problems(Kind.NOT_FOUND),
 )
 @needs("list")
 async def get_key(request: Request, namespace: Namespace, key: Key, waiters: WaitersShown = 100) -> Response:
-    """A key: its limit, who holds it, and who waits, in the order in which they get it."""
+    """Get a concurrency key: its limit, its holders, and its waiters in the order of their admission."""
     ledger = gateway_of(request).ledger
     return json_response(await keys.key_details(ledger, namespace, key, waiters_shown=waiters))

@@ -1,6 +1,8 @@
-"""`/start`, `/status`, `/cancel`: for a first `curl`. One run at a time, and no lock is left.
+"""`/start`, `/status` and `/cancel`: a quick start with curl. One run of a key at a time; no lock is left
+over.
 
-They work in one namespace, on one key unless told otherwise, and answer in Celery's words.
+They work in the configured namespace and, by default, on the configured key. They respond with Celery's
+states.
 """
 
 from __future__ import annotations
@@ -31,12 +33,12 @@ router = APIRouter(tags=["quickstart"], route_class=GuardedRoute)
 
 _STARTED: dict[str, Any] = {
     "response_model": models.TaskOut,
-    "response_description": "The run that was started.",
+    "response_description": "The new run.",
     "responses": problems(Kind.ALREADY_RUNNING),
 }
 _SHOWN: dict[str, Any] = {
     "response_model": models.TaskOut,
-    "response_description": "The run as it stands, in Celery's words.",
+    "response_description": "The current state of the run.",
     "responses": problems(Kind.NOT_FOUND),
 }
 _JSON_PARAMETERS = ("args", "kwargs")
@@ -46,25 +48,28 @@ _NAME = {"minLength": 1, "maxLength": 253}
 Task = Annotated[
     OptionalText,
     Query(
-        description="The task's registered name; absent: KELERY_START_TASK.",
+        description="The task's registered name. Default: KELERY_START_TASK.",
         json_schema_extra={**_NAME, "pattern": models.TASK_NAME_FORM},
     ),
 ]
 Args = Annotated[
-    OptionalText, Query(description="Positional arguments, a list in JSON.", examples=["[1, 2]"])
+    OptionalText, Query(description="Positional arguments as a JSON array.", examples=["[1, 2]"])
 ]
 Kwargs = Annotated[
-    OptionalText, Query(description="Keyword arguments, an object in JSON.", examples=['{"x": 1}'])
+    OptionalText, Query(description="Keyword arguments as a JSON object.", examples=['{"x": 1}'])
 ]
 Key = Annotated[
     OptionalText,
     Query(
-        description="One run of this key at a time; absent: KELERY_START_KEY.",
+        description="Concurrency key: one run at a time. Default: KELERY_START_KEY.",
         json_schema_extra={**_NAME, "pattern": KEY_FORM},
     ),
 ]
-KeyOfRun = Annotated[OptionalText, Query(description="A concurrency key; absent: KELERY_START_KEY.")]
-TaskId = Annotated[OptionalText, Query(description="A run's id; absent: the current or last run of the key.")]
+KeyOfRun = Annotated[OptionalText, Query(description="A concurrency key. Default: KELERY_START_KEY.")]
+TaskId = Annotated[
+    OptionalText,
+    Query(description="The uid or name of a run. Default: the current or last run of the key."),
+]
 
 
 @router.get("/start", **_STARTED)
@@ -72,7 +77,7 @@ TaskId = Annotated[OptionalText, Query(description="A run's id; absent: the curr
 async def start_task(
     request: Request, task: Task = None, args: Args = None, kwargs: Kwargs = None, key: Key = None
 ) -> Response:
-    """Run a task, unless a run of the key is under way: then 409 with that run's id."""
+    """Start a task. If an earlier run of the key has not finished, the response is 409 with its `id`."""
     given = _query_fields(task=task, args=args, kwargs=kwargs, key=key)
     return await _start(request, _spec_of_url(request, given))
 
@@ -90,12 +95,12 @@ async def start_task(
 async def post_start_task(
     request: Request, task: Task = None, args: Args = None, kwargs: Kwargs = None, key: Key = None
 ) -> Response:
-    """Run a task, unless a run of the key is under way: then 409 with that run's id. What the body says goes
-    before what the URL says.
+    """Start a task. If an earlier run of the key has not finished, the response is 409 with its `id`. The
+    body overrides the URL.
     """
     given = _query_fields(task=task, args=args, kwargs=kwargs, key=key)
     body = await read_json(request, optional=True)
-    # Also where the body overrules it: what is wrong in the URL was not meant.
+    # Validated even if the body overrides it, because an invalid URL is a mistake.
     spec = _spec_of_url(request, given)
     if body is not None:
         spec = _spec(request, {**given, **body} if isinstance(body, Mapping) else body)
@@ -105,7 +110,7 @@ async def post_start_task(
 @router.get("/status", **_SHOWN)
 @needs("get")
 async def get_status(request: Request, task_id: TaskId = None, key: KeyOfRun = None) -> Response:
-    """A run by its id, or the current or last run of the key."""
+    """Get a run by its id, or the current or last run of the key."""
     gateway = gateway_of(request)
     return await _shown(gateway, await _meant(gateway, task_id, key=key))
 
@@ -113,7 +118,7 @@ async def get_status(request: Request, task_id: TaskId = None, key: KeyOfRun = N
 @router.get("/cancel", **_SHOWN)
 @needs("patch")
 async def cancel_task(request: Request, task_id: TaskId = None, key: KeyOfRun = None) -> Response:
-    """Stop a run by its id, or the current run of the key; nothing changes for one that has ended."""
+    """Cancel a run by its id, or the current run of the key, gracefully. A finished run does not change."""
     return await _cancel(request, task_id, key=key)
 
 
@@ -128,8 +133,8 @@ async def cancel_task(request: Request, task_id: TaskId = None, key: KeyOfRun = 
 )
 @needs("patch")
 async def post_cancel_task(request: Request, task_id: TaskId = None, key: KeyOfRun = None) -> Response:
-    """Stop a run by its id, or the current run of the key; nothing changes for one that has ended. What the
-    body says goes before what the URL says.
+    """Cancel a run by its id, or the current run of the key, gracefully. A finished run does not change. The
+    body overrides the URL.
     """
     wanted = requests.quickstart_cancel(await read_json(request, optional=True))
     return await _cancel(request, wanted.task_id or task_id, key=wanted.key or key)
@@ -187,5 +192,5 @@ def _json(name: str, text: str) -> Any:
     except Problem as problem:
         example = "[1, 2]" if name == "args" else '{"x": 1}'
         raise refused(
-            name, f"cannot be read: {problem}; give JSON, for example {name}={example}, escaped for a URL"
+            name, f"is not valid JSON: {problem}; send for example {name}={example}, URL-encoded"
         ) from None

@@ -1,4 +1,4 @@
-"""`/v1/namespaces/{namespace}/taskruns`: all runs, as TaskRuns."""
+"""`/v1/namespaces/{namespace}/taskruns`: the runs of both APIs, as TaskRuns."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ router = APIRouter(prefix="/v1/namespaces/{namespace}/taskruns", tags=["taskruns
 
 _SHOWN: dict[str, Any] = {
     "response_model": models.TaskRun,
-    "response_description": "The run as it stands.",
+    "response_description": "The current state of the run.",
     "responses": problems(Kind.NOT_FOUND),
 }
 _EVENTS = {
     "schema": {"type": "string"},
-    # A word of OpenAPI 3.2, which readers of 3.1 pass over.
+    # A keyword of OpenAPI 3.2, which readers of 3.1 ignore.
     "itemSchema": ref(models.TaskRunEvent),
     "example": 'event: phase\nid: 3\ndata: {"phase": "Running", "reason": "Started", "rev": 3}\n\n',
 }
@@ -53,7 +53,7 @@ _EVENTS = {
     "",
     status_code=202,
     response_model=models.TaskRun,
-    response_description="The run was accepted; with `wait`, as it stood when the wait was over.",
+    response_description="The accepted run. With `wait`, its state at the end of the wait.",
     responses={
         202: {"headers": {"Location": {"description": "The path of the run.", "schema": {"type": "string"}}}},
         **problems(Kind.NAME_TAKEN, Kind.RUN_DELETED, Kind.IDEMPOTENCY_KEY_REUSED),
@@ -73,7 +73,7 @@ _EVENTS = {
 async def create_task_run(
     request: Request, namespace: Namespace, wait: Wait = None, idempotency_key: IdempotencyKey = None
 ) -> Response:
-    """Run a task. The answer comes when the run is accepted, or with `wait` when it has ended."""
+    """Create a run. The response comes when the run is accepted, or, with `wait`, when it has finished."""
     seconds = parameters.wait_seconds(wait)
     key = parameters.idempotency_key(idempotency_key)
     wanted = requests.run_request(await read_json(request))
@@ -103,7 +103,7 @@ async def list_task_runs(
     page_size: PageSize = 100,
     next_page: Continue = None,
 ) -> Response:
-    """The namespace's runs, newest first. A page may be short, or empty, and still name a next one."""
+    """List the runs of a namespace, newest first. A page can be short or empty and still have a next page."""
     wanted = listing.Filter(
         phases=frozenset(phase or ()),
         task=task or "",
@@ -123,7 +123,7 @@ async def list_task_runs(
 @router.get("/{id}", **_SHOWN)
 @needs("get")
 async def get_task_run(request: Request, namespace: Namespace, run_id: RunId, wait: Wait = None) -> Response:
-    """One run, by uid or name; with `wait`, when it has ended."""
+    """Get a run by uid or name. With `wait`, the response comes when the run has finished."""
     runs, seconds = gateway_of(request).runs, parameters.wait_seconds(wait)
     record = await runs.find(namespace, run_id)
     if seconds:
@@ -133,20 +133,23 @@ async def get_task_run(request: Request, namespace: Namespace, run_id: RunId, wa
 
 @router.get(
     "/{id}/result",
-    response_description="What the task returned: any JSON value.",
+    response_description="The return value: any JSON value.",
     responses=problems(Kind.NOT_FOUND, Kind.NO_RESULT, Kind.NOT_FINISHED),
 )
 @needs("get")
 async def get_result(request: Request, namespace: Namespace, run_id: RunId) -> Response:
-    """The value that the task returned, whole, also where the status truncates it."""
+    """Get the complete return value of the task, even if the status truncates it."""
     runs = gateway_of(request).runs
     record = await runs.find(namespace, run_id)
     if not record.phase.is_final:
-        raise Problem(Kind.NOT_FINISHED, f"the run is {record.phase.value}; ask again when it has ended")
+        raise Problem(
+            Kind.NOT_FINISHED,
+            f"the run has the phase {record.phase.value} and no result yet; try again when it has finished",
+        )
     text = await runs.whole_result(record)
     if text is None:
         raise Problem(
-            Kind.NO_RESULT, f"the run ended as {record.phase.value}/{record.reason}, without a result"
+            Kind.NO_RESULT, f"the run ended as {record.phase.value}/{record.reason}, so it has no result"
         )
     return json_text_response(text)
 
@@ -154,10 +157,10 @@ async def get_result(request: Request, namespace: Namespace, run_id: RunId) -> R
 @router.get(
     "/{id}/events",
     response_class=Response,
-    response_description="Events until the run has ended: phase, progress, and finished with the TaskRun.",
+    response_description="Events until the run has finished: phase, progress, and finished with the TaskRun.",
     responses={
         200: {"content": {event_stream.MEDIA_TYPE: _EVENTS}},
-        204: {"description": "The last event was seen already."},
+        204: {"description": "The client already has the last event."},
         **problems(Kind.NOT_FOUND),
     },
 )
@@ -165,7 +168,7 @@ async def get_result(request: Request, namespace: Namespace, run_id: RunId) -> R
 async def watch_task_run(
     request: Request, namespace: Namespace, run_id: RunId, last_event_id: LastEventId = None
 ) -> Response:
-    """The run's changes as server-sent events; the stream ends with the run, and resumes without a gap."""
+    """Stream the run's changes as server-sent events until it has finished. It resumes without gaps."""
     gateway = gateway_of(request)
     return await event_stream.events(
         record=await gateway.runs.find(namespace, run_id),
@@ -187,7 +190,7 @@ async def watch_task_run(
 )
 @needs("patch")
 async def cancel_task_run(request: Request, namespace: Namespace, run_id: RunId) -> Response:
-    """Stop a run: at once if it waits, else gracefully or by force; nothing changes if it has ended."""
+    """Cancel a run: at once if it waits, else gracefully or by force. A finished run does not change."""
     wanted = requests.cancel_request(await read_json(request, optional=True))
     runs = gateway_of(request).runs
     record = await runs.find(namespace, run_id, also_ending=True)
@@ -198,12 +201,12 @@ async def cancel_task_run(request: Request, namespace: Namespace, run_id: RunId)
 @router.delete(
     "/{id}",
     status_code=204,
-    response_description="It is not shown any more.",
+    response_description="The run is deleted.",
     responses=problems(Kind.NOT_FOUND, Kind.NOT_DELETABLE_HERE, Kind.CLUSTER_UNAVAILABLE),
 )
 @needs("delete")
 async def delete_task_run(request: Request, namespace: Namespace, run_id: RunId) -> Response:
-    """Stop a run if it is live, and forget it: it is not shown from now on. A TaskRun of kubectl goes too."""
+    """Cancel a run if it is live, and delete it. If it has a TaskRun in the cluster, delete that too."""
     runs = gateway_of(request).runs
     await runs.delete(await runs.find(namespace, run_id))
     return Response(status_code=204)

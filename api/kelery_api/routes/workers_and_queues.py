@@ -1,4 +1,4 @@
-"""`/v1/queues` and `/v1/workers`: whether anybody is there to run what waits."""
+"""`/v1/queues` and `/v1/workers`: the load of queues, and the workers that consume from them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/v1", tags=["workers and queues"], route_class=Guarde
 @router.get("/queues", response_model=QueueList, response_description="The queues.")
 @needs("list", everywhere=True)
 async def list_queues(request: Request) -> Response:
-    """Celery queues: messages that wait in them, Kelery's runs that run, workers that take from them."""
+    """List Celery queues with their waiting messages, running runs, and workers."""
     gateway = gateway_of(request)
     settings = gateway.settings.ledger
     queues = await workers_and_queues.queues(
@@ -31,7 +31,7 @@ async def list_queues(request: Request) -> Response:
 @router.get("/workers", response_model=WorkerList, response_description="The workers.")
 @needs("list", everywhere=True)
 async def list_workers(request: Request) -> Response:
-    """The workers with Kelery's plug-in that were heard of within the last hour, and the runs they have."""
+    """List the workers with Kelery's plug-in that reported within the last hour, and their runs."""
     gateway = gateway_of(request)
     lease = gateway.settings.ledger.lease
     listed: WorkerList = {

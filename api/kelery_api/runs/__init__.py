@@ -1,1 +1,1 @@
-"""What the gateway does with runs; knows no route."""
+"""The gateway's operations on runs. This package knows no routes."""

@@ -1,8 +1,8 @@
 """Pages of a namespace's runs, newest first.
 
-A page may be shorter than asked for and still have a next one: a request looks at a bounded number of runs,
-however few of them its filters let through, and shows a bounded number of bytes. Invariant: following the
-pages shows every run once that was there all the while.
+A page can be shorter than its limit and still have a next page. A request reads a bounded number of runs, no
+matter how few match its filter, and returns a bounded number of bytes. Invariant: the pages show every run
+exactly once that exists the whole time.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ CURSOR_FORM = r"^[0-9]{1,16}\.[-.0-9A-Za-z]{1,253}$"
 _CURSOR = re.compile(CURSOR_FORM)
 _BATCH = 500
 _MOST_LOOKED_AT = 5000
-#: A page is made whole before it is sent: what one request may take of the gateway's memory and time.
+#: Limit on the gateway's memory and time per request, because a page is built before it is sent.
 _MOST_BYTES = 4 * 1024 * 1024
 _READ_AT_ONCE = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """What a list is narrowed to; None and "" for what does not matter."""
+    """The filter of a list. Empty fields match every run."""
 
     phases: frozenset[Phase] = frozenset()
     task: str = ""
-    #: As users write it, without the namespace.
+    #: As in the spec, without the namespace.
     key: str = ""
     #: Microseconds since the epoch.
     since: int = 0
 
     @property
     def needs_a_look(self) -> bool:
-        """Whether the order of submission alone does not tell."""
+        """Whether the runs must be read, since the index by submission time is not enough."""
         return bool(self.phases or self.task or self.key)
 
     def admits(self, run: Brief, *, namespace: str) -> bool:
-        """Whether the run is wanted."""
+        """Whether the run matches."""
         return (
             (not self.phases or run.phase in self.phases)
             and (not self.task or run.task == self.task)
@@ -52,25 +52,25 @@ class Filter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cursor:
-    """The last run that was looked at; the next page begins behind it."""
+    """The last run that was read. The next page begins after it."""
 
     at: int
     uid: str
 
     def encode(self) -> str:
-        """As clients hand it back; what is in it is no promise to them."""
+        """The text for clients, who must treat it as opaque."""
         return f"{self.at}.{self.uid}"
 
     @classmethod
     def decode(cls, text: str) -> Cursor:
-        """ValueError for what has not CURSOR_FORM."""
+        """Raises ValueError for a text that does not match CURSOR_FORM."""
         if not _CURSOR.fullmatch(text):
             raise ValueError("not a cursor")
         at, _, uid = text.partition(".")
         return cls(at=int(at), uid=uid)
 
     def is_before(self, entry: tuple[str, int]) -> bool:
-        """Whether an entry comes behind this one, in the order of the list."""
+        """Whether an entry comes after this one in the list."""
         uid, at = entry
         return (at, uid) < (self.at, self.uid)
 
@@ -78,7 +78,7 @@ class Cursor:
 async def page(
     ledger: Ledger, namespace: str, *, wanted: Filter, limit: int, after: Cursor | None
 ) -> tuple[list[Record], Cursor | None]:
-    """Up to `limit` runs behind `after`, and where to go on; None behind the last."""
+    """Up to `limit` runs after the cursor, and the next cursor; None at the end."""
     found: list[Cursor] = []
     looked_at = 0
     batch = _BATCH if wanted.needs_a_look else limit + 1
@@ -99,7 +99,7 @@ async def page(
 async def _behind(
     ledger: Ledger, namespace: str, after: Cursor | None, *, since: int, count: int
 ) -> tuple[list[tuple[str, int]], bool]:
-    """Some entries behind a cursor, and whether there are no more."""
+    """Some entries after a cursor, and whether these are the last."""
     offset = 0
     while True:
         entries = await ledger.run(
@@ -111,7 +111,7 @@ async def _behind(
                 count=count,
             )
         )
-        # Runs submitted in the same microsecond as the cursor's stand on both sides of it.
+        # Runs of the cursor's microsecond can be before or after it.
         behind = [entry for entry in entries if after is None or after.is_before(entry)]
         if behind or len(entries) < count:
             return behind, len(entries) < count
@@ -130,7 +130,7 @@ async def _wanted(
 async def _shown(
     ledger: Ledger, found: list[Cursor], *, after: Cursor | None
 ) -> tuple[list[Record], Cursor | None]:
-    """The runs that were found, and `after`; fewer, and where to go on, if they are large."""
+    """The records of the runs, and `after`. If they are large: fewer of them, and the cursor of the last."""
     shown: list[Record] = []
     size = 0
     for start in range(0, len(found), _READ_AT_ONCE):

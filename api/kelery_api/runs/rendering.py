@@ -1,4 +1,4 @@
-"""A run's record -> what the gateway shows: a TaskRun, or a TaskOut in Celery's words. Pure."""
+"""Renders a run's record as a TaskRun, or as a TaskOut with Celery's states. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kelery.run.phases import Phase, Reason
 from kelery.taskrun import status
 from kelery_api.models import ListMetadata, TaskRun, TaskRunList
 
-#: Where a run shows through which API it came, and who asked.
+#: Annotations: the API that created the run, and the user who created it.
 ORIGIN, REQUESTER = "kelery.dev/origin", "kelery.dev/requester"
 
 _CELERY_STATES = {
@@ -26,7 +26,7 @@ _CELERY_STATES = {
 
 
 def task_run(record: Record) -> TaskRun:
-    """The run as `kubectl get taskrun -o json` would show it."""
+    """The run as `kubectl get taskrun -o json` shows it."""
     annotations = {ORIGIN: record.origin}
     if record.requester:
         annotations[REQUESTER] = record.requester
@@ -46,7 +46,7 @@ def task_run(record: Record) -> TaskRun:
 
 
 def task_run_list(records: Iterable[Record], *, next_page: str) -> TaskRunList:
-    """One page of runs; `next_page` is "" on the last."""
+    """A page of runs. `next_page` is "" on the last page."""
     return {
         "apiVersion": "kelery.dev/v1alpha1",
         "kind": "TaskRunList",
@@ -56,13 +56,15 @@ def task_run_list(records: Iterable[Record], *, next_page: str) -> TaskRunList:
 
 
 def list_metadata(next_page: str) -> ListMetadata:
-    """Where the next page is, if there is one."""
+    """The metadata of a list: `continue`, if there is a next page."""
     return {"continue": next_page} if next_page else {}
 
 
 def task_out(record: Record, *, result_json: str | None) -> str:
-    """The run in Celery's words, as JSON; `result` is the return value, or the traceback if it failed. The
-    value is put in as it is: not all that a task can return could be read and written again.
+    """The run with its Celery state, as JSON. `result` is the return value, or the traceback if the run
+    failed.
+
+    The return value is inserted as text, because not every JSON value survives parsing and writing.
     """
     if record.phase is Phase.FAILED:
         result_json = json_codec.compact(_traceback(record.error_json))
@@ -71,14 +73,14 @@ def task_out(record: Record, *, result_json: str | None) -> str:
 
 
 def celery_state(record: Record) -> str:
-    """The phase in Celery's words."""
+    """The phase as a Celery state."""
     if record.reason == Reason.RETRY_BACKOFF:
         return "RETRY"
     return _CELERY_STATES[record.phase]
 
 
 def _traceback(error_json: str) -> str | None:
-    """The traceback; of a run that failed without one, what is known."""
+    """The traceback, else the error's message."""
     error = json.loads(error_json) if error_json else {}
     if not isinstance(error, Mapping):
         return None

@@ -1,4 +1,4 @@
-"""What bodies of requests mean: a run to be made, a cancel. Every field that is wrong is named at once."""
+"""Parses the bodies of requests. One error names all invalid fields."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from kelery.taskrun.validation import FieldReader
 from kelery_api.models import LONGEST_CANCEL_REASON, LONGEST_NAME, NAME_FORM
 
 _NAME = re.compile(NAME_FORM)
-_NAME_ALLOWED = "lower-case letters, digits, - and dots, and must begin and end with a letter or a digit"
+_NAME_ALLOWED = "lower-case letters, digits, - and dots, and must begin and end with a letter or digit"
 _MODES = {mode.value.lower(): mode for mode in CancelMode}
 _QUICKSTART_FIELDS = ("task", "args", "kwargs", "key")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
-    """A run to be made; without a name it is named by its uid."""
+    """A run to create. Without a name, its name is its uid."""
 
     spec: RunSpec
     name: str | None
@@ -29,7 +29,7 @@ class RunRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRequest:
-    """How to stop a run, and why, for people."""
+    """How to cancel a run, and a free-text reason."""
 
     mode: CancelMode
     reason: str
@@ -37,17 +37,17 @@ class CancelRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuickstartCancel:
-    """Which run /cancel means."""
+    """The run that /cancel cancels."""
 
     task_id: str | None
     key: str | None
 
 
 def run_request(body: Any) -> RunRequest:
-    """`{"spec": ..., "name": ...}`; InvalidInput."""
+    """Parse `{"spec": ..., "name": ...}`. Raises InvalidInput."""
     problems: list[FieldFault] = []
     fields = FieldReader(body, path=(), fields=("spec", "name"), problems=problems)
-    fields.require("spec", "give what to run, as in a TaskRun")
+    fields.require("spec", "give the spec of a TaskRun")
     name = fields.matching("name", longest=LONGEST_NAME, pattern=_NAME, allowed=_NAME_ALLOWED)
     spec = None
     if fields.get("spec") is not None:
@@ -61,7 +61,7 @@ def run_request(body: Any) -> RunRequest:
 
 
 def cancel_request(body: Any) -> CancelRequest:
-    """`{"mode": ..., "reason": ...}`, both optional; InvalidInput."""
+    """Parse `{"mode": ..., "reason": ...}`, both optional. Raises InvalidInput."""
     fields = FieldReader({} if body is None else body, path=(), fields=("mode", "reason"))
     mode = fields.choice("mode", options=_MODES)
     reason = fields.text("reason", longest=LONGEST_CANCEL_REASON)
@@ -70,7 +70,7 @@ def cancel_request(body: Any) -> CancelRequest:
 
 
 def quickstart_cancel(body: Any) -> QuickstartCancel:
-    """`{"task_id": ..., "key": ...}` of /cancel, both optional; InvalidInput."""
+    """Parse `{"task_id": ..., "key": ...}` of /cancel, both optional. Raises InvalidInput."""
     fields = FieldReader({} if body is None else body, path=(), fields=("task_id", "key"))
     task_id = fields.text("task_id", longest=LONGEST_NAME)
     key = fields.text("key", longest=LONGEST_NAME)
@@ -79,7 +79,7 @@ def quickstart_cancel(body: Any) -> QuickstartCancel:
 
 
 def quickstart_request(given: Mapping[str, Any], *, task: str, key: str) -> RunSpec:
-    """What /start runs: one run of its key at a time; InvalidInput names the fields as /start has them."""
+    """The spec for /start: one run of the key at a time. Raises InvalidInput with the names of /start."""
     fields = FieldReader(given, path=(), fields=_QUICKSTART_FIELDS)
     fields.refuse_if_any()
     spec = {
@@ -96,7 +96,7 @@ def quickstart_request(given: Mapping[str, Any], *, task: str, key: str) -> RunS
 
 
 def _as_quickstart_field(fault: FieldFault) -> FieldFault:
-    """`spec.task` is `task` there, and `spec.concurrency.key` is `key`."""
+    """Rename the field: `spec.task` becomes `task`, and `spec.concurrency.key` becomes `key`."""
     depth = 2 if fault.path[:2] == ("spec", "concurrency") else 1
     return FieldFault(path=fault.path[depth:], problem=fault.problem)
 

@@ -1,7 +1,7 @@
-"""What a request to run a task is to the ledger.
+"""Creates submissions to the ledger from requests.
 
-Invariant: the same Idempotency-Key of the same requester in the same namespace gives the same uid, so the
-ledger itself, which takes a uid once, makes a repeated request the same run; no gateway has to remember it.
+Invariant: the same Idempotency-Key of the same requester in the same namespace gives the same uid. The ledger
+accepts a uid once, so a repeated request returns the same run, and no gateway has to store the key.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from kelery.taskrun.submission import submission_of
 from kelery_api.access.requester import Requester
 
 ORIGIN = "REST"
-#: Runs born here belong to no cluster: no operator looks after them.
+#: Runs created over HTTP belong to no cluster, so no operator handles them.
 _NO_CLUSTER = ""
-#: Whoever waits for a run, or has just been told of it, still finds it, however short its ttl is.
+#: Minimum for ttlSecondsAfterFinished, so that a waiting client still finds the run.
 _LEAST_RETAIN_SECONDS = 10
 _IDEMPOTENT = uuid.UUID("6f0f4e6c-3c0f-5d6b-9a51-7d9b6a1c5e11")
 
 
 def new_uid(*, namespace: str, requester: Requester, idempotency_key: str | None) -> str:
-    """A run's uid: by chance, or for ever the same for the same key."""
+    """The uid of a new run: random, or derived from the Idempotency-Key."""
     if idempotency_key is None:
         return str(uuid.uuid4())
     return str(uuid.uuid5(_IDEMPOTENT, json_codec.canonical([namespace, requester.name, idempotency_key])))
@@ -45,7 +45,7 @@ def submission(
     settings: LedgerSettings,
     retain_seconds: int,
 ) -> Submission:
-    """A run without a TaskRun; its name is its uid if it is given none."""
+    """The submission of a run without a TaskRun. Without a name, its name is its uid."""
     ttl = spec.ttl_seconds_after_finished
     return dataclasses.replace(
         submission_of(
@@ -63,7 +63,7 @@ def submission(
 
 
 def _hash(spec: RunSpec, *, name: str | None) -> str:
-    """Over all that was asked for: a repeated request must not differ in anything."""
+    """A hash of the complete request, since a repeated request must be equal in every field."""
     cancel = spec.cancel.value if spec.cancel else None
     said = [fingerprint(spec), name, cancel, spec.ttl_seconds_after_finished]
     return hashlib.sha256(json_codec.canonical(said).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Deleting the TaskRun behind a run, over the API server."""
+"""Deletes the TaskRun of a run through the API server."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from kelery.run.model import Record
 from kelery.taskrun.resource import GROUP, PLURAL, VERSION
 from kelery_api.http.problems import Kind, Problem
 
+_NOT_DELETED = "the API server did not delete the TaskRun; try again"
+
 
 class TaskRunDeletion:
-    """With the gateway's own account; that the caller may is asked before."""
+    """Deletes with the gateway's own account. The route checks the caller's permission first."""
 
     def __init__(self, session: ClusterSession) -> None:
         self._session = session
 
     async def __call__(self, record: Record) -> None:
-        """Delete exactly the object that the run was born as; it may be gone already."""
+        """Delete the object with the run's uid. Succeeds if it no longer exists."""
         path = f"/apis/{GROUP}/{VERSION}/namespaces/{record.namespace}/{PLURAL}/{record.name}"
         options = {
             "apiVersion": "v1",
@@ -29,10 +31,11 @@ class TaskRunDeletion:
             if error.status == 403:
                 raise Problem(
                     Kind.NOT_DELETABLE_HERE,
-                    "it was born as a TaskRun, which the gateway's own account may not delete; use"
+                    "the run was created through the Kubernetes API, and the gateway's account has no"
+                    " permission to delete its TaskRun; grant it delete on taskruns.kelery.dev, or use"
                     f" kubectl delete taskrun {record.name} -n {record.namespace}",
                 ) from error
-            raise Problem(Kind.CLUSTER_UNAVAILABLE, "the API server did not delete the TaskRun") from error
-        # 409: another object has the name by now. A server that serves no TaskRuns answers 404 too.
+            raise Problem(Kind.CLUSTER_UNAVAILABLE, _NOT_DELETED) from error
+        # 409: another object now has the name. A server without the CRD responds with 404 too.
         if response.status not in (200, 202, 409) and not response.says_absent(record.name):
-            raise Problem(Kind.CLUSTER_UNAVAILABLE, "the API server did not delete the TaskRun")
+            raise Problem(Kind.CLUSTER_UNAVAILABLE, _NOT_DELETED)

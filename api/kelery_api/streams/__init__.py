@@ -1,1 +1,1 @@
-"""Whoever waits for a run learns of its changes: long polls and event streams."""
+"""Notifies long polls and event streams of the changes of a run."""

@@ -1,7 +1,8 @@
-"""The events of one run as a stream that ends with the run: `text/event-stream`, resumable by Last-Event-ID.
+"""The events of one run as `text/event-stream`. The stream ends with the run, and resumes with Last-Event-ID.
 
-`run_events` decides what is sent when; here is the waiting. Invariants: whatever way a stream ends, its
-subscription ends with it; while the ledger is away the stream stays open, and goes on where it was.
+`run_events` decides which events are sent; this module waits and sends. Invariants: the subscription ends
+with the stream, no matter how that ends. While the ledger is unavailable, the stream stays open; then it
+continues.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ KEEP_ALIVE_SECONDS = 15.0
 
 _PROGRESS_APART_SECONDS = 0.1
 _KEEP_ALIVE = b": keep-alive\n\n"
-#: Also the first bytes, so that whoever is in between passes the answer's beginning on.
+#: Sent first, so that proxies forward the start of the response.
 _RECONNECT_AFTER = b"retry: 1000\n\n"
 _EVENT_ID = re.compile(r"[0-9]{1,15}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """A run's record (None: there is none, or it is deleted) and its history, read after it."""
+    """A run's record (None if it is missing or deleted), and its history, which is read after the record."""
 
     record: Record | None
     history: Sequence[Transition]
@@ -45,8 +46,9 @@ class Snapshot:
 async def events(
     *, record: Record, last_event_id: str | None, ledger: Ledger, follower: Follower, render: Render
 ) -> Response:
-    """The answer to `GET .../taskruns/{id}/events` for a run that was looked up: 204 for a client that has
-    seen its last event, else a stream. Raises Problem, LedgerError.
+    """The response to `GET .../taskruns/{id}/events`: 204 if the client has the last event, else a stream.
+
+    Raises Problem and LedgerError.
     """
     last_seen = read_event_id(last_event_id)
     if last_seen and record.phase.is_final:
@@ -62,14 +64,15 @@ def read_event_id(text: str | None) -> int:
         return 0
     if _EVENT_ID.fullmatch(text):
         return int(text)
-    wrong = FieldProblem(parameter="Last-Event-ID", detail="send an id that this stream gave, or nothing")
-    raise Problem(Kind.INVALID_INPUT, "Last-Event-ID is not an id of this stream", errors=[wrong])
+    rule = "must be the id of an event of this stream; send such an id, or omit the header"
+    wrong = FieldProblem(parameter="Last-Event-ID", detail=rule)
+    raise Problem(Kind.INVALID_INPUT, f"Last-Event-ID: {rule}", errors=[wrong])
 
 
 class EventStream(Response):
-    """Sends a run's events until it is final, deleted, the client leaves or the gateway stops.
+    """Sends a run's events until the run is finished or deleted, the client disconnects or the gateway stops.
 
-    No StreamingResponse: its generator may never be started, and what it holds would never be let go.
+    Not a StreamingResponse: its generator might never start, and would then never release the subscription.
     """
 
     def __init__(
@@ -120,7 +123,7 @@ class EventStream(Response):
 
 
 class _Pipe:
-    """The way to the client; knows when it was silent for long."""
+    """The connection to the client. Tracks when the next keep-alive is due."""
 
     __slots__ = ("_clock", "_send", "_silence_ends")
 
@@ -134,15 +137,15 @@ class _Pipe:
         self._silence_ends = self._clock() + KEEP_ALIVE_SECONDS
 
     async def send(self, batch: EventBatch) -> None:
-        """All of it at once, so that what belongs together is not cut in two."""
+        """Send the batch in one write, so that it arrives as a whole."""
         if batch.events:
             await self.write(b"".join(event.encode() for event in batch.events))
         if batch.is_only_progress:
-            # A task may tell its progress a thousand times a second.
+            # Limits the rate: a task can report progress a thousand times a second.
             await asyncio.sleep(_PROGRESS_APART_SECONDS)
 
     async def keep_alive_until_changed(self, subscription: Subscription, *, look_again: bool) -> None:
-        """Return when there is reason to look: after a change, and with each keep-alive."""
+        """Return when the run should be read again: after a change, and with each keep-alive."""
         left = self._silence_ends - self._clock()
         await subscription.changed(within=min(left, LOOK_AGAIN_SECONDS) if look_again else left)
         if self._clock() >= self._silence_ends and not subscription.is_over:

@@ -1,9 +1,7 @@
-"""Wakes whoever waits for a run when the ledger's stream says that it changed: one follower of the stream for
-the whole process.
+"""Follows the ledger's event stream, once per process, and wakes the subscriptions of a changed run.
 
-A subscription only says "look again". Invariant: after a change has been written, each subscription that was
-made before the change is woken, whatever happens to the connection, the server or the stream. So: subscribe,
-then look, then wait.
+A wake-up only means "read the run again". Invariant: a subscription made before a change is woken after it,
+no matter what happens to the connection, the server or the stream. So subscribe first, then read, then wait.
 """
 
 from __future__ import annotations
@@ -23,31 +21,31 @@ from kelery.run.model import Record
 
 T = TypeVar("T")
 
-#: After a look that failed while the stream could be read.
+#: Pause after a read that failed while the stream was available.
 LOOK_AGAIN_SECONDS = 1.0
 _LOOKS_AT_ONCE = 16
-#: Between two reads, if nobody waits for a run: changes of TaskRuns may be many, and each read costs.
+#: Pause between two reads of the stream without subscriptions, since there can be many changes.
 UNWATCHED_SECONDS = 0.05
-#: Between two reads, for each run that is waited for: then there are more changes to be read at once.
+#: Pause between two reads of the stream, per watched run, so that one read returns more changes.
 _GATHER_SECONDS = 0.0001
 _LONGEST_GATHER_SECONDS = 0.005
-#: Of so few, each is woken at once.
+#: Up to this number of watched runs, there is no pause.
 _WOKEN_AT_ONCE = 8
 
 
 class Subscription:
-    """One who waits for changes of one run; for one task at a time."""
+    """Waits for changes of one run. One asyncio task at a time can use it."""
 
     __slots__ = ("_changed", "is_over", "only_end")
 
     def __init__(self, *, only_end: bool) -> None:
         self._changed = asyncio.Event()
         self.only_end = only_end
-        #: There is nothing more to wait for: the caller has gone, or the gateway stops.
+        #: Nothing more to wait for: the client has disconnected, or the gateway stops.
         self.is_over = False
 
     async def changed(self, *, within: float) -> bool:
-        """Whether there is reason to look again; waits up to `within` seconds for one."""
+        """Wait up to `within` seconds for a wake-up. Whether there was one."""
         if not self._changed.is_set():
             try:
                 async with asyncio.timeout(within):
@@ -55,39 +53,39 @@ class Subscription:
             except TimeoutError:
                 return False
         if not self.is_over:
-            # Before the caller looks: what changes during the look counts for the next time.
+            # Cleared before the caller reads, so that a change during the read wakes it again.
             self._changed.clear()
         return True
 
     def wake(self) -> None:
-        """There may be something new."""
+        """The run may have changed."""
         self._changed.set()
 
     def end(self) -> None:
-        """Whoever waits comes back at once, now and ever after."""
+        """End all waits, now and later."""
         self.is_over = True
         self._changed.set()
 
 
 class Follower(StreamFollower):
-    """One per process. `ledger` should be its own: its connection is busy with waiting."""
+    """One per process. `ledger` needs a connection of its own, because the follower blocks it."""
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
         self._subscriptions: dict[str, set[Subscription]] = {}
         self._is_dismissed = False
-        #: Somebody has come to wait since it was cleared.
+        #: Set when a subscription is made.
         self._has_watcher = asyncio.Event()
         self._turns = asyncio.Semaphore(_LOOKS_AT_ONCE)
 
     @property
     def watched_runs(self) -> int:
-        """How many runs somebody waits for."""
+        """Number of runs with subscriptions."""
         return len(self._subscriptions)
 
     @contextmanager
     def watch(self, uid: str, *, only_end: bool = False) -> Iterator[Subscription]:
-        """Be woken by every change of a run; with `only_end`, only by those that may have ended it."""
+        """Subscribe to the changes of a run; with `only_end`, only to those that can have ended it."""
         subscription = Subscription(only_end=only_end)
         if self._is_dismissed:
             subscription.end()
@@ -102,8 +100,8 @@ class Follower(StreamFollower):
                 del self._subscriptions[uid]
 
     async def in_turn(self, look: Callable[[], Awaitable[T]]) -> T | None:
-        """Make a look that a change made due: not all at once when everybody is woken. None if the ledger
-        cannot be asked now: everybody is woken again when it can, or look again after LOOK_AGAIN_SECONDS.
+        """Read the run, with a bounded number of concurrent reads. None if the ledger is unavailable: then
+        either all subscriptions are woken later, or the caller reads again after LOOK_AGAIN_SECONDS.
         """
         async with self._turns:
             if not self.is_following:
@@ -114,25 +112,25 @@ class Follower(StreamFollower):
                 return None
 
     def dismiss(self) -> None:
-        """The gateway stops: end every subscription, also those that are made from now on."""
+        """End all subscriptions, including later ones, because the gateway stops."""
         self._is_dismissed = True
         for subscription in self._all():
             subscription.end()
 
     def changed(self, events: Sequence[WrittenEvent]) -> None:
-        """Wake those that wait for one of these."""
+        """Wake the subscriptions of these runs."""
         for event in events:
             for subscription in self._subscriptions.get(event.uid, ()):
                 if event.phase.is_final or not subscription.only_end:
                     subscription.wake()
 
     def missed(self) -> None:
-        """Wake everybody."""
+        """Wake all subscriptions."""
         for subscription in self._all():
             subscription.wake()
 
     async def gather(self, events: Sequence[WrittenEvent]) -> None:
-        """Not if few wait; if nobody waits, until somebody does."""
+        """Pause before the next read. No pause with few watched runs; without any, until there is one."""
         if not self._subscriptions:
             self._has_watcher.clear()
             with suppress(TimeoutError):
@@ -154,10 +152,10 @@ async def final_record(
     wait_seconds: float,
     first_look: Callable[[], Awaitable[Record | None]] | None = None,
 ) -> Record | None:
-    """The run's record as soon as it is final, else the newest one after `wait_seconds`; None if there is
-    none. An outage in between is waited out; LedgerError if the ledger does not answer at first or at last.
+    """The run's record when it is final, else the newest one after `wait_seconds`; None if there is none.
 
-    `first_look` takes the place of the first look: a submission, whose end cannot be missed then.
+    Tolerates an outage in between. Raises LedgerError if the ledger does not respond to the first or last
+    read. `first_look` replaces the first read, for example by a submission, so that its end cannot be missed.
     """
     clock = asyncio.get_running_loop().time
     until = clock() + wait_seconds

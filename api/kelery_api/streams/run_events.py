@@ -1,8 +1,9 @@
-"""Which events the watcher of a run gets next: pure, from its record, its history and what was sent before.
+"""Computes the next events for a watcher, from the run's record, its history and the watcher's position.
+Pure.
 
-Invariants: an event's id is a `rev` of the run, and every change of phase up to that rev was sent before it
-or with it; so a watcher that comes back with the last id it saw gets the rest, nothing left out and no
-change of phase twice. Ids never fall. Of progress only the newest is sent.
+Invariants: an event's id is a `rev` of the run, and all phase changes up to that rev are sent before it or
+with it. So a watcher that reconnects with its last id gets the rest: no phase change is missing or repeated.
+Ids never decrease. Only the newest progress is sent.
 """
 
 from __future__ import annotations
@@ -20,30 +21,30 @@ Render = Callable[[Record], Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One event of a stream, before it is written down."""
+    """One event of a stream, before it is encoded."""
 
     name: str
     id: int
     data: Mapping[str, Any]
 
     def encode(self) -> bytes:
-        """As `text/event-stream` has it; compact JSON is one line of ASCII."""
+        """The event in the format `text/event-stream`. Compact JSON is one line of ASCII."""
         return f"event: {self.name}\nid: {self.id}\ndata: {json_codec.compact(self.data)}\n\n".encode("ascii")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """What one watcher knows."""
+    """The state of one watcher."""
 
-    #: It knows every change of phase up to here.
+    #: The watcher has every phase change up to this rev.
     rev: int
-    #: The progress it was sent last, as the record has it.
+    #: The last progress sent, as in the record.
     progress_json: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventBatch:
-    """What to send to a watcher, and what it knows then."""
+    """Events to send to a watcher, and its position afterwards."""
 
     events: tuple[Event, ...]
     position: Position
@@ -51,14 +52,14 @@ class EventBatch:
 
     @property
     def is_only_progress(self) -> bool:
-        """Whether there are some, and no change of phase among them."""
+        """Whether the batch has events, and all are progress."""
         return bool(self.events) and all(event.name == "progress" for event in self.events)
 
 
 def position_after(record: Record, *, last_event_id: int) -> Position:
-    """What a watcher knows that saw this id last (0: nothing)."""
+    """The position of a watcher whose last event has this id (0: none)."""
     if last_event_id > record.rev:
-        # Not from this life of the ledger: the run may have gone another way.
+        # From an earlier state of the ledger, such as before a restored backup; the run can differ.
         return Position(rev=0)
     knows_all = last_event_id == record.rev
     return Position(rev=last_event_id, progress_json=record.progress_json if knows_all else "")
@@ -66,14 +67,14 @@ def position_after(record: Record, *, last_event_id: int) -> Position:
 
 def final_id(record: Record, history: Sequence[Transition]) -> int:
     """The id of the last event of a final run."""
-    # A run that an older version of the ledger ended may have no history.
+    # A run that an older version of the ledger ended can have no history.
     return history[-1].rev if history and history[-1].phase.is_final else record.rev
 
 
 def next_batch(
     record: Record, history: Sequence[Transition], position: Position, *, render: Render
 ) -> EventBatch:
-    """What is new. `history` must have been read after `record`: it may know more, and not less."""
+    """The new events. Read `history` after `record`, so that it has at least the changes of the record."""
     if record.phase.is_final:
         end = final_id(record, history)
         events = [_phase(change) for change in history if position.rev < change.rev < end]
@@ -84,7 +85,7 @@ def next_batch(
     events = [_phase(change) for change in fresh]
     if record.progress_json and record.progress_json != position.progress_json:
         if fresh and fresh[-1].rev == record.rev:
-            # Older than the last change, so before it: a watcher that has the change's id has both.
+            # The progress is older than the last change, so it comes first: the change's id covers both.
             events.insert(-1, _progress(record, rev=record.rev - 1))
         else:
             events.append(_progress(record, rev=record.rev))

@@ -1,7 +1,7 @@
 """Real gateways as processes.
 
-A test that leaves its gateway as it was uses `gateway_process`, which its module's tests share: it gives its
-runs names of its own. One that ends a gateway, or wants a special one, starts it with `start_gateway`, on an
+A test that does not change its gateway uses `gateway_process`, which the tests of its module share, and gives
+its runs unique names. A test that stops a gateway, or needs special settings, uses `start_gateway`, with an
 empty ledger.
 """
 
@@ -20,7 +20,7 @@ StartGateway = Callable[..., GatewayProcess]
 
 @pytest.fixture(scope="module")
 def gateway_valkey() -> Iterator[ValkeyServer]:
-    """The shared gateway's own, so that no other test empties it."""
+    """The shared gateway's own Valkey, so that no other test empties it."""
     with ValkeyServer() as valkey:
         yield valkey
 
@@ -29,7 +29,7 @@ def gateway_valkey() -> Iterator[ValkeyServer]:
 def gateway_process(
     gateway_valkey: ValkeyServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[GatewayProcess]:
-    """One that is ready, without authentication."""
+    """A gateway that is ready, without authentication."""
     log = tmp_path_factory.mktemp("gateway") / "shared.log"
     process = GatewayProcess({"KELERY_REDIS_URL": gateway_valkey.url}, log=log)
     try:
@@ -41,7 +41,7 @@ def gateway_process(
 
 @pytest.fixture(autouse=True)
 def shared_gateway_is_alive(request: pytest.FixtureRequest) -> None:
-    """A test that uses the shared gateway fails at once, with its log, if an earlier test has ended it."""
+    """Fail at once, with the shared gateway's log, if an earlier test has ended it."""
     if "gateway_process" in request.fixturenames:
         shared: GatewayProcess = request.getfixturevalue("gateway_process")
         shared.check_alive()
@@ -49,7 +49,7 @@ def shared_gateway_is_alive(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture
 def valkey_url(request: pytest.FixtureRequest, valkey_url: str) -> str:
-    """The shared gateway's, for a test that uses it; else the session's, emptied."""
+    """The shared gateway's Valkey for a test that uses it; else the session's, emptied."""
     if "gateway_process" in request.fixturenames:
         shared: GatewayProcess = request.getfixturevalue("gateway_process")
         return shared.redis_url
@@ -58,7 +58,7 @@ def valkey_url(request: pytest.FixtureRequest, valkey_url: str) -> str:
 
 @pytest.fixture
 def start_gateway(valkey_url: str, tmp_path: Path) -> Iterator[StartGateway]:
-    """Starts gateways, without authentication unless told otherwise; all are stopped in the end."""
+    """Starts gateways, by default without authentication. All are stopped at the end."""
     running: list[GatewayProcess] = []
 
     def start(*, ready: bool = True, **environment: str) -> GatewayProcess:

@@ -1,4 +1,4 @@
-"""The gateway's app behind a real HTTP server in this process, so that a test can look at the app it asks."""
+"""The gateway's app behind a real HTTP server in this process, so that a test can inspect the app."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.polling import poll_until
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What the gateway answered; the body of a stream is not waited for."""
+    """The gateway's response. The body of a stream is not read."""
 
     status: int
     headers: Mapping[str, str]
@@ -38,7 +38,7 @@ class LiveApp:
         self.port = port
 
     def ask(self, method: str, path: str, *, token: str | None = None, body: object = None) -> Reply:
-        """One request on a connection of its own."""
+        """Send one request on a new connection."""
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -55,7 +55,7 @@ class LiveApp:
 
 @contextmanager
 def live_app(app: FastAPI) -> Iterator[LiveApp]:
-    """Serve it on a free port of this machine until the end of the block."""
+    """Serve the app on a free port until the end of the block."""
     bound = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(
         uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=3)

@@ -1,4 +1,4 @@
-"""A worker played by hand on a ledger that comes and goes."""
+"""A simulated worker on a ledger with outages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PROGRESSES = 3
 
 
 class Hand:
-    """Plays a worker that repeats what it says until the ledger has heard it."""
+    """Simulates a worker that repeats each call until the ledger responds."""
 
     def __init__(self, url: str) -> None:
         self._client = sync_client.connect(url, timeout_seconds=2, client_name="played")
@@ -32,13 +32,13 @@ class Hand:
             try:
                 return self.bench.ledger.run(call)
             except LedgerUnavailable:
-                assert time.monotonic() < deadline, "the ledger is away for too long"
+                assert time.monotonic() < deadline, "the ledger is unavailable for too long"
                 time.sleep(0.02)
 
     def play(self, uids: list[str], *, is_enough: Callable[[], bool]) -> None:
-        """All of these runs from their claim to their end, each in one of several ways.
+        """Play all of these runs from their claim to their end, each in one of several ways.
 
-        The last one tells its progress on and on until it is enough.
+        The last one reports progress until `is_enough` is true.
         """
         for number, uid in enumerate(uids):
             fence = self.claim(uid, attempt=1)
@@ -56,7 +56,7 @@ class Hand:
         self._client.close()
 
     def play_on(self, uid: str, fence: int, *, is_enough: Callable[[], bool]) -> None:
-        """Tell progress until it is enough."""
+        """Report progress until `is_enough` is true."""
         deadline = time.monotonic() + 60
         while not is_enough():
             assert time.monotonic() < deadline, "it was not enough after 60 s"

@@ -1,8 +1,8 @@
-"""What schemathesis has to be told beyond the OpenAPI document: loaded by its command through
-SCHEMATHESIS_HOOKS.
+"""Hooks for schemathesis, which its command loads through SCHEMATHESIS_HOOKS.
 
-Waits are made short, pauses of a retry are made to fit each other, and a refusal is right where the document
-cannot say the rule. Each such rule is known by what the refusal names: any other refusal is still a failure.
+They shorten waits, make the two pauses of a retry fit each other, and accept a rejection if the OpenAPI
+document cannot express its rule. Such a rule is recognized by the field that it names; other rejections are
+failures.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from schemathesis.openapi.checks import RejectedPositiveData
 from kelery_api.routes.parameters import WAIT_FORM
 
 _PROBLEMS = "https://kelery.dev/problems/"
-#: The parameters of /start are JSON in a string, of which a schema can only say that it is a string.
+#: The parameters of /start are JSON texts, which a schema can only describe as strings.
 _JSON_IN_URL = {"args", "kwargs", "/args", "/kwargs"}
 #: Not every month has a 31st.
 _CALENDAR = {"since"}
@@ -27,7 +27,7 @@ _CALENDAR = {"since"}
 def before_call(
     context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]
 ) -> None:
-    """Wait a second where up to sixty are asked for. What is wrong by the document stays as it is."""
+    """Shorten valid waits to one second. Invalid values stay unchanged."""
     wait = (case.query or {}).get("wait")
     if isinstance(wait, str) and re.fullmatch(WAIT_FORM, wait):
         case.query["wait"] = "1s"
@@ -38,8 +38,8 @@ def before_call(
 
 
 def _fit(retry: dict[str, Any]) -> None:
-    """The one rule between two fields: the longest pause is no shorter than the first. Absent, they are 5 and
-    300.
+    """Satisfy the one rule between two fields: the longest pause is not shorter than the first. The defaults
+    are 5 and 300.
     """
     first, longest = retry.get("backoffSeconds"), retry.get("maxBackoffSeconds")
     first, longest = 5 if first is None else first, 300 if longest is None else longest
@@ -54,12 +54,12 @@ def filter_failure(
     case: schemathesis.Case[Any],
     response: schemathesis.Response,
 ) -> bool:
-    """Whether it is one: not if good data were refused by a rule that no schema can say."""
+    """Whether it is a failure, and not a rejection by a rule that a schema cannot express."""
     if not isinstance(failure, RejectedPositiveData) or response.status_code != 422:
         return True
     problem = response.json()
     if problem["type"] == f"{_PROBLEMS}idempotency-key-reused":
-        # It depends on what was sent before.
+        # It depends on earlier requests.
         return False
     named = {error.get("parameter", error.get("pointer")) for error in problem.get("errors", ())}
     known = _CALENDAR | (_JSON_IN_URL if case.operation.path == "/start" else set())

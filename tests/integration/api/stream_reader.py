@@ -1,4 +1,4 @@
-"""Reads an event stream as an ASGI server would, and takes the gateway's parts for that up and down."""
+"""Reads an event stream as an ASGI server does, and opens and closes the services for it."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ FOLLOWER_NAME = "kelery-follower"
 
 
 def shown(record: Record) -> dict[str, Any]:
-    """A run as a GET shows it, as far as these tests care."""
+    """The part of a rendered run that these tests need."""
     return {"metadata": {"uid": record.uid}, "status": status.render(record, previous={})}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """One event as a client has it, and when it came (the monotonic clock)."""
+    """One event as the client receives it, and its arrival time (monotonic clock)."""
 
     name: str
     id: int
@@ -38,7 +38,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What a gateway has for its watchers."""
+    """The services of a gateway that streams need."""
 
     ledger: async_client.Ledger
     follower: Follower
@@ -49,7 +49,7 @@ class Parts:
         return record
 
     async def open(self, uid: str, *, last_event_id: str | None = None) -> StreamReader | int:
-        """A stream that is being read, or the status of an answer without one."""
+        """A stream that is being read, or the status of a response without a stream."""
         response = await events(
             record=await self.record(uid),
             last_event_id=last_event_id,
@@ -66,7 +66,7 @@ class Parts:
         return reader
 
     async def wait(self, uid: str, *, seconds: float) -> asyncio.Task[Record | None]:
-        """Starts a wait and returns after its first look; later outages do not fail it."""
+        """Start a wait and return after its first read. Later outages do not fail it."""
         has_looked = asyncio.Event()
 
         async def look() -> Record:
@@ -83,10 +83,10 @@ class Parts:
 
 @asynccontextmanager
 async def gateway_parts(url: str) -> AsyncIterator[Parts]:
-    """A follower that follows, and a ledger of its own for looks."""
+    """A running follower, and a separate ledger client for reads."""
     own = async_client.connect(url, timeout_seconds=3, client_name=FOLLOWER_NAME)
     shared = async_client.connect(url, timeout_seconds=1.5, client_name="kelery-gateway")
-    # As many as wait here at once make their first look at once, as requests do.
+    # All waits here make their first read at the same time, as requests do.
     shared.connection_pool.max_connections = 1000
     ledger = async_client.Ledger(shared, prefix="kelery")
     await ledger.load_library()
@@ -126,7 +126,7 @@ class StreamReader:
 
     @property
     def phases(self) -> list[int]:
-        """The ids of the changes of phase, the final one too."""
+        """The ids of the phase changes, including the final one."""
         return [event.id for event in self.events if event.name != "progress"]
 
     @property
@@ -134,7 +134,7 @@ class StreamReader:
         return [event.name for event in self.events]
 
     async def wait_for_end(self, *, seconds: float = 30) -> StreamReader:
-        """Until the stream ended in good order."""
+        """Wait until the stream has ended properly."""
         await asyncio.wait([self.task], timeout=seconds)
         assert self.task.done(), f"the stream has not ended after {seconds} s; it told {self.names}"
         await self.task
@@ -142,13 +142,13 @@ class StreamReader:
         return self
 
     async def wait_for(self, count: int, *, seconds: float = 30) -> None:
-        """Until so many events have come."""
+        """Wait until this number of events has arrived."""
         await until(
             lambda: len(self.events) >= count, what=f"{count} events came", seconds=seconds, state=self._state
         )
 
     async def leave(self) -> None:
-        """As a client that closes its connection."""
+        """Close the connection, as a client does."""
         self._left.set()
         await self.wait_for_end()
 

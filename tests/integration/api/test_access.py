@@ -1,4 +1,4 @@
-"""The gate before a real API server: real service accounts, tokens and RBAC."""
+"""The authorizer with a real API server: real service accounts, tokens and RBAC."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ TASK = "demo.add"
 
 @pytest.fixture(scope="module")
 def gateway(control_plane: ControlPlane) -> Account:
-    """What the gates of these tests run as."""
+    """The account of the authorizers in these tests."""
     return new_gateway_account(control_plane)
 
 
 @pytest.fixture(scope="module")
 def user(control_plane: ControlPlane) -> Account:
-    """May make and see TaskRuns in its namespace, and run one task."""
+    """An account that can create and get TaskRuns in its namespace, and use one task."""
     account = new_account(control_plane)
     account.allow(on_taskruns("create", "get", "list"), use_of(TASK, "проект.задача"))
     return account
@@ -55,7 +55,7 @@ async def gate_of(account: Account) -> AsyncIterator[KubernetesAuthorizer]:
 
 
 async def verdict(work: Awaitable[object]) -> Kind | None:
-    """The problem's kind; None if it was let in."""
+    """The problem's kind; None if the request was allowed."""
     try:
         await work
     except Problem as problem:
@@ -68,14 +68,14 @@ def play(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 
 async def eventually(ask: Callable[[], Awaitable[Kind | None]], *, expect: Kind | None) -> None:
-    """RBAC's own informers take a moment; ask with a fresh memory each time."""
+    """Poll with an empty cache each time, because RBAC's informers need a moment."""
     until = time.monotonic() + 60
     while (found := await ask()) != expect:
         assert time.monotonic() < until, f"still {found}, not {expect}"
         await asyncio.sleep(0.1)
 
 
-def test_a_token_for_the_gateway_says_who_it_is(gateway: Account, user: Account) -> None:
+def test_a_token_for_the_gateway_identifies_its_user(gateway: Account, user: Account) -> None:
     async def work() -> None:
         async with gate_of(gateway) as gate:
             who = await gate.identify(f"Bearer {user.token('kelery')}")
@@ -87,7 +87,7 @@ def test_a_token_for_the_gateway_says_who_it_is(gateway: Account, user: Account)
     play(work)
 
 
-def test_no_other_token_is_good(gateway: Account, control_plane: ControlPlane, user: Account) -> None:
+def test_no_other_token_is_valid(gateway: Account, control_plane: ControlPlane, user: Account) -> None:
     gone = new_account(control_plane, namespace=user.namespace, name="gone")
     of_gone = gone.token("kelery")
     stranger = new_account(control_plane, namespace=user.namespace, name="stranger")
@@ -111,14 +111,14 @@ def test_no_other_token_is_good(gateway: Account, control_plane: ControlPlane, u
             assert (await gate.identify(f"Bearer {of_gone}")).name == gone.user
         gone.delete()
         async with gate_of(gateway) as gate:
-            # The way in which the expired one is made yields good ones too.
+            # Tokens created like the expired one can be valid.
             assert await gate.identify(f"Bearer {user.signed_token(exp=now + 300)}")
 
             async def deleted() -> Kind | None:
                 async with gate_of(gateway) as fresh:
                     return await verdict(fresh.identify(f"Bearer {of_gone}"))
 
-            # The API server itself remembers for ten seconds whom it knew.
+            # The API server itself caches valid tokens for ten seconds.
             await eventually(deleted, expect=Kind.UNAUTHENTICATED)
             found = {name: await verdict(gate.identify(header)) for name, header in refused.items()}
             assert found == dict.fromkeys(refused, Kind.UNAUTHENTICATED)
@@ -183,7 +183,7 @@ def test_kubectl_auth_can_i_gives_the_same_verdict(
     assert (found, answer.stdout) == ((None, "yes\n") if verb == "create" else (Kind.FORBIDDEN, "no\n"))
 
 
-def test_kubectl_auth_can_i_lists_the_tasks_that_may_be_used(
+def test_kubectl_auth_can_i_lists_the_allowed_tasks(
     gateway: Account, control_plane: ControlPlane, user: Account
 ) -> None:
     permission = Permission(verb="use", resource="tasks", namespace=user.namespace, name=TASK)
@@ -195,7 +195,7 @@ def test_kubectl_auth_can_i_lists_the_tasks_that_may_be_used(
 
 
 def _settled_verdict(gateway: Account, user: Account, *, permission: Permission) -> Kind | None:
-    """What the gate says once RBAC has taken in the user's Role."""
+    """The authorizer's verdict after RBAC has loaded the user's Role."""
 
     async def ask(wanted: Permission) -> Kind | None:
         async with gate_of(gateway) as gate:
@@ -210,7 +210,7 @@ def _settled_verdict(gateway: Account, user: Account, *, permission: Permission)
     return asyncio.run(work())
 
 
-def test_a_gateway_that_may_not_ask_lets_nobody_in(
+def test_a_gateway_without_permission_for_reviews_rejects_all_requests(
     control_plane: ControlPlane, user: Account, caplog: pytest.LogCaptureFixture
 ) -> None:
     powerless = new_account(control_plane)
@@ -227,7 +227,7 @@ def test_a_gateway_that_may_not_ask_lets_nobody_in(
     assert token not in caplog.text
 
 
-def test_a_gateway_reads_its_own_renewed_token_when_the_old_one_is_refused(
+def test_a_gateway_reads_its_renewed_token_when_the_old_one_is_rejected(
     gateway: Account, user: Account
 ) -> None:
     now = int(time.time())
@@ -245,14 +245,14 @@ def test_a_gateway_reads_its_own_renewed_token_when_the_old_one_is_refused(
     play(work)
 
 
-def test_a_hundred_requests_at_once_are_two_questions(gateway: Account, user: Account) -> None:
+def test_a_hundred_concurrent_requests_are_two_reviews(gateway: Account, user: Account) -> None:
     header = f"Bearer {user.token('kelery')}"
     permission = Permission(verb="create", namespace=user.namespace)
 
     assert _settled_verdict(gateway, user, permission=permission) is None
 
     class Counted(ApiServerReviews):
-        """Counts what goes to the API server."""
+        """Counts the requests to the API server."""
 
         asked = 0
 
@@ -287,10 +287,10 @@ class Later:
 
 
 @pytest.mark.thorough
-def test_without_the_api_server_the_gate_closes_and_opens_again(
+def test_requests_are_rejected_without_the_api_server_and_accepted_again_after(
     control_plane_binaries: Binaries, tmp_path: Path
 ) -> None:
-    """First it hangs, then it is gone, then it is back."""
+    """The API server first hangs, then is gone, then is back."""
     start = functools.partial(ControlPlane.start, binaries=control_plane_binaries, state_dir=tmp_path)
     with contextlib.ExitStack() as stack:
         plane = stack.enter_context(start())
@@ -308,8 +308,10 @@ def test_without_the_api_server_the_gate_closes_and_opens_again(
         play(work)
 
 
-def test_without_a_connection_the_gate_closes_and_opens_again(control_plane: ControlPlane) -> None:
-    """First the API server hangs, then it is out of reach, then it is back."""
+def test_requests_are_rejected_without_a_connection_and_accepted_again_after(
+    control_plane: ControlPlane,
+) -> None:
+    """The API server first hangs, then is unreachable, then is back."""
 
     async def work() -> None:
         async with TcpProxy(to=control_plane.settings.api_server.port) as proxy:
@@ -330,7 +332,7 @@ async def _closes_and_opens_again(
     go: Callable[[], Awaitable[None]],
     come_back: Callable[[], Awaitable[None]],
 ) -> None:
-    """A gate before an API server at `server` that hangs, then goes and comes back."""
+    """An authorizer whose API server at `server` hangs, then goes and comes back."""
     later = Later()
     gateway, user = new_gateway_account(plane), new_account(plane)
     user.allow(on_taskruns("list"))
@@ -348,13 +350,13 @@ async def _closes_and_opens_again(
     try:
         await _until_let_in(ask, later=later)
         with frozen(_listening_on(plane.settings.api_server.port)):
-            # What is remembered is still good; once it is old, nobody waits for long.
+            # Cached entries are still valid. After they expire, no request waits for long.
             assert await ask() is None
             later.seconds += 31
             begun = time.monotonic()
             answers = await asyncio.gather(*(ask() for _ in range(5)))
             assert set(answers) == {Kind.ACCESS_CHECK_UNAVAILABLE}
-            # A request may take two seconds; one after the other they would take ten.
+            # A request can take two seconds; in sequence, they would take ten.
             assert time.monotonic() - begun < 10
         await eventually(ask, expect=None)
         await go()
@@ -368,7 +370,7 @@ async def _closes_and_opens_again(
 
 
 async def _until_let_in(ask: Callable[[], Awaitable[Kind | None]], *, later: Later) -> None:
-    """A new Role takes a moment, and a refusal is remembered: let it grow old each time."""
+    """A new Role needs a moment, and a denial is cached: let it expire each time."""
     until = time.monotonic() + 60
     while (kind := await ask()) is not None:
         assert time.monotonic() < until, kind
@@ -377,7 +379,7 @@ async def _until_let_in(ask: Callable[[], Awaitable[Kind | None]], *, later: Lat
 
 
 def _listening_on(port: int) -> int:
-    """The process behind a port of this machine."""
+    """The process that listens on a port of this machine."""
     ours = psutil.Process().children(recursive=True)
     (found,) = [
         process.pid
@@ -388,8 +390,8 @@ def _listening_on(port: int) -> int:
     return found
 
 
-def test_what_a_token_shows_of_itself_is_what_the_api_server_wrote(user: Account) -> None:
-    """So that the expiry of real tokens does shorten what is remembered."""
+def test_the_expiry_of_a_real_token_is_read(user: Account) -> None:
+    """Otherwise the expiry of real tokens would not shorten the time in the cache."""
     expiry = expiry_of(user.token("kelery"))
     assert expiry is not None
     assert 0 < expiry - time.time() <= 601

@@ -20,7 +20,7 @@ RUNS = "/v1/namespaces/team-a/taskruns"
 
 @pytest.fixture(scope="module")
 def submitter(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Account:
-    """The page's submitter, after all of the page's roles were applied."""
+    """The submitter of the page, after all roles of the page were applied."""
     account = new_account(control_plane, namespace="team-a", name="submitter")
     blocks = [block for block in marked_blocks(GUIDE) if block.mark.startswith("rbac: ")]
     assert len(blocks) == 2
@@ -36,7 +36,7 @@ def submitter(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFact
 def gateway(
     submitter: Account, control_plane: ControlPlane, start_gateway: StartGateway, tmp_path: Path
 ) -> GatewayProcess:
-    """A gateway that runs as the page's account."""
+    """A gateway that runs with the page's account."""
     account = new_account(control_plane, namespace="kelery", name="kelery-api")
     kubeconfig = tmp_path / "kubeconfig"
     write_kubeconfig(
@@ -57,8 +57,8 @@ def test_a_submitter_runs_the_one_task_of_the_page_in_its_namespace(
     def create(task: str, *, path: str = RUNS) -> int:
         return gateway.ask(path, method="POST", body={"spec": {"task": task}}, token=token).status
 
-    # The account's right to review tokens takes the API server a moment.
-    poll_until(lambda: gateway.ask(RUNS, token=token).status == 200, seconds=60, what="the rights")
+    # The API server needs a moment to grant the account's permission to review tokens.
+    poll_until(lambda: gateway.ask(RUNS, token=token).status == 200, seconds=60, what="the permissions")
     assert create("proj.report") == 202
     assert create("proj.other") == 403
     assert create("proj.report", path="/v1/namespaces/default/taskruns") == 403
@@ -69,7 +69,7 @@ def test_a_submitter_runs_the_one_task_of_the_page_in_its_namespace(
     assert gateway.ask("/v1/queues", token=token).status == 403
 
 
-def test_what_a_submitter_may_is_listed_as_the_page_says(
+def test_the_permissions_of_a_submitter_are_listed_as_the_page_describes(
     submitter: Account, control_plane: ControlPlane
 ) -> None:
     listed = control_plane.kubectl("auth", "can-i", "--list", "-n", "team-a", f"--as={submitter.user}")

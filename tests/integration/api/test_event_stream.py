@@ -1,4 +1,4 @@
-"""A run's events as a client of the real gateway has them."""
+"""A run's events as a client of a real gateway receives them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def path_of(uid: str) -> str:
 
 @pytest.fixture
 def bench(valkey_url: str) -> Iterator[Bench]:
-    """The ledger, and a worker played by hand."""
+    """The ledger, and a simulated worker."""
     with sync_client.connect(valkey_url, timeout_seconds=5, client_name="played") as client:
         yield Bench(sync_client.Ledger(client, prefix="kelery"))
 
@@ -32,7 +32,7 @@ def events_in(answer: Answer) -> list[tuple[str, int]]:
     return [(name, int(number)) for name, number in found]
 
 
-def test_a_stream_tells_a_run_to_its_end_and_is_resumed_where_it_broke_off(
+def test_a_stream_follows_a_run_to_its_end_and_resumes_after_an_interruption(
     bench: Bench, gateway_process: GatewayProcess
 ) -> None:
     fence = bench.start("told")
@@ -55,7 +55,7 @@ def test_a_stream_tells_a_run_to_its_end_and_is_resumed_where_it_broke_off(
     assert (over.status, over.body) == (204, b"")
 
 
-def test_what_cannot_be_streamed_is_a_problem(bench: Bench, gateway_process: GatewayProcess) -> None:
+def test_a_stream_that_cannot_start_is_a_problem(bench: Bench, gateway_process: GatewayProcess) -> None:
     bench.start("known")
     unknown = gateway_process.ask(f"{path_of('nobody')}/events")
     assert (unknown.status, unknown.problem) == (404, "not-found")
@@ -64,7 +64,9 @@ def test_what_cannot_be_streamed_is_a_problem(bench: Bench, gateway_process: Gat
     assert wrong.json["errors"][0]["parameter"] == "Last-Event-ID"
 
 
-def test_a_client_that_closes_its_connection_is_let_go(bench: Bench, gateway_process: GatewayProcess) -> None:
+def test_a_client_that_closes_its_connection_is_released(
+    bench: Bench, gateway_process: GatewayProcess
+) -> None:
     bench.start("silent")
     process = psutil.Process(gateway_process.pid)
 
@@ -73,6 +75,6 @@ def test_a_client_that_closes_its_connection_is_let_go(bench: Bench, gateway_pro
         return sum(each.laddr.port == gateway_process.port and bool(each.raddr) for each in connections)
 
     for _ in range(3):
-        # It gives up while the stream is silent.
+        # It disconnects while the stream is silent.
         gateway_process.ask(f"{path_of('silent')}/events", timeout=0.3)
     poll_until(lambda: clients() == 0, seconds=30, what="no connection is left", state=clients)

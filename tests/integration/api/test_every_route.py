@@ -1,6 +1,6 @@
-"""Every route of the app × {no token, junk, expired, wrong audience, other namespace, right}.
+"""Every route of the app × {no token, malformed, expired, wrong audience, other namespace, valid}.
 
-The routes are those of the app, not of a list: one that is new and has no example here fails.
+The routes are read from the app, so a new route without an example here fails.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ KEYS = "/v1/namespaces/{namespace}/keys"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """A request that is right, who may send it, and how it is answered."""
+    """A valid request, the permission that it needs, and its response."""
 
-    #: The verb on TaskRuns; "" for everybody.
+    #: The verb on TaskRuns; "" if the route is public.
     verb: str
     status: int = 200
-    #: After the route's own path, in which the parameters are filled in.
+    #: Appended to the route's path, whose parameters are filled in.
     query: str = ""
     body: object = None
-    #: Whether the right is needed in all namespaces.
+    #: Whether the permission is needed in all namespaces.
     everywhere: bool = False
-    #: The right is on a path instead.
+    #: The permission is on a path instead.
     path: bool = False
 
 
@@ -55,7 +55,7 @@ EXAMPLES = {
     f"POST {RUNS}": Example(verb="create", status=202, body={"spec": {"task": TASK, "args": [1, 2]}}),
     f"GET {RUNS}": Example(verb="list"),
     f"GET {ONE}": Example(verb="get"),
-    # The run waits for a worker, of which there is none.
+    # The run waits for a worker; there is none.
     f"GET {ONE}/result": Example(verb="get", status=409),
     f"GET {ONE}/events": Example(verb="watch"),
     f"POST {ONE}:cancel": Example(verb="patch", body={}),
@@ -75,11 +75,11 @@ _ANY_LEDGER = LedgerSettings(redis_url="redis://127.0.0.1:1")
 
 
 def routes_of(settings: ApiSettings) -> list[str]:
-    """Each route with each of its methods, as `GET /path/{parameter}`."""
+    """Each route with each of its methods, such as `GET /path/{parameter}`."""
     found = []
     for context in iter_route_contexts(create_app(settings, login=None).routes):
         for method in context.methods or {"ANY"}:
-            # Starlette answers HEAD wherever there is GET.
+            # Starlette adds HEAD to every GET.
             if method != "HEAD":
                 found.append(f"{method} {context.path_format}".replace(":path}", "}"))
     return sorted(found)
@@ -92,30 +92,30 @@ ABOUT_ONE_RUN = [route for route in GUARDED if route in EXAMPLES and "{id}" in r
 
 
 class Walk:
-    """A gateway, a namespace, and the accounts that ask."""
+    """A gateway, a namespace, and the accounts of callers."""
 
     def __init__(
         self, live: LiveApp, *, plane: ControlPlane, ledger: sync_client.Ledger, owner: Account
     ) -> None:
         self.live = live
         self.ledger = ledger
-        #: May do everything in its namespace.
+        #: Has all permissions in its namespace.
         self.owner = owner
         self.namespace = owner.namespace
         self.owner_token = owner.token("kelery")
-        #: May do everything in another one.
+        #: Has all permissions in another namespace.
         self.outsider = everything(new_account(plane))
         self._plane = plane
         self._numbers = itertools.count(1)
 
     def account(self, *rules: Rule) -> Account:
-        """A new one with these rights in the namespace."""
+        """A new account with these permissions in the namespace."""
         account = new_account(self._plane, namespace=self.namespace, name=f"user-{next(self._numbers)}")
         account.allow(*rules)
         return account
 
     def entitled(self, example: Example) -> Account:
-        """A new account that may send the example and do nothing else."""
+        """A new account that can send the example, and nothing else."""
         if example.path:
             account = self.account()
             account.allow_everywhere({"nonResourceURLs": ["/metrics"], "verbs": [example.verb]})
@@ -131,7 +131,7 @@ class Walk:
         return account
 
     def lacking(self, verb: str) -> Account:
-        """A new account that may do everything in the namespace but this."""
+        """A new account with all permissions in the namespace except this one."""
         others = [other for other in VERBS if other != verb]
         account = self.account(on_taskruns(*others), use_of(TASK))
         account.wait_until_allowed(verb=others[0], namespace=self.namespace)
@@ -152,7 +152,7 @@ class Walk:
     def send(
         self, route: str, example: Example, *, run: str, token: str | None, namespace: str = ""
     ) -> Reply:
-        """The example, as one who has this token."""
+        """Send the example with this token."""
         method, _, path = route.partition(" ")
         filled = (path + example.query).replace("{namespace}", namespace or self.namespace)
         filled = filled.replace("{id}", run).replace("{key}", "key/1")
@@ -167,7 +167,7 @@ class Walk:
 
 
 def everything(account: Account) -> Account:
-    """All rights on TaskRuns, and to run the task, in the account's own namespace."""
+    """Grant all permissions on TaskRuns, and `use` of the task, in the account's own namespace."""
     account.allow(on_taskruns(*VERBS), use_of(TASK))
     account.wait_until_allowed(verb="create", namespace=account.namespace)
     return account
@@ -175,7 +175,7 @@ def everything(account: Account) -> Account:
 
 @pytest.fixture(scope="module")
 def walk(control_plane: ControlPlane, valkey_server: ValkeyServer) -> Iterator[Walk]:
-    """One gateway for all routes, with an account of its own that may only ask about others."""
+    """One gateway for all routes, whose own account can only create reviews."""
     owner = everything(new_account(control_plane, name="owner"))
     settings = ApiSettings(
         ledger=LedgerSettings(redis_url=valkey_server.url, prefix=PREFIX), namespace=owner.namespace
@@ -193,8 +193,8 @@ def test_every_route_has_an_example_and_every_example_a_route() -> None:
 
 
 @pytest.mark.parametrize("route", GUARDED)
-def test_a_route_opens_for_those_who_have_its_right_and_for_nobody_else(walk: Walk, route: str) -> None:
-    assert route in EXAMPLES, "give it an example that says who may use it"
+def test_a_route_is_open_only_with_its_permission(walk: Walk, route: str) -> None:
+    assert route in EXAMPLES, "add an example with the permission that it needs"
     example = EXAMPLES[route]
     run = walk.new_run(walk.owner)
     right = walk.entitled(example)
@@ -225,7 +225,7 @@ def test_a_route_opens_for_those_who_have_its_right_and_for_nobody_else(walk: Wa
 
 
 def kind_of(reply: Reply) -> str:
-    """The problem's kind; "" if it is none."""
+    """The problem's kind; "" if it is not a problem."""
     if not reply.headers.get("content-type", "").startswith("application/problem+json"):
         return ""
     return str(reply.body["type"]).rpartition("/")[2]
@@ -238,19 +238,21 @@ def test_a_public_route_is_open(walk: Walk, route: str, token: str | None) -> No
 
 
 @pytest.mark.parametrize("route", [f"POST {RUNS}", "GET /start", "POST /start"])
-def test_creating_takes_the_right_to_use_the_task(walk: Walk, route: str) -> None:
+def test_creating_a_run_needs_the_permission_to_use_its_task(walk: Walk, route: str) -> None:
     account = walk.account(on_taskruns("create"), use_of("demo.another"))
     account.wait_until_allowed(verb="create", namespace=walk.namespace)
     before = walk.state()
     reply = walk.send(route, EXAMPLES[route], run="", token=account.token("kelery"))
     assert (reply.status, kind_of(reply)) == (403, "forbidden"), reply.text
-    assert f"may not use tasks.kelery.dev/{TASK} in the namespace {walk.namespace}" in reply.body["detail"]
+    assert f"cannot use tasks.kelery.dev/{TASK} in the namespace {walk.namespace}" in reply.body["detail"]
     assert walk.state() == before
 
 
 @pytest.mark.parametrize("route", ABOUT_ONE_RUN)
-def test_a_run_of_another_namespace_is_not_found_through_ones_own(walk: Walk, route: str) -> None:
-    """With all rights in the namespace of the URL."""
+def test_a_run_of_another_namespace_is_not_found_through_the_callers_namespace(
+    walk: Walk, route: str
+) -> None:
+    """Even with all permissions in the namespace of the URL."""
     foreign = walk.new_run(walk.outsider)
     reply = walk.send(route, EXAMPLES[route], run=foreign, token=walk.owner_token)
     assert (reply.status, kind_of(reply)) == (404, "not-found"), reply.text
@@ -259,7 +261,7 @@ def test_a_run_of_another_namespace_is_not_found_through_ones_own(walk: Walk, ro
     assert (record.phase.value, record.cancel, record.is_deleted) == ("Admitted", "", False)
 
 
-def test_who_asked_for_a_run_is_kept_with_it(walk: Walk) -> None:
+def test_the_requester_of_a_run_is_stored_with_it(walk: Walk) -> None:
     (record,) = walk.ledger.run(commands.view([walk.new_run(walk.owner)], inline_bytes=0))
     assert record is not None
     assert record.requester == walk.owner.user

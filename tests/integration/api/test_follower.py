@@ -1,4 +1,4 @@
-"""Who waits for a run is told, whatever happens to the connection, the server and the stream meanwhile."""
+"""Watchers of a run are notified, no matter what happens to the connection, the server and the stream."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from tests.support.ledger_bench import SUCCEEDED, Bench, failed
 
 @pytest.fixture
 def bench(valkey_url: str) -> Iterator[Bench]:
-    """The ledger, and a worker played by hand."""
+    """The ledger, and a simulated worker."""
     with sync_client.connect(valkey_url, timeout_seconds=5, client_name="played") as client:
         yield Bench(sync_client.Ledger(client, prefix="kelery"))
 
 
 @pytest.fixture(autouse=True)
 def no_keep_alive(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It looks again, too: without it, only the follower can wake anybody."""
+    """Turns keep-alives off, since they read again too. Then only the follower wakes watchers."""
     monkeypatch.setattr(event_stream, "KEEP_ALIVE_SECONDS", 600.0)
 
 
@@ -54,7 +54,7 @@ def eventful_run(bench: Bench, uid: str) -> Iterator[None]:
     yield
 
 
-def test_a_resume_at_every_id_gives_exactly_the_rest(bench: Bench) -> None:
+def test_resuming_at_every_id_gives_exactly_the_remaining_events(bench: Bench) -> None:
     async def follow() -> None:
         async with gateway_parts_of(bench) as parts:
             steps = eventful_run(bench, "r")
@@ -65,7 +65,7 @@ def test_a_resume_at_every_id_gives_exactly_the_rest(bench: Bench) -> None:
             for _ in steps:
                 await whole.wait_for(told + 1)
                 told = len(whole.events)
-                # At each moment of the run: with each id that could have been seen by then.
+                # At each step of the run, with each id that a client can have by then.
                 newest = (await parts.record("r")).rev
                 resumed += [
                     (seen, reader)
@@ -86,7 +86,7 @@ def test_a_resume_at_every_id_gives_exactly_the_rest(bench: Bench) -> None:
     asyncio.run(follow())
 
 
-def test_a_stream_tells_each_phase_and_progress_as_it_comes(bench: Bench) -> None:
+def test_a_stream_sends_each_phase_and_progress_at_once(bench: Bench) -> None:
     async def follow() -> StreamReader:
         async with gateway_parts_of(bench) as parts:
             fence = bench.start("r")
@@ -108,7 +108,7 @@ def test_a_stream_tells_each_phase_and_progress_as_it_comes(bench: Bench) -> Non
     assert finished["status"]["result"] == {"value": 3, "truncated": False}
 
 
-def test_a_task_that_tells_its_progress_without_a_pause_does_not_flood_its_watcher(bench: Bench) -> None:
+def test_constant_progress_does_not_flood_the_watcher(bench: Bench) -> None:
     async def follow() -> tuple[StreamReader, float]:
         async with gateway_parts_of(bench) as parts:
             fence = bench.start("r")
@@ -117,12 +117,12 @@ def test_a_task_that_tells_its_progress_without_a_pause_does_not_flood_its_watch
             for current in range(1000):
                 bench.ledger.run(commands.progress("r", fence, f'{{"current":{current}}}'))
                 await asyncio.sleep(0)
-            await until(lambda: reader.events[-1].data.get("current") == 999, what="the newest came")
+            await until(lambda: reader.events[-1].data.get("current") == 999, what="the newest to arrive")
             bench.settle("r", fence)
             return await reader.wait_for_end(), time.monotonic() - began
 
     reader, seconds = asyncio.run(follow())
-    # One in a tenth of a second.
+    # One per tenth of a second.
     assert reader.names.count("progress") <= seconds * 10 + 2
 
 
@@ -147,7 +147,7 @@ def test_a_wait_ends_with_the_run_and_not_before(bench: Bench) -> None:
 
     late = statistics.median(asyncio.run(follow()))
     print(f"a wait ends {late * 1000:.1f} ms after the run")
-    # It takes an event and a look. One that looks once in a while would need half of that while.
+    # One event and one read. Polling would need half of its interval on average.
     assert late < LOOK_AGAIN_SECONDS / 10
 
 
@@ -174,7 +174,7 @@ def test_a_wait_ends_at_its_deadline_with_the_newest_record(bench: Bench) -> Non
     asyncio.run(follow())
 
 
-def test_a_wait_for_a_run_that_has_ended_or_that_nobody_knows_is_over_at_once(bench: Bench) -> None:
+def test_a_wait_for_a_finished_or_unknown_run_returns_at_once(bench: Bench) -> None:
     async def follow() -> None:
         async with gateway_parts_of(bench) as parts:
             bench.settle("r", bench.start("r"))
@@ -188,7 +188,7 @@ def test_a_wait_for_a_run_that_has_ended_or_that_nobody_knows_is_over_at_once(be
     asyncio.run(follow())
 
 
-def test_who_goes_away_leaves_nothing_behind(bench: Bench) -> None:
+def test_a_client_that_disconnects_leaves_nothing_behind(bench: Bench) -> None:
     async def follow() -> None:
         async with gateway_parts_of(bench) as parts:
             bench.start("r")
@@ -205,7 +205,7 @@ def test_who_goes_away_leaves_nothing_behind(bench: Bench) -> None:
             wait.cancel()
             await asyncio.wait([broken_off.task, wait, at_once.task])
             assert parts.follower.watched_runs == 0
-            await until(lambda: len(asyncio.all_tasks()) == tasks_before, what="no task is left")
+            await until(lambda: len(asyncio.all_tasks()) == tasks_before, what="all tasks to end")
 
     asyncio.run(follow())
 
@@ -222,7 +222,7 @@ def test_a_stream_ends_when_its_run_is_deleted(bench: Bench) -> None:
     assert asyncio.run(follow()).names == ["phase", "phase"]
 
 
-def test_a_gateway_that_stops_lets_everybody_go(bench: Bench) -> None:
+def test_a_gateway_that_stops_ends_all_streams_and_waits(bench: Bench) -> None:
     async def follow() -> None:
         async with gateway_parts_of(bench) as parts:
             bench.start("r")
@@ -240,7 +240,7 @@ def test_a_gateway_that_stops_lets_everybody_go(bench: Bench) -> None:
     asyncio.run(follow())
 
 
-def test_a_stream_stays_open_while_redis_is_away_and_goes_on_where_it_was(
+def test_a_stream_stays_open_during_an_outage_and_continues_after_it(
     own_valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_stream, "KEEP_ALIVE_SECONDS", 0.1)
@@ -253,9 +253,9 @@ def test_a_stream_stays_open_while_redis_is_away_and_goes_on_where_it_was(
             wait = await parts.wait("r", seconds=120)
             await reader.wait_for(2)
             own_valkey.kill()
-            await until(lambda: not parts.follower.is_following, what="the follower sees the outage")
+            await until(lambda: not parts.follower.is_following, what="the follower to see the outage")
             so_far = reader.keep_alives
-            await until(lambda: reader.keep_alives > so_far + 5, what="keep-alives go on")
+            await until(lambda: reader.keep_alives > so_far + 5, what="keep-alives to continue")
             assert not wait.done()
             with pytest.raises(LedgerError):
                 await final_record(parts.ledger, parts.follower, "r", wait_seconds=60)
@@ -271,7 +271,7 @@ def test_a_stream_stays_open_while_redis_is_away_and_goes_on_where_it_was(
     assert asyncio.run(follow()).names == ["phase", "phase", "finished"]
 
 
-def test_a_redis_that_hangs_is_noticed_and_what_happened_meanwhile_is_told(own_valkey: ValkeyServer) -> None:
+def test_a_hanging_redis_is_detected_and_missed_changes_are_sent(own_valkey: ValkeyServer) -> None:
     async def follow() -> StreamReader:
         hand = Hand(own_valkey.url)
         async with gateway_parts(own_valkey.url) as parts:
@@ -279,7 +279,7 @@ def test_a_redis_that_hangs_is_noticed_and_what_happened_meanwhile_is_told(own_v
             reader = await parts.read("r")
             await reader.wait_for(2)
             with frozen(own_valkey.pid):
-                await until(lambda: not parts.follower.is_following, what="the hang is noticed")
+                await until(lambda: not parts.follower.is_following, what="the hang to be detected")
             hand.say(commands.settle("r", fence, SUCCEEDED))
             await reader.wait_for_end()
         hand.bench.ledger.client.close()
@@ -288,7 +288,7 @@ def test_a_redis_that_hangs_is_noticed_and_what_happened_meanwhile_is_told(own_v
     assert asyncio.run(follow()).names == ["phase", "phase", "finished"]
 
 
-def test_a_wait_that_an_outage_outlasts_says_that_the_ledger_is_away(own_valkey: ValkeyServer) -> None:
+def test_a_wait_that_ends_during_an_outage_fails_with_ledger_unavailable(own_valkey: ValkeyServer) -> None:
     async def follow() -> None:
         hand = Hand(own_valkey.url)
         async with gateway_parts(own_valkey.url) as parts:
@@ -305,14 +305,14 @@ def test_a_wait_that_an_outage_outlasts_says_that_the_ledger_is_away(own_valkey:
 
 
 @pytest.mark.parametrize("something_follows", [False, True])
-def test_a_change_that_was_trimmed_away_before_it_could_be_read_wakes_all_the_same(
+def test_a_change_that_was_trimmed_before_it_was_read_still_wakes_watchers(
     bench: Bench, something_follows: bool
 ) -> None:
     async def follow() -> list[StreamReader]:
         async with gateway_parts_of(bench) as parts:
             fences = {uid: bench.start(uid) for uid in ("r", "s")}
             readers = [await parts.read(uid) for uid in fences]
-            # The second one, from a stream that is empty to begin with.
+            # The second one starts with an empty stream.
             for (uid, fence), reader in zip(fences.items(), readers, strict=True):
                 await reader.wait_for(2)
                 with bench.ledger.client.pipeline() as pipeline:
@@ -340,7 +340,7 @@ def test_a_ledger_that_lost_its_data_ends_the_streams(bench: Bench) -> None:
     assert asyncio.run(follow()).names == ["phase", "phase"]
 
 
-def test_an_entry_that_nobody_can_read_does_not_stop_the_follower(
+def test_an_unreadable_entry_does_not_stop_the_follower(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def follow() -> StreamReader:
@@ -349,18 +349,18 @@ def test_an_entry_that_nobody_can_read_does_not_stop_the_follower(
             reader = await parts.read("r")
             await reader.wait_for(2)
             bench.ledger.client.xadd("kelery:events", {"uid": "r", "phase": "FromTheFuture"})
-            await until(lambda: caplog.records, what="it is said")
+            await until(lambda: caplog.records, what="a log line")
             bench.settle("r", fence)
             return await reader.wait_for_end()
 
     assert asyncio.run(follow()).names == ["phase", "phase", "finished"]
 
 
-def test_runs_that_nobody_watches_wake_nobody(bench: Bench) -> None:
+def test_changes_of_unwatched_runs_wake_no_watcher(bench: Bench) -> None:
     async def follow() -> None:
         async with gateway_parts_of(bench) as parts:
             with parts.follower.watch("r") as subscription, parts.follower.watch("r") as other:
-                # Behind the first change of an empty stream it cannot know yet that it missed none.
+                # After the first change of an empty stream, it cannot know yet whether it missed any.
                 bench.start("before")
                 while await subscription.changed(within=0.5):
                     continue
@@ -369,13 +369,13 @@ def test_runs_that_nobody_watches_wake_nobody(bench: Bench) -> None:
                 assert not await subscription.changed(within=0.2)
                 bench.start("r")
                 assert await subscription.changed(within=30)
-                # What came before it asked is told at once.
+                # Earlier changes wake it at once.
                 assert await other.changed(within=0)
 
     asyncio.run(follow())
 
 
 def gateway_parts_of(bench: Bench) -> AbstractAsyncContextManager[Parts]:
-    """On the server that the bench is on."""
+    """The services, on the server of the bench."""
     where = bench.ledger.client.connection_pool.connection_kwargs
     return gateway_parts(f"redis://{where['host']}:{where['port']}/0")

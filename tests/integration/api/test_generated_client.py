@@ -1,4 +1,4 @@
-"""A client that openapi-python-client makes of the live document, without hand-work, does what users do."""
+"""A client that openapi-python-client generates from the live document, unchanged, does what users do."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from tests.support.gateway_process import PROBLEMS, GatewayProcess
 from tests.support.played_worker import BusyWorker
 
 PACKAGE = "kelery_generated_client"
-#: It would format what it writes with a ruff on the PATH.
+#: The generator would format its output with a ruff on the PATH.
 SETTINGS = f"post_hooks: []\npackage_name_override: {PACKAGE}\n"
 
 
 class GeneratedClient:
-    """The package, and a connection."""
+    """The generated package, and a connection."""
 
     def __init__(self, url: str) -> None:
         self.models = module("models")
         self.connection = module("client").Client(base_url=url)
 
     def call(self, operation: str, *path: str, **options: Any) -> Any:
-        """What `tag.operation` gives: an object of the models, of whatever status."""
+        """The result of `tag.operation`: a model object, for any status."""
         return module(f"api.{operation}").sync(*path, client=self.connection, **options)
 
     def status(self, operation: str, *path: str, **options: Any) -> int:
-        """The status alone, for answers without a body."""
+        """The status alone, for responses without a body."""
         return int(
             module(f"api.{operation}").sync_detailed(*path, client=self.connection, **options).status_code
         )
@@ -50,7 +50,7 @@ def module(name: str) -> ModuleType:
 def client(
     gateway_process: GatewayProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[GeneratedClient]:
-    """Made anew, and imported from where it was written."""
+    """Generated for this test, and imported from its folder."""
     folder = tmp_path_factory.mktemp("generated")
     settings = folder / "settings.yaml"
     settings.write_text(SETTINGS)
@@ -82,7 +82,7 @@ def client(
         del sys.modules[name]
 
 
-def test_a_run_is_made_found_listed_cancelled_and_deleted(client: GeneratedClient) -> None:
+def test_a_run_is_created_found_listed_cancelled_and_deleted(client: GeneratedClient) -> None:
     concurrency = client.models.TaskRunSpecConcurrencyType0(key="report/7", limit=2)
     made = client.create(name="report", task="demo.add", args=[1, {"a": None}], concurrency=concurrency)
     assert isinstance(made, client.models.TaskRun)
@@ -106,7 +106,7 @@ def test_a_run_is_made_found_listed_cancelled_and_deleted(client: GeneratedClien
     assert gone.type_ == f"{PROBLEMS}not-found"
 
 
-def test_a_wait_gives_the_finished_run_and_its_result(client: GeneratedClient, valkey_url: str) -> None:
+def test_a_wait_returns_the_finished_run_and_its_result(client: GeneratedClient, valkey_url: str) -> None:
     with BusyWorker(valkey_url):
         ended = client.create(task="demo.add", args=[1, 2], wait="60s")
         assert ended.status.phase == client.models.TaskRunStatusPhase.SUCCEEDED
@@ -114,14 +114,14 @@ def test_a_wait_gives_the_finished_run_and_its_result(client: GeneratedClient, v
         assert client.call("taskruns.get_result", "default", ended.metadata.uid) == 3
 
 
-def test_a_problem_is_an_object_that_names_every_bad_field(client: GeneratedClient) -> None:
+def test_a_problem_is_an_object_that_names_every_invalid_field(client: GeneratedClient) -> None:
     problem = client.create(task="two words", priority=5000)
     assert isinstance(problem, client.models.Problem)
     assert (problem.status, problem.type_) == (422, f"{PROBLEMS}invalid-input")
     assert {error.pointer for error in problem.errors} == {"/spec/task", "/spec/priority"}
 
 
-def test_the_quickstart_says_who_runs(client: GeneratedClient) -> None:
+def test_the_quickstart_names_the_running_run(client: GeneratedClient) -> None:
     started = client.call("quickstart.start_task", task="demo.add", args="[1, 2]")
     assert started.status == client.models.TaskOutStatus.PENDING
     second = client.call("quickstart.post_start_task")

@@ -1,4 +1,4 @@
-"""Clients that send too much, too slowly, or leave: none of them holds anything for long."""
+"""Clients that send too much, send too slowly, or leave. None of them holds resources for long."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ def connected(gateway: GatewayProcess, *, timeout: float = 60) -> Iterator[socke
 
 
 def read_to_end(connection: socket.socket) -> bytes:
-    """All that comes until the gateway closes."""
+    """Everything until the gateway closes the connection."""
     told = b""
     try:
         while chunk := connection.recv(65536):
             told += chunk
     except ConnectionResetError:
-        # It closed with something of ours unread.
+        # It closed the connection with unread bytes.
         pass
     return told
 
 
 def problem_in(told: bytes) -> tuple[int, str]:
-    """Status and kind of the one answer."""
+    """Status and problem kind of the response."""
     head, _, body = told.partition(b"\r\n\r\n")
     assert b"content-type: application/problem+json" in head, told
     assert b"x-request-id: " in head
@@ -57,7 +57,7 @@ def problem_in(told: bytes) -> tuple[int, str]:
 
 
 def posts(gateway: GatewayProcess) -> Counter[str]:
-    """How many POST requests were answered, by the class of their status."""
+    """The number of finished POST requests by status class."""
     pattern = r'^kelery_api_requests_total{method="POST",.*status="(...)"} (\S+)$'
     told = gateway.ask("/metrics").body.decode()
     counted: Counter[str] = Counter()
@@ -67,14 +67,14 @@ def posts(gateway: GatewayProcess) -> Counter[str]:
 
 
 def in_flight(gateway: GatewayProcess) -> int:
-    """How many requests are being answered, but for this one."""
+    """The number of requests in progress, except this one."""
     found = re.search(r"^kelery_api_requests_in_flight (\S+)$", gateway.ask("/metrics").body.decode(), re.M)
     assert found is not None
     return int(float(found[1])) - 1
 
 
 @pytest.mark.parametrize("sent", NOT_HTTP)
-def test_what_is_no_http_is_refused_as_a_problem(gateway_process: GatewayProcess, sent: bytes) -> None:
+def test_invalid_http_is_rejected_as_a_problem(gateway_process: GatewayProcess, sent: bytes) -> None:
     with connected(gateway_process) as connection:
         connection.sendall(sent)
         assert problem_in(read_to_end(connection)) == (400, "bad-request")
@@ -93,13 +93,15 @@ def test_endless_headers_are_cut_off(gateway_process: GatewayProcess) -> None:
             pass
 
 
-def test_headers_that_are_too_large_are_refused_with_431(gateway_process: GatewayProcess) -> None:
+def test_headers_that_are_too_large_are_rejected_with_431(gateway_process: GatewayProcess) -> None:
     with connected(gateway_process) as connection:
         connection.sendall(HEAD + b"X-Filler: " + b"x" * MAX_HEAD_BYTES)
         assert problem_in(read_to_end(connection)) == (431, "headers-too-large")
 
 
-def test_a_large_body_behind_an_early_answer_is_no_large_head(gateway_process: GatewayProcess) -> None:
+def test_a_large_body_after_an_early_response_does_not_count_as_headers(
+    gateway_process: GatewayProcess,
+) -> None:
     size = 4 * MAX_HEAD_BYTES
     with connected(gateway_process) as connection:
         connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % size)
@@ -111,7 +113,7 @@ def test_a_large_body_behind_an_early_answer_is_no_large_head(gateway_process: G
     assert re.findall(rb"HTTP/1.1 \d+", told) == [b"HTTP/1.1 400", b"HTTP/1.1 200"]
 
 
-def test_a_head_that_does_not_come_is_waited_for_only_so_long(gateway_process: GatewayProcess) -> None:
+def test_headers_that_do_not_arrive_time_out(gateway_process: GatewayProcess) -> None:
     began = time.monotonic()
     with (
         connected(gateway_process, timeout=HEAD_SECONDS + 30) as silent,
@@ -125,7 +127,7 @@ def test_a_head_that_does_not_come_is_waited_for_only_so_long(gateway_process: G
         assert read_to_end(empty) == read_to_end(silent) == b""
 
 
-def test_half_a_next_request_does_not_cut_off_the_answer_to_the_one_before(
+def test_an_incomplete_next_request_does_not_abort_the_previous_response(
     gateway_process: GatewayProcess,
 ) -> None:
     run = gateway_process.ask(RUNS, method="POST", body={"spec": {"task": "demo.add"}}).json
@@ -137,17 +139,17 @@ def test_half_a_next_request_does_not_cut_off_the_answer_to_the_one_before(
 
 
 @pytest.mark.parametrize("what", ["?wait=60s", "/events"])
-def test_a_client_that_leaves_leaves_nothing_behind(gateway_process: GatewayProcess, what: str) -> None:
+def test_a_client_that_leaves_frees_its_resources(gateway_process: GatewayProcess, what: str) -> None:
     run = gateway_process.ask(RUNS, method="POST", body={"spec": {"task": "demo.add"}}).json
     path = f"{RUNS}/{run['metadata']['uid']}{what}".encode()
     with connected(gateway_process) as connection:
         connection.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        poll_until(lambda: in_flight(gateway_process) == 1, seconds=30, what="the request to be waited on")
-    poll_until(lambda: in_flight(gateway_process) == 0, seconds=30, what="it to end with its client")
-    assert "failed inside the gateway" not in gateway_process.log.read_text()
+        poll_until(lambda: in_flight(gateway_process) == 1, seconds=30, what="the request to wait")
+    poll_until(lambda: in_flight(gateway_process) == 0, seconds=30, what="the request to end with its client")
+    assert "request failed with an internal error" not in gateway_process.log.read_text()
 
 
-def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_failure_of_the_gateway(
+def test_a_client_that_leaves_while_sending_its_body_is_not_an_internal_error(
     gateway_process: GatewayProcess,
 ) -> None:
     before = posts(gateway_process)
@@ -158,14 +160,14 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_failure_of_the_gat
     poll_until(
         lambda: re.search("status=499 .*request_id=leaves", gateway_process.log.read_text()),
         seconds=30,
-        what="the line of its end",
+        what="its log line",
         state=gateway_process.told,
     )
-    assert "failed inside the gateway" not in gateway_process.log.read_text()
+    assert "request failed with an internal error" not in gateway_process.log.read_text()
     assert posts(gateway_process) - before == Counter({"4xx": 1})
 
 
-def test_many_slow_bodies_keep_nobody_else_waiting(gateway_process: GatewayProcess) -> None:
+def test_many_slow_bodies_do_not_delay_other_requests(gateway_process: GatewayProcess) -> None:
     head = f"POST {RUNS} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     slow = [socket.create_connection(("127.0.0.1", gateway_process.port)) for _ in range(200)]
     try:
@@ -173,7 +175,7 @@ def test_many_slow_bodies_keep_nobody_else_waiting(gateway_process: GatewayProce
             connection.sendall(head.encode() + b"Content-Length: 100\r\n\r\n{")
         poll_until(lambda: in_flight(gateway_process) == 200, seconds=15, what="200 bodies to be read")
         answer = gateway_process.ask(RUNS, method="POST", body={"spec": {"task": "demo.add"}})
-        # It was answered before any of them.
+        # It got its response before all of them.
         assert (answer.status, in_flight(gateway_process)) == (202, 200)
     finally:
         for connection in slow:
@@ -182,8 +184,6 @@ def test_many_slow_bodies_keep_nobody_else_waiting(gateway_process: GatewayProce
 
 
 @pytest.mark.parametrize("origin", ["http://[::1", "http://a]b", "//", "null", "http://evil.example"])
-def test_an_origin_that_is_not_our_own_is_refused_whatever_it_is(
-    gateway_process: GatewayProcess, origin: str
-) -> None:
+def test_any_other_origin_is_rejected(gateway_process: GatewayProcess, origin: str) -> None:
     answer = gateway_process.ask("/start", method="POST", headers={"Origin": origin})
     assert (answer.status, answer.problem) == (403, "forbidden")

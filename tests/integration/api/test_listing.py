@@ -1,4 +1,4 @@
-"""Lists through the live gateway: bounded pages that show every run once."""
+"""Lists of the live gateway: bounded pages that show every run once."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_pages_of_large_runs_are_short_and_together_show_each_run_once(
     assert len(found) > 1
 
 
-def test_filtered_pages_show_each_wanted_run_once(gateway_process: GatewayProcess) -> None:
+def test_filtered_pages_show_each_matching_run_once(gateway_process: GatewayProcess) -> None:
     runs = runs_of("filtered")
     made = [create(gateway_process, runs, task=f"demo.{number % 7}") for number in range(105)]
     for limit in (1, 4, 15, 500):

@@ -1,7 +1,7 @@
-"""Redis away, in each of its ways: the gateway says so, stays alive, and recovers by itself.
+"""Outages of Redis: the gateway reports them, stays alive, and recovers without a restart.
 
-One gateway lives through the outages one after the other. Each answer comes while Redis is still away; within
-which time is for `tests/perf/test_promised_times.py`.
+One gateway goes through all outages in sequence. Each response arrives while Redis is still unavailable;
+`tests/perf/test_promised_times.py` tests how fast.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ RUNS = "/v1/namespaces/default/taskruns"
 
 @pytest.fixture
 def mortal_valkey(gateway_process: GatewayProcess, gateway_valkey: ValkeyServer) -> Iterator[ValkeyServer]:
-    """The shared gateway's, which a test may kill. The next test finds it running, and the gateway ready."""
+    """The shared gateway's Valkey, which a test can kill. It runs again before the next test."""
     yield gateway_valkey
     gateway_valkey.kill()
     gateway_valkey.start()
@@ -38,25 +38,25 @@ def assert_says_so(answer: Answer) -> None:
     assert answer.headers["retry-after"] == "1"
 
 
-def test_a_gateway_starts_without_redis_and_serves_once_it_is_there(start_gateway: StartGateway) -> None:
+def test_a_gateway_starts_without_redis_and_serves_once_it_is_available(start_gateway: StartGateway) -> None:
     port = free_port()
     gateway = start_gateway(ready=False, KELERY_REDIS_URL=f"redis://127.0.0.1:{port}/0")
     gateway.wait_until_alive()
     assert_says_so(start_a_run(gateway))
     assert_says_so(gateway.ask(f"{RUNS}/x"))
     readiness = gateway.ask("/readyz")
-    assert (readiness.status, readiness.body) == (503, b"the ledger does not answer\n")
+    assert (readiness.status, readiness.body) == (503, b"the ledger (Redis) does not respond\n")
     with ValkeyServer(port=port):
         gateway.wait_until_ready()
         assert start_a_run(gateway).status == 202
 
 
-def test_a_redis_that_hangs_is_told_while_it_hangs_and_waited_for(
+def test_a_hanging_redis_gives_503_and_the_gateway_recovers(
     gateway_process: GatewayProcess, gateway_valkey: ValkeyServer
 ) -> None:
     assert start_a_run(gateway_process).status == 202
     with frozen(gateway_valkey.pid):
-        # Over the connection that was good, over new ones, and many at once.
+        # Over the existing connection, over new ones, and many at once.
         with ThreadPoolExecutor(max_workers=8) as together:
             for answer in together.map(lambda _: start_a_run(gateway_process), range(16)):
                 assert_says_so(answer)
@@ -77,10 +77,10 @@ def test_a_redis_that_crashed_is_followed_again(
     assert start_a_run(gateway_process).status == 202
 
 
-def test_a_restarted_redis_costs_no_request_once_it_is_back(
+def test_no_request_fails_after_redis_has_restarted(
     gateway_process: GatewayProcess, mortal_valkey: ValkeyServer
 ) -> None:
-    """The pooled connections are all dead then, and the first request must not pay for it."""
+    """All pooled connections are dead then, and the first request must not fail because of that."""
     with ThreadPoolExecutor(max_workers=8) as together:
 
         def statuses() -> set[int]:

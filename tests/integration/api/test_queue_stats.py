@@ -1,4 +1,4 @@
-"""What scales workers sees: the figures of queues on a real gateway, and no zeros when it cannot be told."""
+"""The figures of queues for autoscalers on a real gateway, and no zeros during an outage."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ RUNS = "/v1/namespaces/default/taskruns"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """A gateway with its second listener, and the Redis behind both."""
+    """A gateway with its metrics listener, and their Redis."""
 
     gateway: GatewayProcess
     valkey: ValkeyServer
     port: int
 
     def get(self, path: str) -> tuple[int, str]:
-        """From the second listener: status and body."""
+        """GET from the metrics listener: status and body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             connection.request("GET", path)
@@ -47,7 +47,7 @@ class Watched:
         return figures
 
     def submit(self, queue: str) -> str:
-        """A run; its uid."""
+        """Submit a run; its uid."""
         spec = {"task": "demo.add", "args": [1, 2], "queue": queue}
         answer = self.gateway.ask(RUNS, method="POST", body={"spec": spec})
         assert answer.status == 202
@@ -65,7 +65,7 @@ class Watched:
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    """All tests share it; each has queues of its own."""
+    """Shared by all tests; each uses its own queues."""
     port = free_port()
     log = tmp_path_factory.mktemp("watched") / "gateway.log"
     with ValkeyServer() as valkey:
@@ -78,13 +78,13 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             gateway.kill()
 
 
-def test_the_figures_of_a_queue_are_those_of_the_ledger(watched: Watched) -> None:
+def test_the_figures_of_a_queue_match_the_ledger(watched: Watched) -> None:
     uid, *_ = [watched.submit(queue) for queue in ("reports/a", "reports/a", "reports/a", "celery")]
     client = sync_client.connect(watched.valkey.url, timeout_seconds=5, client_name="test")
     info = json.dumps({"name": "w", "queues": ["reports/a", "idle"]})
     ledger = sync_client.Ledger(client, prefix="kelery")
     ledger.run(queries.present("w/1", info))
-    # As a worker takes a message off the queue, and then the run.
+    # A worker takes the message from the queue, and then claims the run.
     client.rpop("reports/a")
     assert isinstance(ledger.run(commands.claim(uid, attempt=1, worker="w/1", nonce="n")), Claim)
     watched.wait_for("reports/a", queued=2, running=1, workers=1, load=3)
@@ -100,27 +100,27 @@ def test_the_figures_of_a_queue_are_those_of_the_ledger(watched: Watched) -> Non
         assert "nobodys" not in page
 
 
-def test_a_queue_has_to_be_named(watched: Watched) -> None:
+def test_the_path_must_name_a_queue(watched: Watched) -> None:
     assert watched.get("/queues/")[0] == 404
     assert watched.get("/queues")[0] in (307, 404)
 
 
-def test_queues_are_not_told_without_authentication_but_on_the_second_listener(watched: Watched) -> None:
+def test_only_the_metrics_listener_serves_queues_without_authentication(watched: Watched) -> None:
     assert watched.gateway.ask("/queues/celery").status == 404
 
 
-def test_a_ledger_that_is_away_is_no_queue_without_work(watched: Watched) -> None:
+def test_an_outage_of_the_ledger_is_not_an_idle_queue(watched: Watched) -> None:
     watched.submit("kept")
     watched.wait_for("kept", queued=1, running=0, workers=0, load=1)
     with frozen(watched.valkey.pid):
         poll_until(
             lambda: watched.get("/queues/kept")[0] == 503, seconds=KEPT_SECONDS + 30, what="503", every=0.2
         )
-        # It comes while the ledger hangs; within which time is for `tests/perf/test_promised_times.py`.
+        # It arrives while the ledger hangs. `tests/perf/test_promised_times.py` tests how fast.
         status, page = watched.get("/metrics")
         assert status == 200
         assert "kelery_api_queue_messages{" not in page
-        # The listener lives on meanwhile: nothing blocks its loop.
+        # Meanwhile the listener responds: nothing blocks its event loop.
         assert watched.get("/livez")[0] == 200
     poll_until(lambda: watched.get("/queues/kept")[0] == 200, seconds=60, what="figures again", every=0.2)
     assert watched.queue("kept")["load"] == 1

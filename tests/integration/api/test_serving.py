@@ -1,4 +1,4 @@
-"""The process itself: its listeners, its start and end, and its answers on the wire."""
+"""The gateway's process: its listeners, its start and stop, and its responses on the wire."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def connect(gateway: GatewayProcess) -> http.client.HTTPConnection:
 
 
 def run_it(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """A gateway that is expected to end by itself."""
+    """Run a gateway that must exit without a signal."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("KELERY_")}
     return subprocess.run(
         [sys.executable, "-m", "kelery", "api"],
@@ -39,7 +39,7 @@ def run_it(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_pages_for_machines_are_there(gateway_process: GatewayProcess) -> None:
+def test_the_pages_for_machines_exist(gateway_process: GatewayProcess) -> None:
     assert gateway_process.ask("/livez").body == b"ok\n"
     assert gateway_process.ask("/readyz").body == b"ok\n"
     assert gateway_process.ask("/openapi.json").json["info"]["title"] == "Kelery"
@@ -78,12 +78,12 @@ def test_every_error_is_a_problem(
     assert answer.json["instance"] == path.partition("?")[0]
 
 
-def test_bad_parameters_are_all_named(gateway_process: GatewayProcess) -> None:
+def test_all_invalid_parameters_are_named(gateway_process: GatewayProcess) -> None:
     errors = gateway_process.ask(f"{RUNS}?limit=0&phase=Sleeping").json["errors"]
     assert {error["parameter"].partition(".")[0] for error in errors} == {"limit", "phase"}
 
 
-def test_a_chunked_body_is_counted_as_it_comes(gateway_process: GatewayProcess) -> None:
+def test_a_chunked_body_is_counted_as_it_arrives(gateway_process: GatewayProcess) -> None:
     connection = connect(gateway_process)
     chunks = (b'"' if number == 0 else b"x" * 4096 for number in range(66))
     connection.request(
@@ -103,7 +103,7 @@ def test_a_head_request_is_answered_without_a_body(gateway_process: GatewayProce
     connection.close()
 
 
-def test_what_users_send_is_in_no_log(gateway_process: GatewayProcess) -> None:
+def test_nothing_that_users_send_is_logged(gateway_process: GatewayProcess) -> None:
     good = {"spec": {"task": "demo.add", "args": [SECRET], "concurrency": {"key": "k"}}}
     made = gateway_process.ask(f"{RUNS}?wait=0s", method="POST", body=good)
     assert made.status == 202
@@ -115,13 +115,13 @@ def test_what_users_send_is_in_no_log(gateway_process: GatewayProcess) -> None:
     poll_until(
         lambda: "request_id=last" in gateway_process.log.read_text(),
         seconds=30,
-        what="the line of the last request",
+        what="the log line of the last request",
         state=gateway_process.told,
     )
     assert SECRET not in gateway_process.log.read_text()
 
 
-def test_the_second_listener_has_health_and_metrics_alone(start_gateway: StartGateway) -> None:
+def test_the_metrics_listener_serves_only_health_and_metrics(start_gateway: StartGateway) -> None:
     port = free_port()
     start_gateway(KELERY_API_METRICS_ADDR=f"127.0.0.1:{port}")
     statuses = {}
@@ -140,31 +140,31 @@ def test_an_address_in_use_is_one_sentence() -> None:
     assert ended.returncode == 2
     assert (
         ended.stderr.splitlines()[-1]
-        == f"KELERY_API_ADDR={address}: address already in use; give another address"
+        == f"KELERY_API_ADDR={address}: address already in use; use another address"
     )
     assert "Traceback" not in ended.stderr
 
 
-def test_no_authentication_on_every_address_is_refused() -> None:
+def test_no_authentication_on_all_addresses_is_rejected() -> None:
     ended = run_it({"KELERY_AUTH": "none", "KELERY_API_ADDR": "0.0.0.0:0"})
     assert ended.returncode == 2
     assert len(ended.stderr.splitlines()) == 1
     assert "KELERY_AUTH_NONE_ANYWHERE" in ended.stderr
 
 
-def test_kubernetes_without_a_cluster_is_refused(tmp_path: Path) -> None:
+def test_kubernetes_authentication_without_a_cluster_is_rejected(tmp_path: Path) -> None:
     missing = {"KUBECONFIG": str(tmp_path / "none"), "HOME": str(tmp_path), "KUBERNETES_SERVICE_HOST": ""}
     ended = run_it({"KELERY_API_ADDR": "127.0.0.1:0", **missing})
     assert ended.returncode == 2
     assert "Traceback" not in ended.stderr
 
 
-def test_no_authentication_is_said_at_start(gateway_process: GatewayProcess) -> None:
+def test_missing_authentication_is_logged_at_the_start(gateway_process: GatewayProcess) -> None:
     assert "WARNING kelery.api: KELERY_AUTH=none" in gateway_process.log.read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_before_the_streams_and_waits_that_are_open(
+def test_a_signal_stops_it_despite_open_streams_and_waits(
     start_gateway: StartGateway, number: signal.Signals
 ) -> None:
     gateway = start_gateway()
@@ -183,9 +183,9 @@ def test_a_signal_ends_it_before_the_streams_and_waits_that_are_open(
     poll_until(lambda: in_flight in gateway.ask("/metrics").body.decode(), seconds=30, what="both to be open")
     os.kill(gateway.pid, number)
     assert gateway.wait(seconds=90) == 0
-    # The open wait has cut itself short. What is promised is for `tests/perf/test_promised_times.py`.
+    # The open wait returned early. `tests/perf/test_promised_times.py` tests the promised time.
     assert time.monotonic() - asked < 60
-    # Both came to their proper ends: nothing was broken off.
+    # Both ended properly: nothing was aborted.
     events.read()
     assert wait.getresponse().status == 200
     assert "Traceback" not in gateway.told()

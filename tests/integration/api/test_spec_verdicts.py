@@ -1,4 +1,4 @@
-"""The live gateway judges specs as the table says that is asked of the API server too: same fields named."""
+"""The live gateway judges specs as the shared table expects, which the API server's tests use too."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.gateway_process import PROBLEMS, GatewayProcess
 from tests.support.spec_cases import BAD, DIFFERENCES, GOOD, UNREADABLE, SpecCase
 
 _PATH = "/v1/namespaces/default/taskruns"
-#: Judged by its depth, which is a matter of fields here, and not by its syntax.
+#: Judged by its depth, which names fields here, and not by its syntax.
 _TOO_DEEP = "nesting without end"
 
 
@@ -24,14 +24,14 @@ class GatewayJudge:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
     def answer(self, spec_text: str) -> tuple[int, Any]:
-        """Status and body of the answer to a spec that is sent as it stands."""
+        """Status and body of the response to a spec that is sent unchanged."""
         body = '{"spec": ' + spec_text + "}"
         self._connection.request("POST", _PATH, body.encode(), {"Content-Type": "application/json"})
         with self._connection.getresponse() as response:
             return response.status, json.loads(response.read())
 
     def verdict(self, spec_text: str) -> frozenset[str]:
-        """JSON pointers to all fields that are refused; none: accepted."""
+        """JSON pointers to all rejected fields; empty if the spec is accepted."""
         status, body = self.answer(spec_text)
         if status == 202:
             return frozenset()
@@ -44,24 +44,24 @@ class GatewayJudge:
 
 @pytest.fixture(scope="module")
 def judge(gateway_process: GatewayProcess) -> Iterator[GatewayJudge]:
-    """On the shared gateway: nothing runs what is accepted."""
+    """On the shared gateway. No worker runs the accepted specs."""
     judge = GatewayJudge(port=gateway_process.port)
     yield judge
     judge.close()
 
 
 @pytest.mark.parametrize("case", GOOD, ids=str)
-def test_a_good_spec_is_accepted(judge: GatewayJudge, case: SpecCase) -> None:
+def test_a_valid_spec_is_accepted(judge: GatewayJudge, case: SpecCase) -> None:
     assert judge.verdict(case.text) == frozenset()
 
 
 @pytest.mark.parametrize("case", [*BAD, *(difference.case for difference in DIFFERENCES)], ids=str)
-def test_a_bad_spec_is_refused_with_every_field_that_is_wrong(judge: GatewayJudge, case: SpecCase) -> None:
+def test_an_invalid_spec_is_rejected_with_every_invalid_field(judge: GatewayJudge, case: SpecCase) -> None:
     assert judge.verdict(case.text) == case.pointers
 
 
 @pytest.mark.parametrize("title", UNREADABLE)
-def test_an_unreadable_body_is_refused_as_a_whole(judge: GatewayJudge, title: str) -> None:
+def test_an_unreadable_body_is_rejected_as_a_whole(judge: GatewayJudge, title: str) -> None:
     status, body = judge.answer(UNREADABLE[title])
     expected = (422, "invalid-input") if title == _TOO_DEEP else (400, "invalid-json")
     assert (status, body["type"].removeprefix(PROBLEMS)) == expected, body

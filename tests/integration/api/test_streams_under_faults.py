@@ -1,4 +1,4 @@
-"""Many runs and their watchers, while connections, the stream and the server break."""
+"""Many runs and their watchers, while connections, the stream and the server fail."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.ledger_bench import Bench
 
 
 class Nemesis:
-    """Breaks, in turn, the follower's connection, the stream and the server."""
+    """Breaks the follower's connection, the stream and the server in turn."""
 
     def __init__(self, server: ValkeyServer) -> None:
         self._server = server
@@ -44,7 +44,7 @@ class Nemesis:
 
     def _kill_and_trim(self, client: redis.Redis) -> None:
         follower = [each["id"] for each in client.client_list() if each["name"] == FOLLOWER_NAME]
-        # Together, so that the follower never sees what was announced just before.
+        # In one transaction, so that the follower never sees the changes just before.
         with client.pipeline() as pipeline:
             for connection in follower[:1]:
                 pipeline.client_kill_filter(_id=connection)
@@ -55,10 +55,10 @@ class Nemesis:
 
 
 @pytest.mark.parametrize(("runs", "hands"), [(80, 2), pytest.param(200, 4, marks=pytest.mark.thorough)])
-def test_no_change_is_lost_or_told_twice_while_everything_breaks(
+def test_no_change_is_lost_or_sent_twice_while_everything_breaks(
     own_valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch, runs: int, hands: int
 ) -> None:
-    """A keep-alive looks again too; here there is none, so that only the follower can wake anybody."""
+    """Keep-alives are off, since they read again too. So only the follower wakes watchers."""
     monkeypatch.setattr(event_stream, "KEEP_ALIVE_SECONDS", 600.0)
     uids = [f"run-{number}" for number in range(runs)]
     with sync_client.connect(own_valkey.url, timeout_seconds=5, client_name="submits") as client:
@@ -87,7 +87,7 @@ def test_no_change_is_lost_or_told_twice_while_everything_breaks(
             for stream in (*streams, *again):
                 await stream.wait_for_end(seconds=60)
             records = await asyncio.wait_for(asyncio.gather(*waiting), timeout=60)
-            await until(lambda: parts.follower.watched_runs == 0, what="nobody watches")
+            await until(lambda: parts.follower.watched_runs == 0, what="all watchers to be gone")
             return streams, again, [record.phase for record in records if record is not None]
 
     streams, again, phases = asyncio.run(watch())

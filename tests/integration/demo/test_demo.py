@@ -96,7 +96,7 @@ def test_every_example_ends_as_it_says_and_nothing_is_left(
     assert "report/tenant-7  3 runs, limit 1, at most 1 at the same time" in demo.out
     assert "held by exclusive-1" in demo.out
     assert '$ kubectl patch taskrun cancel --type merge -p \'{"spec":{"cancel":"Graceful"}}\'' in demo.out
-    refused = re.search(r"^409  one run of this key at a time, .*; id (\S+)$", demo.out, re.M)
+    refused = re.search(r"^409  a run of this key is .*; id (\S+)$", demo.out, re.M)
     assert refused
     assert f'{{"id": "{refused[1]}", "status": "REVOKED", "result": null}}' in demo.out
     assert "with-kubectl: Waiting/WaitingForKey, held by with-curl" in demo.out

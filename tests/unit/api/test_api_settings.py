@@ -1,4 +1,4 @@
-"""The gateway's environment and flags."""
+"""The gateway's settings from variables and flags."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_every_variable_is_read() -> None:
     assert (settings.retain_seconds, settings.log_format) == (60, "text")
 
 
-def test_every_flag_is_read_and_comes_before_its_variable() -> None:
+def test_every_flag_is_read_and_overrides_its_variable() -> None:
     environ = {**REDIS, "KELERY_API_ADDR": ":1", "KELERY_START_KEY": "k"}
     flags = {
         "--address": ":9000",
@@ -97,7 +97,7 @@ def test_every_flag_is_read_and_comes_before_its_variable() -> None:
         ("KELERY_LOG_FORMAT", "xml"),
     ],
 )
-def test_a_bad_value_is_refused_by_its_name(name: str, value: str) -> None:
+def test_an_invalid_value_is_rejected_with_the_name_of_its_setting(name: str, value: str) -> None:
     environ = {**REDIS, "KELERY_AUTH": "none", "KELERY_API_ADDR": "0.0.0.0:8000", name: value}
     if name == "KELERY_AUTH":
         del environ["KELERY_API_ADDR"]
@@ -108,7 +108,7 @@ def test_a_bad_value_is_refused_by_its_name(name: str, value: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:8000", ":8000", "[::]:8000", "192.0.2.1:8000", "gateway:8000"])
-def test_no_authentication_is_refused_where_others_reach_it(address: str) -> None:
+def test_no_authentication_is_rejected_on_an_address_that_others_can_reach(address: str) -> None:
     environ = {**REDIS, "KELERY_AUTH": "none", "KELERY_API_ADDR": address}
     with pytest.raises(SettingsError, match="KELERY_AUTH_NONE_ANYWHERE=true"):
         api_settings(environ)
@@ -118,12 +118,12 @@ def test_no_authentication_is_refused_where_others_reach_it(address: str) -> Non
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "127.8.9.1", "::1", "localhost", "LOCALHOST.", "app.localhost"]
 )
-def test_loopback_is_known_by_name_and_address(host: str) -> None:
+def test_loopback_is_recognized_by_name_and_address(host: str) -> None:
     assert is_loopback(host)
 
 
 @pytest.mark.parametrize(
     "host", ["", "0.0.0.0", "10.0.0.1", "localhost.example.org", "127.0.0.1.example.org"]
 )
-def test_what_only_looks_like_loopback_is_not(host: str) -> None:
+def test_an_address_that_only_looks_like_loopback_is_rejected(host: str) -> None:
     assert not is_loopback(host)

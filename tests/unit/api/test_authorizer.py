@@ -1,4 +1,4 @@
-"""The gate's answers, with somebody else in the API server's place (who is real in the integration tests)."""
+"""The authorizer with a double of the API server. The integration tests use a real one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EPOCH = 1_700_000_000.0
 
 
 class Cluster:
-    """Knows one token and one right; `error` if it cannot answer."""
+    """A double that knows one token and one permission. It raises `error` if that is set."""
 
     def __init__(self) -> None:
         self.questions: list[str] = []
@@ -56,7 +56,7 @@ def problem_of(work: Coroutine[Any, Any, object]) -> Problem:
     return caught.value
 
 
-def test_a_known_token_is_somebody_and_is_asked_about_once() -> None:
+def test_a_valid_token_gives_its_user_with_one_review() -> None:
     async def play() -> None:
         cluster = Cluster()
         for _ in range(3):
@@ -68,7 +68,7 @@ def test_a_known_token_is_somebody_and_is_asked_about_once() -> None:
     asyncio.run(play())
 
 
-def test_no_token_is_told_how_to_get_one() -> None:
+def test_a_request_without_a_token_learns_how_to_create_one() -> None:
     cluster = Cluster()
     problem = problem_of(cluster.authorizer.identify(None))
     assert problem.kind is Kind.UNAUTHENTICATED
@@ -79,13 +79,13 @@ def test_no_token_is_told_how_to_get_one() -> None:
 
 
 @pytest.mark.parametrize("header", ["Bearer", "Basic Z29vZDpnb29k", "Bearer good good", "good", ""])
-def test_what_is_no_bearer_token_is_refused_without_a_question(header: str) -> None:
+def test_a_malformed_bearer_token_is_rejected_without_a_review(header: str) -> None:
     cluster = Cluster()
     assert problem_of(cluster.authorizer.identify(header)).kind is Kind.UNAUTHENTICATED
     assert cluster.questions == []
 
 
-def test_a_token_that_is_not_good_is_refused_and_not_shown() -> None:
+def test_an_invalid_token_is_rejected_and_not_shown() -> None:
     problem = problem_of(Cluster().authorizer.identify("Bearer s3cret"))
     assert problem.kind is Kind.UNAUTHENTICATED
     assert problem.headers["WWW-Authenticate"].startswith("Bearer")
@@ -97,38 +97,41 @@ def test_a_token_that_is_not_good_is_refused_and_not_shown() -> None:
     [
         (
             Permission(verb="patch", namespace="shop"),
-            "alice may not patch taskruns.kelery.dev in the namespace shop; "
-            "to ask beforehand: kubectl auth can-i patch taskruns.kelery.dev -n shop --as=alice",
+            "alice cannot patch taskruns.kelery.dev in the namespace shop; grant the permission with RBAC, "
+            "and check it with: kubectl auth can-i patch taskruns.kelery.dev -n shop --as=alice",
         ),
         (
             Permission(verb="list", namespace=""),
-            "alice may not list taskruns.kelery.dev in all namespaces; "
-            "to ask beforehand: kubectl auth can-i list taskruns.kelery.dev --all-namespaces --as=alice",
+            "alice cannot list taskruns.kelery.dev in all namespaces; grant the permission with RBAC, "
+            "and check it with: kubectl auth can-i list taskruns.kelery.dev --all-namespaces --as=alice",
         ),
         (
             Permission(verb="use", resource="tasks", namespace="shop", name="demo.add"),
-            "alice may not use tasks.kelery.dev/demo.add in the namespace shop; "
-            "to ask beforehand: kubectl auth can-i --list -n shop --as=alice",
+            "alice cannot use tasks.kelery.dev/demo.add in the namespace shop; "
+            "grant the permission with RBAC, and check it with: kubectl auth can-i --list -n shop --as=alice",
         ),
         (
             PathPermission(verb="get", path="/metrics"),
-            "alice may not get /metrics; to ask beforehand: kubectl auth can-i get /metrics --as=alice",
+            "alice cannot get /metrics; grant the permission with RBAC, "
+            "and check it with: kubectl auth can-i get /metrics --as=alice",
         ),
     ],
 )
-def test_a_refusal_says_what_is_missing_and_how_to_ask(permission: AnyPermission, words: str) -> None:
+def test_a_denial_names_the_missing_permission_and_how_to_check_it(
+    permission: AnyPermission, words: str
+) -> None:
     problem = problem_of(Cluster().authorizer.require(ALICE, permission))
     assert problem.kind is Kind.FORBIDDEN
     assert problem.detail == words
 
 
-def test_somebody_without_a_name_may_nothing() -> None:
+def test_a_user_without_a_name_has_no_permission() -> None:
     cluster = Cluster()
     assert problem_of(cluster.authorizer.require(NOBODY, LIST)).kind is Kind.UNAUTHENTICATED
     assert cluster.questions == []
 
 
-def test_requesters_who_differ_in_anything_are_asked_about_apart() -> None:
+def test_requesters_that_differ_in_any_attribute_are_reviewed_separately() -> None:
     async def play() -> None:
         cluster = Cluster()
         others = (
@@ -143,7 +146,7 @@ def test_requesters_who_differ_in_anything_are_asked_about_apart() -> None:
     asyncio.run(play())
 
 
-def test_a_right_that_is_taken_away_is_gone_within_thirty_seconds() -> None:
+def test_a_revoked_permission_ends_within_thirty_seconds() -> None:
     async def play() -> None:
         cluster = Cluster()
         await cluster.authorizer.require(ALICE, LIST)
@@ -157,7 +160,7 @@ def test_a_right_that_is_taken_away_is_gone_within_thirty_seconds() -> None:
     asyncio.run(play())
 
 
-def test_a_right_that_is_given_is_seen_within_ten_seconds() -> None:
+def test_a_granted_permission_works_within_ten_seconds() -> None:
     async def play() -> None:
         cluster = Cluster()
         create = Permission(verb="create", namespace="shop")
@@ -170,7 +173,7 @@ def test_a_right_that_is_given_is_seen_within_ten_seconds() -> None:
 
 
 @pytest.mark.parametrize(("left", "asked_at"), [(5, 5), (3600, 30), (-100, 0)])
-def test_a_token_is_not_remembered_beyond_the_expiry_that_it_shows(left: int, asked_at: float) -> None:
+def test_a_token_is_not_cached_beyond_its_expiry(left: int, asked_at: float) -> None:
     async def play() -> None:
         cluster = Cluster()
         cluster.token = token_with({"exp": EPOCH + left})
@@ -187,7 +190,7 @@ def test_a_token_is_not_remembered_beyond_the_expiry_that_it_shows(left: int, as
     asyncio.run(play())
 
 
-def test_without_the_api_server_the_gate_closes_once_what_it_knows_is_old(
+def test_without_the_api_server_requests_are_rejected_once_the_cache_expires(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def play() -> None:
@@ -213,14 +216,14 @@ def test_without_the_api_server_the_gate_closes_once_what_it_knows_is_old(
     assert "good" not in caplog.text
 
 
-def test_the_log_says_which_right_the_gateway_itself_lacks(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_names_the_permission_that_the_gateway_lacks(caplog: pytest.LogCaptureFixture) -> None:
     cluster = Cluster()
     cluster.error = KubeError("the API server answered 403: forbidden", status=403)
     assert problem_of(cluster.authorizer.identify("Bearer good")).kind is Kind.ACCESS_CHECK_UNAVAILABLE
     assert "system:auth-delegator" in caplog.text
 
 
-def test_the_open_gate_lets_everybody_in_as_nobody() -> None:
+def test_without_authentication_every_request_is_allowed_without_a_user() -> None:
     async def play() -> None:
         gate = OpenAuthorizer()
         who = await gate.identify("Bearer nothing")
@@ -231,7 +234,7 @@ def test_the_open_gate_lets_everybody_in_as_nobody() -> None:
     asyncio.run(play())
 
 
-def test_a_permission_on_tasks_without_a_name_cannot_be_asked_for() -> None:
+def test_a_permission_on_tasks_needs_a_name() -> None:
     with pytest.raises(ValueError, match="names one task"):
         Permission(verb="use", resource="tasks", namespace="shop")
 
@@ -243,7 +246,7 @@ VOUCHED = {
 }
 
 
-def test_a_token_review_that_vouches_for_somebody_names_them() -> None:
+def test_an_authenticated_token_review_gives_the_user() -> None:
     assert requester_from(VOUCHED) == ALICE
 
 
@@ -263,5 +266,5 @@ def test_a_token_review_that_vouches_for_somebody_names_them() -> None:
         {"user": {"username": 7}},
     ],
 )
-def test_a_token_review_that_does_not_is_nobody(other: dict[str, object]) -> None:
+def test_any_other_token_review_gives_no_user(other: dict[str, object]) -> None:
     assert requester_from({**VOUCHED, **other}) is None

@@ -1,4 +1,4 @@
-"""The Authorization header and what a token shows of itself."""
+"""The Authorization header, and the expiry in a token."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def token_with(claims: object) -> str:
 
 
 @pytest.mark.parametrize("header", ["Bearer a.b-c_d", "bearer a.b-c_d", "BEARER   a.b-c_d"])
-def test_a_bearer_token_is_found(header: str) -> None:
+def test_a_bearer_token_is_parsed(header: str) -> None:
     assert token_of(header) == "a.b-c_d"
 
 
@@ -35,7 +35,7 @@ def test_a_bearer_token_is_found(header: str) -> None:
         "Bearer " + "a" * 20_000,
     ],
 )
-def test_anything_else_is_no_token(header: str) -> None:
+def test_any_other_header_has_no_token(header: str) -> None:
     assert token_of(header) is None
 
 
@@ -68,5 +68,5 @@ def test_the_expiry_is_read_from_the_token(claims: object, expiry: float) -> Non
         "e30." + base64.urlsafe_b64encode(b'{"exp":' + b"[" * 9000).decode().rstrip("=") + ".c2ln",
     ],
 )
-def test_a_token_that_shows_no_expiry_is_no_error(token: str) -> None:
+def test_a_token_without_expiry_is_not_an_error(token: str) -> None:
     assert expiry_of(token) is None

@@ -1,4 +1,4 @@
-"""What is done for a client ends when the client leaves, and only then."""
+"""Work for a client is cancelled when the client disconnects, and only then."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kelery_api.http.disconnect import while_client_waits
 
 
 class Client:
-    """The other end of a request."""
+    """The client's end of a request."""
 
     def __init__(self) -> None:
         self._left = asyncio.Event()
@@ -26,7 +26,7 @@ class Client:
         return {"type": "http.disconnect"}
 
 
-def test_the_work_gives_what_it_gives() -> None:
+def test_the_result_of_the_work_is_returned() -> None:
     async def check() -> None:
         async def work() -> int:
             await asyncio.sleep(0)
@@ -38,7 +38,7 @@ def test_the_work_gives_what_it_gives() -> None:
     asyncio.run(check())
 
 
-def test_an_error_of_the_work_is_an_error() -> None:
+def test_an_error_of_the_work_is_raised() -> None:
     async def check() -> None:
         async def work() -> None:
             raise KeyError("x")
@@ -49,7 +49,7 @@ def test_an_error_of_the_work_is_an_error() -> None:
     asyncio.run(check())
 
 
-def test_the_work_is_cancelled_when_the_client_leaves() -> None:
+def test_the_work_is_cancelled_when_the_client_disconnects() -> None:
     async def check() -> None:
         client, cancelled = Client(), []
 
@@ -64,13 +64,13 @@ def test_the_work_is_cancelled_when_the_client_leaves() -> None:
         with pytest.raises(ClientDisconnect):
             await while_client_waits(client.request, work())
         assert cancelled == [True]
-        # What comes after in the same task is not cancelled any more.
+        # Later work in the same task is not cancelled.
         await asyncio.sleep(0.01)
 
     asyncio.run(check())
 
 
-def test_work_that_goes_on_in_spite_of_it_leaves_no_cancellation_behind() -> None:
+def test_work_that_ignores_the_cancellation_leaves_none_behind() -> None:
     async def check() -> None:
         client = Client()
 
@@ -90,7 +90,7 @@ def test_work_that_goes_on_in_spite_of_it_leaves_no_cancellation_behind() -> Non
     asyncio.run(check())
 
 
-def test_who_else_cancels_goes_first() -> None:
+def test_another_cancellation_takes_precedence() -> None:
     async def check() -> None:
         client = Client()
         waiting = asyncio.create_task(while_client_waits(client.request, asyncio.sleep(10)))
@@ -103,7 +103,7 @@ def test_who_else_cancels_goes_first() -> None:
     asyncio.run(check())
 
 
-def test_a_cancellation_while_the_client_waits_stays_one() -> None:
+def test_a_cancellation_during_the_wait_stays_a_cancellation() -> None:
     async def check() -> None:
         waiting = asyncio.create_task(while_client_waits(Client().request, asyncio.sleep(10)))
         await asyncio.sleep(0.01)

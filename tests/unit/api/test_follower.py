@@ -1,4 +1,4 @@
-"""How often the gateway reads the ledger's stream."""
+"""How often the gateway reads the ledger's event stream."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def busy() -> BusyStream:
     return BusyStream(cluster="c", phase=Phase.SUCCEEDED)
 
 
-def test_changes_that_nobody_waits_for_are_read_together() -> None:
+def test_unwatched_changes_are_read_in_batches() -> None:
     async def follow() -> tuple[int, float]:
         ledger = busy()
         began = time.monotonic()
@@ -25,17 +25,17 @@ def test_changes_that_nobody_waits_for_are_read_together() -> None:
         return ledger.reads, (time.monotonic() - began) / UNWATCHED_SECONDS
 
     reads, pauses = asyncio.run(follow())
-    # One after each pause, and a look at the stream itself; without a pause, hundreds.
+    # One per pause, and one read of the stream's state. Without pauses there would be hundreds.
     assert reads <= 3 * pauses + 2
 
 
-def test_who_comes_to_wait_is_not_kept_waiting() -> None:
+def test_a_new_watcher_ends_the_pause() -> None:
     async def waits() -> list[float]:
         follower = Follower(cast("Any", busy()))
         following = asyncio.create_task(follower.run())
         clock, found = asyncio.get_running_loop().time, []
         for _ in range(20):
-            # Into the middle of a pause, wherever that is.
+            # At any point of a pause.
             await asyncio.sleep(0.017)
             began = clock()
             with follower.watch("a", only_end=True) as subscription:
@@ -44,5 +44,5 @@ def test_who_comes_to_wait_is_not_kept_waiting() -> None:
         following.cancel()
         return found
 
-    # Most of those who come meet a pause, and half of them would wait for half of it and more.
+    # Most watchers arrive during a pause. Half of those would otherwise wait at least half of it.
     assert sorted(asyncio.run(waits()))[5] < UNWATCHED_SECONDS * 0.4

@@ -1,4 +1,4 @@
-"""Deny by default: routes without a rule, what a rule asks for, and that it asks before anything else."""
+"""Deny by default: routes without a rule, the permission of a rule, and that it is checked first."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kelery_api.http.problems import Kind, Problem
 
 
 class Authorizer(OpenAuthorizer):
-    """Notes what it is asked; lets nobody in whose header is not `Bearer in`."""
+    """Records its calls. It accepts only the header `Bearer in`."""
 
     def __init__(self) -> None:
         self.asked: list[AnyPermission] = []
@@ -59,7 +59,7 @@ def status_of(
     query: str = "",
     method: str = "GET",
 ) -> int:
-    """The answer's status, to a request with a body that is no JSON."""
+    """The status of the response to a request whose body is not JSON."""
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
@@ -89,18 +89,18 @@ def new_router(**options: Any) -> APIRouter:
     return APIRouter(route_class=GuardedRoute, **options)
 
 
-def test_an_endpoint_without_a_rule_makes_no_route() -> None:
+def test_an_endpoint_without_a_rule_cannot_become_a_route() -> None:
     router = new_router()
 
     async def forgotten() -> None:
         return None
 
-    with pytest.raises(MissingRule, match=r"forgotten at /forgotten says not who may use it"):
+    with pytest.raises(MissingRule, match=r"forgotten at /forgotten has no authorization rule"):
         router.get("/forgotten")(forgotten)
     assert router.routes == []
 
 
-def test_a_rule_above_the_route_comes_too_late() -> None:
+def test_a_rule_above_the_route_decorator_is_rejected() -> None:
     router = new_router()
     with pytest.raises(MissingRule):
 
@@ -110,8 +110,8 @@ def test_a_rule_above_the_route_comes_too_late() -> None:
             return None
 
 
-def test_two_rules_at_one_endpoint_are_refused() -> None:
-    with pytest.raises(TypeError, match="has a rule already"):
+def test_two_rules_on_one_endpoint_are_rejected() -> None:
+    with pytest.raises(TypeError, match="already has a rule"):
 
         @needs("list")
         @public
@@ -164,7 +164,7 @@ def rules() -> APIRouter:
         ("/metrics", PathPermission(verb="get", path="/metrics")),
     ],
 )
-def test_a_rule_asks_for_its_permission(path: str, asked: AnyPermission) -> None:
+def test_a_rule_checks_its_permission(path: str, asked: AnyPermission) -> None:
     app, authorizer = new_app(rules())
     assert status_of(app, path=path) == 200
     assert authorizer.asked == [asked]
@@ -179,7 +179,7 @@ def test_a_router_with_a_prefix_is_guarded_too() -> None:
     assert authorizer.asked == [Permission(verb="list", namespace="shop")]
 
 
-def test_a_public_route_asks_nobody() -> None:
+def test_a_public_route_makes_no_review() -> None:
     app, authorizer = new_app(rules())
     assert status_of(app, path="/public", headers=()) == 200
     assert authorizer.sent == []
@@ -188,14 +188,14 @@ def test_a_public_route_asks_nobody() -> None:
 @pytest.mark.parametrize(
     "headers", [(), ("Bearer out",), ("Bearer in", "Bearer in"), ("Bearer in", "Bearer x")]
 )
-def test_who_does_not_send_one_good_token_is_refused(headers: tuple[str, ...]) -> None:
+def test_a_request_without_exactly_one_valid_token_is_rejected(headers: tuple[str, ...]) -> None:
     app, authorizer = new_app(rules())
     assert status_of(app, path="/start", headers=headers) == 401
     assert authorizer.asked == []
 
 
 @pytest.mark.parametrize(("method", "query"), [("POST", ""), ("GET", "limit=no-number")])
-def test_who_is_refused_learns_nothing_about_body_or_query(method: str, query: str) -> None:
+def test_a_denied_request_learns_nothing_about_body_or_query(method: str, query: str) -> None:
     app, _ = new_app(rules())
     path = "/namespaces/shop/taskruns"
     assert status_of(app, path=path, method=method, query=query, headers=()) == 401
@@ -203,7 +203,7 @@ def test_who_is_refused_learns_nothing_about_body_or_query(method: str, query: s
 
 
 @pytest.mark.parametrize("namespace", ["Shop", "-shop", "a" * 64, "shop.eu", "sh op", "*", "шоп"])
-def test_a_namespace_that_cannot_exist_is_not_asked_about(namespace: str) -> None:
+def test_an_invalid_namespace_is_rejected_without_a_review(namespace: str) -> None:
     app, authorizer = new_app(rules())
     path = f"/namespaces/{namespace}/taskruns"
     assert status_of(app, path=path, headers=()) == 401
@@ -218,7 +218,7 @@ def test_an_app_of_guarded_routes_is_accepted() -> None:
     refuse_unguarded(app)
 
 
-def test_an_app_with_any_other_route_is_refused_but_for_the_paths_that_are_named() -> None:
+def test_an_app_with_an_unguarded_route_is_rejected_except_for_listed_paths() -> None:
     app, _ = new_app(rules())
     app.get("/open")(lambda: None)
     with pytest.raises(MissingRule, match="/open is a APIRoute"):
@@ -226,7 +226,7 @@ def test_an_app_with_any_other_route_is_refused_but_for_the_paths_that_are_named
     refuse_unguarded(app, public_paths=["/open"])
 
 
-def test_neither_a_mount_nor_an_included_router_nor_a_socket_passes_unseen() -> None:
+def test_mounts_included_routers_and_sockets_are_checked_too() -> None:
     mounted, _ = new_app()
     mounted.mount("/under", PlainTextResponse("x"))
     plain = APIRouter(prefix="/plain")

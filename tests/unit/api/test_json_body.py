@@ -1,4 +1,4 @@
-"""Bodies within bounds, whatever is sent."""
+"""Bodies stay within their limits, no matter what is sent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ JSON = {"content-type": "application/json"}
 
 
 class Sent:
-    """A request whose body comes in chunks; counts how many of them were asked for."""
+    """A request whose body arrives in chunks. It counts the chunks that were read."""
 
     def __init__(self, *chunks: bytes, headers: dict[str, str] | None = None) -> None:
         self._chunks = list(chunks)
@@ -72,14 +72,14 @@ def test_integers_stay_exact() -> None:
 
 
 @pytest.mark.parametrize("declared", ["application/json", "Application/JSON; charset=utf-8"])
-def test_json_is_taken_with_parameters(declared: str) -> None:
+def test_json_is_accepted_with_media_type_parameters(declared: str) -> None:
     assert read(b"1", headers={"content-type": declared, "content-length": "1"}) == 1
 
 
 @pytest.mark.parametrize(
     "declared", [None, "", "text/plain", "application/x-www-form-urlencoded", "application/jsonx"]
 )
-def test_another_type_is_refused(declared: str | None) -> None:
+def test_another_media_type_is_rejected(declared: str | None) -> None:
     headers = (
         {"content-length": "2"} if declared is None else {"content-type": declared, "content-length": "2"}
     )
@@ -87,21 +87,21 @@ def test_another_type_is_refused(declared: str | None) -> None:
     assert refused(b"{}", headers=headers, optional=True).kind is Kind.UNSUPPORTED_MEDIA_TYPE
 
 
-def test_a_compressed_body_is_refused() -> None:
+def test_a_compressed_body_is_rejected() -> None:
     headers = {**JSON, "content-length": "2", "content-encoding": "gzip"}
     assert refused(b"{}", headers=headers).kind is Kind.UNSUPPORTED_MEDIA_TYPE
 
 
 @pytest.mark.parametrize("headers", [{}, {"content-length": "0"}, {"content-type": "text/plain"}])
-def test_an_optional_body_may_be_absent_whatever_its_type(headers: dict[str, str]) -> None:
+def test_an_optional_body_can_be_absent_with_any_media_type(headers: dict[str, str]) -> None:
     assert read(headers=headers, optional=True) is None
 
 
-def test_an_optional_body_may_be_chunked_and_empty() -> None:
+def test_an_optional_body_can_be_chunked_and_empty() -> None:
     assert read(b"", headers={**JSON, "transfer-encoding": "chunked"}, optional=True) is None
 
 
-def test_null_is_no_absent_body() -> None:
+def test_null_is_not_an_absent_body() -> None:
     assert refused(b"null", optional=True).kind is Kind.INVALID_INPUT
     assert read(b"null") is None
 
@@ -118,28 +118,28 @@ def test_null_is_no_absent_body() -> None:
         (b"[1e999]", "double"),
         (b"[" + b"9" * 5000 + b"]", "too many digits"),
         (b"[-1" + b"0" * 309 + b"]", "double"),
-        (b'{"a": 1, "b": [{"c": 1, "d": 2, "c": 1}]}', 'the field "c" is given twice'),
-        (rb'{"a": 1, "\u0061": 2}', 'the field "a" is given twice'),
-        (rb'{"\ud800": 1, "\udc00": 2}', 'the field "\\ufffd" is given twice'),
-        (b'{"' + b"x" * 5000 + b'": 1, "' + b"x" * 5000 + b'": 2}', f'the field "{"x" * 64}" is given twice'),
+        (b'{"a": 1, "b": [{"c": 1, "d": 2, "c": 1}]}', 'the field "c" occurs twice'),
+        (rb'{"a": 1, "\u0061": 2}', 'the field "a" occurs twice'),
+        (rb'{"\ud800": 1, "\udc00": 2}', 'the field "\\ufffd" occurs twice'),
+        (b'{"' + b"x" * 5000 + b'": 1, "' + b"x" * 5000 + b'": 2}', f'the field "{"x" * 64}" occurs twice'),
         (b"\xef\xbb\xbf{}", "byte order mark"),
         ('{"a": "é"}'.encode("latin-1"), "not UTF-8 at byte 7"),
         ("{}".encode("utf-16"), "not UTF-8"),
     ],
 )
-def test_what_is_no_json_is_refused_with_its_place_and_no_excerpt(body: bytes, said: str) -> None:
+def test_invalid_json_is_rejected_with_its_position_and_no_excerpt(body: bytes, said: str) -> None:
     problem = refused(body)
     assert problem.kind is Kind.INVALID_JSON
     assert said in problem.detail
     assert "secret-word" not in problem.detail
 
 
-def test_the_largest_body_is_taken() -> None:
+def test_the_largest_body_is_accepted() -> None:
     body = b'"' + b"x" * (MAX_BODY_BYTES - 2) + b'"'
     assert read(body, headers=JSON) == "x" * (MAX_BODY_BYTES - 2)
 
 
-def test_one_byte_more_is_refused_without_a_content_length() -> None:
+def test_one_byte_more_is_rejected_without_a_content_length() -> None:
     half = b"x" * (MAX_BODY_BYTES // 2)
     assert (
         refused(half, half, b"x", headers={**JSON, "transfer-encoding": "chunked"}).kind
@@ -156,7 +156,7 @@ def test_an_endless_body_is_not_read_to_its_end() -> None:
     assert sent.taken < 30
 
 
-def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_that_does_not_arrive_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     async def receive() -> Message:
         await asyncio.sleep(60)
         raise AssertionError
@@ -171,7 +171,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("levels", [1000, 100_000])
-def test_a_depth_bomb_is_refused_before_it_is_walked(levels: int) -> None:
+def test_a_depth_bomb_is_rejected_before_it_is_walked(levels: int) -> None:
     problem = refused(nested(levels))
     assert (problem.kind, problem.errors[0]["pointer"]) == (Kind.INVALID_INPUT, "")
 
@@ -179,7 +179,7 @@ def test_a_depth_bomb_is_refused_before_it_is_walked(levels: int) -> None:
 @pytest.mark.parametrize(
     "around", [b'{"spec": {"task": "t", "args": %s}}', b'{"spec": {"kwargs": {"a": %s}}}']
 )
-def test_arguments_may_be_nested_32_levels_deep(around: bytes) -> None:
+def test_arguments_can_be_nested_32_levels_deep(around: bytes) -> None:
     inside = 31 if b"kwargs" in around else 32
     assert read(around % nested(inside))
     problem = refused(around % nested(inside + 1))
@@ -197,10 +197,10 @@ def test_unpaired_surrogates_are_replaced_as_the_api_server_does() -> None:
     "body",
     [rb'{"spec": {"task": "\ud800", "queue": "q\udc00"}}', rb'{"task": "t\udfff"}'],
 )
-def test_in_names_they_stay_for_the_reader_of_the_name_to_refuse(body: bytes) -> None:
+def test_unpaired_surrogates_in_names_stay_for_validation_to_reject(body: bytes) -> None:
     assert read(body) == json.loads(body)
 
 
-def test_an_integer_is_exact_up_to_what_a_double_can_hold() -> None:
+def test_an_integer_is_exact_within_the_range_of_a_double() -> None:
     largest = int(sys.float_info.max)
     assert read(b"[%d, -%d]" % (largest, largest)) == [largest, -largest]

@@ -1,4 +1,4 @@
-"""The whole app with nothing behind it: what the middleware does to every request."""
+"""The middleware around every request, in the whole app without a ledger."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 @router.get("/fails/{word}")
 @public
 async def fails(word: str, q: str = "") -> Response:
-    """As a mistake of ours would: with a user's value in the message, and in that of its cause."""
+    """Fails with a user's value in the message of the error and of its cause."""
     try:
         return Response(dict[str, str]()[word])
     except KeyError as error:
@@ -38,7 +38,7 @@ async def fails(word: str, q: str = "") -> Response:
 @router.get("/breaks")
 @public
 async def breaks() -> Response:
-    """Fails when half of the answer has been sent."""
+    """Fails after half of the response has been sent."""
 
     async def halves() -> AsyncIterator[bytes]:
         yield b"half"
@@ -67,7 +67,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
     return [record for record in caplog.records if record.name == "kelery.api"]
 
 
-def test_a_mistake_of_ours_is_a_problem_that_says_nothing_of_its_cause(
+def test_an_internal_error_is_a_problem_that_does_not_show_its_cause(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     answer = ask(f"/fails/{SECRET}?q={SECRET}", headers={"X-Request-ID": "r-7"})
@@ -81,13 +81,13 @@ def test_a_mistake_of_ours_is_a_problem_that_says_nothing_of_its_cause(
     assert SECRET not in logged
 
 
-def test_an_answer_that_breaks_is_broken_off_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_response_that_fails_midway_is_aborted_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     sent: list[Message] = []
 
     body: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
 
     async def receive() -> Message:
-        # The client stays, and sends nothing more.
+        # The client stays connected and sends nothing more.
         return body.pop() if body else await asyncio.Future()
 
     async def send(message: Message) -> None:
@@ -96,7 +96,7 @@ def test_an_answer_that_breaks_is_broken_off_and_logged(caplog: pytest.LogCaptur
     scope: Scope = {"type": "http", "method": "GET", "path": "/breaks", "query_string": b""}
     scope["headers"] = [(b"host", b"localhost:8000")]
     asyncio.run(new_app()(scope, receive, send))
-    # An answer without its end: on that a server closes the connection.
+    # The response has no end, so a server closes the connection.
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
     assert sent[-1]["more_body"]
     logged = [record for record in lines(caplog) if record.levelno == logging.ERROR]
@@ -104,19 +104,19 @@ def test_an_answer_that_breaks_is_broken_off_and_logged(caplog: pytest.LogCaptur
     assert SECRET not in str(vars(logged[0]))
 
 
-def test_a_good_request_id_is_kept() -> None:
+def test_a_valid_request_id_is_kept() -> None:
     assert ask("/livez", headers={"X-Request-ID": "a.B_c-1"}).headers["x-request-id"] == "a.B_c-1"
 
 
 @pytest.mark.parametrize("given", [None, "", "two words", "x" * 129, "a;b"])
-def test_a_bad_request_id_is_replaced(given: str | None) -> None:
+def test_an_invalid_request_id_is_replaced(given: str | None) -> None:
     headers = {} if given is None else {"X-Request-ID": given}
     made = ask("/livez", headers=headers).headers["x-request-id"]
     assert made != given
     assert len(made) == 32
 
 
-def test_each_request_is_one_line_with_the_template_of_its_route(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_request_is_one_log_line_with_its_route_template(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="kelery.api")
     ask(f"/v1/namespaces/x/taskruns/{SECRET}?wait={SECRET}", method="PUT", headers={"X-Request-ID": "r-1"})
     (line,) = lines(caplog)
@@ -135,7 +135,7 @@ def test_an_unknown_path_is_a_problem_and_not_in_the_log(caplog: pytest.LogCaptu
     assert SECRET not in str([vars(record) for record in lines(caplog)])
 
 
-def test_a_path_with_a_slash_too_many_is_not_redirected() -> None:
+def test_a_path_with_a_trailing_slash_is_not_redirected() -> None:
     assert ask("/v1/namespaces/default/taskruns/x/").status_code == 404
 
 
@@ -149,13 +149,13 @@ def test_a_path_with_a_slash_too_many_is_not_redirected() -> None:
         ("/v1/namespaces/x/keys/a/b", "GET"),
     ],
 )
-def test_another_method_is_refused_with_all_that_there_are(path: str, allowed: str) -> None:
+def test_an_unsupported_method_is_rejected_with_all_supported_ones(path: str, allowed: str) -> None:
     answer = ask(path, method="PATCH")
     assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_methods_nobody_knows_do_not_make_series_without_end() -> None:
+def test_unknown_methods_do_not_create_unlimited_series() -> None:
     app = new_app()
 
     async def send() -> str:
@@ -185,7 +185,7 @@ def test_methods_nobody_knows_do_not_make_series_without_end() -> None:
         {"Host": "127.0.0.1.evil.example:8000"},
     ],
 )
-def test_without_authentication_pages_of_others_are_refused(headers: dict[str, str]) -> None:
+def test_without_authentication_pages_of_other_origins_are_rejected(headers: dict[str, str]) -> None:
     answer = ask("/livez", headers=headers)
     assert (answer.status_code, answer.json()["type"]) == (403, "https://kelery.dev/problems/forbidden")
 
@@ -200,15 +200,15 @@ def test_without_authentication_pages_of_others_are_refused(headers: dict[str, s
         {"Host": "127.0.0.1"},
     ],
 )
-def test_what_the_own_page_or_a_program_sends_is_served(headers: dict[str, str]) -> None:
+def test_requests_of_its_own_page_or_a_program_are_served(headers: dict[str, str]) -> None:
     assert ask("/livez", headers=headers).status_code == 200
 
 
-def test_no_answer_lets_pages_of_others_read_it() -> None:
+def test_no_response_has_cors_headers() -> None:
     answer = ask("/livez", headers={"Origin": OWN})
     assert not [name for name in answer.headers if name.startswith("access-control-")]
 
 
-def test_the_docs_may_be_linked_to() -> None:
+def test_other_sites_can_link_to_the_docs() -> None:
     answer = ask("/docs", headers={"Sec-Fetch-Site": "cross-site"})
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")

@@ -1,4 +1,4 @@
-"""The OpenAPI document: complete, and one with the CRD and with what the routes do."""
+"""The OpenAPI document is complete, and agrees with the CRD and with the routes."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def test_the_components_have_their_names(described: dict[str, Any]) -> None:
     assert not [name for name in described["components"]["schemas"] if name.endswith("ValidationError")]
 
 
-def test_every_reference_leads_somewhere(described: dict[str, Any]) -> None:
+def test_every_reference_resolves(described: dict[str, Any]) -> None:
     found = set(re.findall(r"'\$ref': '#/components/schemas/(\w+)'", str(described)))
     assert found
     assert found <= described["components"]["schemas"].keys()
 
 
-def test_every_operation_says_its_problems_and_has_a_tag_and_words(described: dict[str, Any]) -> None:
+def test_every_operation_has_problems_a_tag_and_a_description(described: dict[str, Any]) -> None:
     for place, operation in operations(described):
         assert operation["tags"], place
         assert operation["description"], place
@@ -64,8 +64,8 @@ def test_names_of_operations_are_unique(described: dict[str, Any]) -> None:
     assert len(names) == len(set(names))
 
 
-def test_every_operation_names_the_shape_of_its_json(described: dict[str, Any]) -> None:
-    """Only a result may be anything."""
+def test_every_operation_has_a_schema_for_its_json(described: dict[str, Any]) -> None:
+    """Only a result can be any JSON value."""
     free = set()
     for place, operation in operations(described):
         assert any(status < "300" for status in operation["responses"]), place
@@ -85,18 +85,18 @@ def test_security_follows_the_rules_of_the_routes(described: dict[str, Any]) -> 
         assert place in open_to_all or {"401", "403", "503"} <= operation["responses"].keys()
 
 
-def test_without_authentication_no_security_is_told() -> None:
+def test_without_authentication_the_document_has_no_security() -> None:
     described = document(Auth.NONE)
     assert "securitySchemes" not in described["components"]
     assert not [place for place, operation in operations(described) if "security" in operation]
 
 
-def test_no_word_of_the_crd_that_is_no_json_schema_is_left(described: dict[str, Any]) -> None:
+def test_no_crd_keyword_that_is_not_json_schema_is_left(described: dict[str, Any]) -> None:
     assert "x-kubernetes" not in str(described)
     assert "nullable" not in str(described)
 
 
-def test_every_example_is_as_its_schema_says(described: dict[str, Any]) -> None:
+def test_every_example_matches_its_schema(described: dict[str, Any]) -> None:
     checked = 0
     for _, operation in operations(described):
         bodies = [operation["requestBody"]] if "requestBody" in operation else []
@@ -128,16 +128,16 @@ def test_every_example_is_as_its_schema_says(described: dict[str, Any]) -> None:
         ({"task": "t", "retry": {"maxAttempts": 1, "reasons": ["Timeout", "Timeout"]}}, False),
     ],
 )
-def test_a_spec_is_described_as_it_is_read(
+def test_the_schema_of_a_spec_agrees_with_its_validation(
     described: dict[str, Any], spec: dict[str, Any], good: bool
 ) -> None:
     schema = {"$ref": "#/components/schemas/TaskRunSpec"}
     assert validator(described, schema).is_valid(spec) == good
 
 
-def test_names_are_described_as_they_are_read() -> None:
+def test_the_patterns_of_names_agree_with_their_validation() -> None:
     pattern = re.compile(TASK_NAME_FORM)
-    # What this Python's Unicode does not know yet may have been assigned since.
+    # Characters unknown to this Python's Unicode version can have been assigned since.
     known = [chr(point) for point in range(0x110000) if unicodedata.category(chr(point)) not in ("Cn", "Cs")]
     assert [hex(ord(one)) for one in known if bool(pattern.fullmatch(one)) != is_name(one, longest=1)] == []
 

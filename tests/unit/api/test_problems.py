@@ -1,4 +1,4 @@
-"""Exceptions as problem+json."""
+"""Exceptions as problem documents."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kelery_api.models import FieldProblem
 REQUEST = Request({"type": "http", "method": "GET", "path": "/x", "headers": []})
 
 
-def test_the_types_are_stable_and_told_apart() -> None:
+def test_the_types_are_stable_and_distinct() -> None:
     assert Kind.NOT_FOUND.type == "https://kelery.dev/problems/not-found"
     assert len({kind.slug for kind in Kind}) == len(Kind)
     assert all(400 <= kind.status < 600 for kind in Kind)
@@ -40,7 +40,7 @@ def test_a_problem_has_its_members() -> None:
     }
 
 
-def test_words_that_utf_8_cannot_say_do_not_break_the_answer() -> None:
+def test_text_that_utf_8_cannot_encode_does_not_break_the_response() -> None:
     answer = response_of(Problem(Kind.NOT_FOUND, "no \ud800"), path="/\ud800", request_id="")
     assert json.loads(bytes(answer.body))["detail"] == "no \ud800"
     assert answer.media_type == "application/problem+json"
@@ -54,11 +54,11 @@ def test_words_that_utf_8_cannot_say_do_not_break_the_answer() -> None:
         (Kind.ACCESS_CHECK_UNAVAILABLE, "Retry-After", "1"),
     ],
 )
-def test_a_kind_brings_its_header(kind: Kind, header: str, value: str) -> None:
+def test_a_kind_has_its_header(kind: Kind, header: str, value: str) -> None:
     assert Problem(kind, "x").headers[header] == value
 
 
-def test_every_field_that_is_wrong_is_named_by_its_pointer() -> None:
+def test_every_invalid_field_is_named_by_its_pointer() -> None:
     further = FieldFault(path=("spec", "kwargs", "a/b", 0), problem="bad")
     error = InvalidInput(("spec", "concurrency", "limit"), "0 is out of range", further=[further])
     problem = exception_handlers.problem_of(error, request=REQUEST)
@@ -67,7 +67,7 @@ def test_every_field_that_is_wrong_is_named_by_its_pointer() -> None:
 
 
 @pytest.mark.parametrize("error", [LedgerUnavailable("redis://:s3cret@h"), LedgerTooOld("old")])
-def test_a_ledger_that_is_away_is_told_without_its_words(error: Exception) -> None:
+def test_an_outage_of_the_ledger_does_not_show_its_message(error: Exception) -> None:
     problem = exception_handlers.problem_of(error, request=REQUEST)
     assert problem.kind is Kind.LEDGER_UNAVAILABLE
     assert "s3cret" not in problem.detail

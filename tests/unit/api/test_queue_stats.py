@@ -1,4 +1,4 @@
-"""How often the ledger is asked for the figures of queues, and how many of them become metrics."""
+"""How often the ledger is queried for figures of queues, and how many queues become metrics."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kelery_api.ops.workers_and_queues import QueueStats
 
 
 class CountedLedger(Ledger):
-    """Answers what it is told to, and counts how often it is asked, and by how many at once."""
+    """A double with preset responses. It counts its calls, and how many are concurrent."""
 
     def __init__(self) -> None:
         self.uses: list[QueueUse] = []
@@ -52,7 +52,7 @@ def worker(*queues: str, silent: float = 1) -> WorkerPresence:
     return WorkerPresence(worker="w/1", info_json=info, silent_seconds=silent, claims=())
 
 
-def test_the_load_is_what_waits_and_what_runs() -> None:
+def test_the_load_is_the_sum_of_queued_and_running() -> None:
     ledger = CountedLedger()
     ledger.uses = [QueueUse(queue="batch", messages=3, running=2)]
     ledger.present = [worker("batch"), worker("batch", "celery"), worker("batch", silent=60)]
@@ -67,8 +67,8 @@ def test_the_load_is_what_waits_and_what_runs() -> None:
     asyncio.run(ask())
 
 
-def test_a_worker_is_shown_whatever_it_reports() -> None:
-    """Of another version, or broken: what does not fit its field is left out, and any text can be sent."""
+def test_a_worker_is_shown_no_matter_what_it_reports() -> None:
+    """Workers of other versions, or broken ones, can report anything. Values of a wrong type are omitted."""
     ledger = CountedLedger()
     reports = [
         "no JSON",
@@ -92,7 +92,7 @@ def test_a_worker_is_shown_whatever_it_reports() -> None:
     assert json.loads(bytes(json_response({"items": shown}).body)) == {"items": shown}
 
 
-def test_the_ledger_is_asked_once_however_many_ask() -> None:
+def test_the_ledger_gets_one_query_no_matter_how_many_clients_ask() -> None:
     ledger, now = CountedLedger(), 100.0
 
     async def ask() -> None:
@@ -110,7 +110,7 @@ def test_the_ledger_is_asked_once_however_many_ask() -> None:
     asyncio.run(ask())
 
 
-def test_that_the_ledger_is_away_is_known_for_a_moment_and_never_taken_for_zero() -> None:
+def test_an_outage_is_cached_for_a_moment_and_never_reported_as_zero() -> None:
     ledger, now = CountedLedger(), 100.0
 
     async def ask() -> None:
@@ -132,12 +132,12 @@ def test_that_the_ledger_is_away_is_known_for_a_moment_and_never_taken_for_zero(
 
 
 def shown(metrics: Metrics) -> list[str]:
-    """The series of queues, as Prometheus reads them."""
+    """The series of queues in Prometheus's text format."""
     lines = metrics.text().decode().splitlines()
     return [line for line in lines if line.startswith("kelery_api_queue")]
 
 
-def test_a_queue_that_is_out_of_use_has_no_series_any_more() -> None:
+def test_an_unused_queue_loses_its_series() -> None:
     metrics = Metrics()
     metrics.queues.show([QueueStats(queue="a/b", queued=2, running=1, workers=3)])
     assert shown(metrics) == [
@@ -150,7 +150,7 @@ def test_a_queue_that_is_out_of_use_has_no_series_any_more() -> None:
     assert shown(metrics) == ["kelery_api_queues_left_out 0.0"]
 
 
-def test_users_cannot_make_any_number_of_series_nor_push_out_the_queues_with_workers() -> None:
+def test_users_cannot_create_unlimited_series_or_push_out_queues_with_workers() -> None:
     metrics = Metrics()
     made_up = [QueueStats(queue=f"a{number:04}", queued=1) for number in range(1000)]
     metrics.queues.show([*made_up, QueueStats(queue="zz", workers=1)])
@@ -161,7 +161,7 @@ def test_users_cannot_make_any_number_of_series_nor_push_out_the_queues_with_wor
 
 
 @pytest.mark.parametrize("name", ["\ud800", "a\nb", "x" * 254])
-def test_a_name_that_is_no_label_breaks_no_page(name: str) -> None:
+def test_a_name_that_cannot_be_a_label_does_not_break_the_metrics(name: str) -> None:
     metrics = Metrics()
     metrics.queues.show([QueueStats(queue=name, queued=1), QueueStats(queue='q"\\')])
     assert 'kelery_api_queue_messages{queue="q\\"\\\\"} 0.0' in shown(metrics)

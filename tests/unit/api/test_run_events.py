@@ -1,4 +1,4 @@
-"""What follows from a record, its history and what was told before."""
+"""The events that follow from a record, its history and the watcher's position."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kelery_api.streams.event_stream import read_event_id
 from kelery_api.streams.run_events import Event, EventBatch, Position
 from tests.support import sample_records
 
-#: Admitted, claimed, progress at 3 and 4, asked to stop, progress at 6, ended.
+#: Admitted, claimed, progress at 3 and 4, cancel requested, progress at 6, finished.
 HISTORY = (
     Transition(rev=1, phase=Phase.ADMITTED, reason="WaitingForWorker", attempt=1, at=sample_records.START),
     Transition(rev=2, phase=Phase.RUNNING, reason="Started", attempt=1, at=sample_records.START + 1),
@@ -37,7 +37,7 @@ FINAL = 7
 
 
 def record_at(rev: int) -> Record:
-    """The record as it stood at this rev."""
+    """The record at this rev."""
     last = history_at(rev)[-1]
     running = sample_records.running(rev=rev, progress_json=PROGRESS.get(rev, ""))
     return replace(running, phase=last.phase, reason=last.reason)
@@ -52,7 +52,7 @@ def render(record: Record) -> dict[str, Any]:
 
 
 def events_for(last_event_id: int, *, looks: list[int]) -> list[Event]:
-    """What a watcher that saw this id is told, if it looks at these revs."""
+    """The events for a watcher with this last id that reads at these revs."""
     position = run_events.position_after(record_at(looks[0]), last_event_id=last_event_id)
     events: list[Event] = []
     for rev in looks:
@@ -66,7 +66,7 @@ def brief(events: list[Event]) -> list[tuple[str, int]]:
     return [(event.name, event.id) for event in events]
 
 
-def test_a_watcher_of_every_change_is_told_every_change() -> None:
+def test_a_watcher_that_reads_every_change_receives_every_change() -> None:
     assert brief(events_for(0, looks=[1, 2, 3, 4, 5, 6, 7])) == [
         ("phase", 1),
         ("phase", 2),
@@ -79,7 +79,7 @@ def test_a_watcher_of_every_change_is_told_every_change() -> None:
 
 
 @pytest.mark.parametrize("last_event_id", range(FINAL + 1))
-def test_one_look_at_the_end_tells_all_phases_after_the_last_id(last_event_id: int) -> None:
+def test_one_read_at_the_end_gives_all_phases_after_the_last_id(last_event_id: int) -> None:
     phases = [("phase", rev) for rev in (1, 2, 5) if rev > last_event_id]
     finished = [("finished", FINAL)] if last_event_id < FINAL else []
     assert brief(events_for(last_event_id, looks=[FINAL])) == phases + finished
@@ -87,10 +87,10 @@ def test_one_look_at_the_end_tells_all_phases_after_the_last_id(last_event_id: i
 
 @pytest.mark.parametrize("broken_off_at", range(FINAL + 1))
 @pytest.mark.parametrize("seen_until", range(1, FINAL + 1))
-def test_whoever_comes_back_with_any_id_that_it_was_told_has_missed_no_phase(
+def test_a_watcher_that_reconnects_with_any_received_id_misses_no_phase(
     broken_off_at: int, seen_until: int
 ) -> None:
-    """The first stream looks at `seen_until`, and breaks off behind any of its events."""
+    """The first stream reads at `seen_until`, and is interrupted after any of its events."""
     first = events_for(0, looks=[min(seen_until, 2), seen_until])[:broken_off_at]
     last_event_id = first[-1].id if first else 0
     second = events_for(last_event_id, looks=[seen_until, FINAL])
@@ -101,21 +101,21 @@ def test_whoever_comes_back_with_any_id_that_it_was_told_has_missed_no_phase(
 
 
 @pytest.mark.parametrize("rev", range(1, FINAL))
-def test_whoever_comes_back_with_the_newest_id_is_told_nothing_again(rev: int) -> None:
+def test_a_watcher_that_reconnects_with_the_newest_id_receives_nothing_twice(rev: int) -> None:
     newest = events_for(0, looks=[rev])[-1].id
     assert newest == rev
     assert events_for(newest, looks=[rev]) == []
 
 
-def test_progress_behind_a_later_change_comes_before_it() -> None:
+def test_progress_before_a_later_change_is_sent_before_it() -> None:
     assert brief(events_for(2, looks=[5])) == [("progress", 4), ("phase", 5)]
 
 
-def test_the_same_progress_is_told_once() -> None:
+def test_the_same_progress_is_sent_once() -> None:
     assert brief(events_for(2, looks=[4, 4, 5])) == [("progress", 4), ("phase", 5)]
 
 
-def test_a_new_attempt_tells_its_progress_even_if_it_is_that_of_the_one_before() -> None:
+def test_a_new_attempt_sends_its_progress_even_if_it_equals_the_previous_one() -> None:
     first = sample_records.running(rev=3, progress_json=PROGRESS[3])
     position = run_events.next_batch(first, HISTORY[:2], Position(rev=2), render=render).position
     claimed = Transition(rev=5, phase=Phase.RUNNING, reason="Started", attempt=2, at=sample_records.START)
@@ -126,28 +126,28 @@ def test_a_new_attempt_tells_its_progress_even_if_it_is_that_of_the_one_before()
     assert brief(list(again.events)) == [("progress", 6)]
 
 
-def test_what_the_history_knows_beyond_the_record_is_left_for_the_next_look() -> None:
+def test_history_beyond_the_record_is_left_for_the_next_read() -> None:
     batch = run_events.next_batch(record_at(4), HISTORY, Position(rev=0), render=render)
     assert brief(list(batch.events)) == [("phase", 1), ("phase", 2), ("progress", 4)]
     assert not batch.is_last
 
 
-def test_an_id_beyond_the_record_is_of_another_life_and_everything_is_told() -> None:
+def test_an_id_beyond_the_record_restarts_from_the_beginning() -> None:
     assert brief(events_for(99, looks=[2])) == [("phase", 1), ("phase", 2)]
 
 
-def test_a_final_run_without_history_is_told_by_its_record() -> None:
+def test_a_final_run_without_history_is_sent_from_its_record() -> None:
     batch = run_events.next_batch(record_at(FINAL), [], Position(rev=0), render=render)
     assert brief(list(batch.events)) == [("finished", FINAL)]
     assert batch.is_last
 
 
-def test_the_last_event_carries_the_run_as_it_is_shown() -> None:
+def test_the_last_event_has_the_run_as_rendered() -> None:
     (finished,) = events_for(5, looks=[FINAL])
     assert finished.data == {"metadata": {"uid": "u-1"}, "status": {"phase": "Cancelled"}}
 
 
-def test_a_phase_and_a_progress_say_what_they_are() -> None:
+def test_phase_and_progress_events_have_their_fields() -> None:
     _, running, progress = events_for(0, looks=[3])
     assert running.data == {
         "phase": "Running",
@@ -160,19 +160,19 @@ def test_a_phase_and_a_progress_say_what_they_are() -> None:
 
 
 @pytest.mark.parametrize("broken", ["{", "[1]", '"x"', '{"current":"a"}'])
-def test_a_progress_that_says_nothing_is_no_reason_to_fail(broken: str) -> None:
+def test_invalid_progress_does_not_fail(broken: str) -> None:
     record = sample_records.running(rev=3, progress_json=broken)
     (event,) = run_events.next_batch(record, HISTORY[:2], Position(rev=2), render=render).events
     assert event.data == {"rev": 3}
 
 
-def test_a_reason_that_we_do_not_know_is_shown_as_a_status_shows_it() -> None:
+def test_an_unknown_reason_is_shown_as_in_a_status() -> None:
     odd = replace(HISTORY[0], reason="line\nbreak")
     (event,) = run_events.next_batch(record_at(1), [odd], Position(rev=0), render=render).events
     assert event.data["reason"] == "Unknown"
 
 
-def test_an_event_is_written_as_one_block_whatever_its_text_holds() -> None:
+def test_an_event_is_one_block_no_matter_what_its_text_contains() -> None:
     data = {"message": "two\nlines\r\n\nevent: x \u2028 \x00 é"}
     written = Event(name="progress", id=3, data=data).encode()
     head, identity, body, *rest = written.decode("ascii").split("\n")
@@ -181,7 +181,7 @@ def test_an_event_is_written_as_one_block_whatever_its_text_holds() -> None:
     assert "\r" not in body
 
 
-def test_a_batch_of_progress_alone_is_told_from_others() -> None:
+def test_a_batch_of_progress_alone_is_recognized() -> None:
     def batch(*names: str) -> EventBatch:
         return EventBatch(
             events=tuple(Event(name=name, id=1, data={}) for name in names), position=Position(rev=1)
@@ -198,7 +198,7 @@ def test_a_last_event_id_is_read(text: str | None, number: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["x", "-1", "1.0", " 1", "1_0", "٣", "9" * 16, "1\n"])
-def test_a_last_event_id_that_is_none_of_ours_is_refused_by_name(text: str) -> None:
+def test_an_invalid_last_event_id_is_rejected_by_name(text: str) -> None:
     with pytest.raises(Problem) as raised:
         read_event_id(text)
     assert raised.value.kind is Kind.INVALID_INPUT

@@ -1,4 +1,4 @@
-"""What a request becomes: whose repetition it is, and how long its run is kept."""
+"""Submissions from requests: idempotency and retention."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ def uid(*, namespace: str = "team", requester: Requester = ANN, key: str | None 
     return submissions.new_uid(namespace=namespace, requester=requester, idempotency_key=key)
 
 
-def test_a_key_means_one_run_of_one_requester_in_one_namespace() -> None:
+def test_an_idempotency_key_is_one_run_of_one_requester_in_one_namespace() -> None:
     assert uid() == uid()
     assert len({uid(), uid(namespace="other"), uid(requester=BOB), uid(key="l")}) == 4
     assert uid(namespace='team","ann') != uid(requester=Requester(name='ann","ann'))
 
 
-def test_without_a_key_every_request_is_a_run_of_its_own() -> None:
+def test_without_an_idempotency_key_every_request_is_a_new_run() -> None:
     assert uid(key=None) != uid(key=None)
 
 
-def test_a_ttl_goes_before_the_gateways_own_time() -> None:
+def test_a_ttl_overrides_the_gateways_retention() -> None:
     assert submission(RunSpec(task="t")).retain_seconds == 500
     assert submission(RunSpec(task="t", ttl_seconds_after_finished=60)).retain_seconds == 60
 
 
-def test_whoever_waits_for_a_run_with_no_ttl_at_all_still_finds_its_end() -> None:
-    # Other processes' timers act at any moment, also between the end and the look of who waits for it.
+def test_a_client_that_waits_for_a_run_with_a_ttl_of_zero_finds_its_end() -> None:
+    # Timers of other processes can act at any moment, also between the end and the client's read.
     kept = submission(RunSpec(task="t", ttl_seconds_after_finished=0)).retain_seconds
     assert kept is not None
     assert kept >= 5
 
 
-def test_a_repeated_request_may_differ_in_nothing() -> None:
+def test_a_repeated_request_must_be_equal_in_everything() -> None:
     asked = [
         submission(RunSpec(task="t")),
         submission(RunSpec(task="t"), name="report"),

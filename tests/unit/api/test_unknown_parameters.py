@@ -1,4 +1,4 @@
-"""A misspelt parameter, and a body where none is read, are refused on every route."""
+"""Every route rejects unknown parameters, and bodies that it does not read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def request(query: str = "", *, method: str = "GET", headers: dict[str, str] | N
     ("query", "named"),
     [("wiat=5s", ["wiat"]), ("id=1&wait=5s", ["id"]), ("Wait=5s", ["Wait"]), ("b&a=1&a=2", ["a", "b"])],
 )
-def test_unknown_parameters_are_named_with_those_that_there_are(query: str, named: list[str]) -> None:
+def test_unknown_parameters_are_named_with_the_known_ones(query: str, named: list[str]) -> None:
     with pytest.raises(Problem) as raised:
         refuse_unknown_parameters(request(query), known=("wait", "limit"))
     assert raised.value.kind is Kind.INVALID_INPUT
@@ -34,7 +34,7 @@ def test_unknown_parameters_are_named_with_those_that_there_are(query: str, name
     assert "choose from wait, limit" in raised.value.detail
 
 
-def test_a_thousand_unknown_parameters_make_no_long_answer() -> None:
+def test_a_thousand_unknown_parameters_give_a_short_response() -> None:
     query = "&".join(f"{'x' * 50}{number}=1" for number in range(1000))
     with pytest.raises(Problem) as raised:
         refuse_unknown_parameters(request(query), known=())
@@ -44,13 +44,13 @@ def test_a_thousand_unknown_parameters_make_no_long_answer() -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
 @pytest.mark.parametrize("announced", [{"content-length": "2"}, {"transfer-encoding": "chunked"}])
-def test_a_body_that_nobody_would_read_is_refused(method: str, announced: dict[str, str]) -> None:
+def test_a_body_that_the_route_does_not_read_is_rejected(method: str, announced: dict[str, str]) -> None:
     with pytest.raises(Problem) as raised:
         refuse_unknown_parameters(request(method=method, headers=announced), known=())
     assert raised.value.kind is Kind.BAD_REQUEST
 
 
-def test_what_is_heard_passes() -> None:
+def test_known_parameters_and_bodies_pass() -> None:
     refuse_unknown_parameters(request("wait=1s&wait=2s"), known=("wait",))
     refuse_unknown_parameters(request(headers={"content-length": "0"}), known=())
     refuse_unknown_parameters(request(method="POST", headers={"content-length": "2"}), known=())

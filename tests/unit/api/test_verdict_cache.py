@@ -1,4 +1,4 @@
-"""What is remembered, for how long, and that each question is asked once at a time."""
+"""What is cached, for how long, and that equal reviews are sent once at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REFUSED: Verdict[str] = Verdict(value=None)
 
 
 class Clock:
-    """Stands still until it is moved."""
+    """A clock that stands still until a test moves it."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -25,7 +25,7 @@ class Clock:
 
 
 class Oracle:
-    """Answers what it is told to, after `takes` seconds of the clock, and counts."""
+    """Returns a preset verdict after `takes` seconds of the clock, and counts its calls."""
 
     def __init__(self, clock: Clock, answer: Verdict[str] | Exception, *, takes: float = 0) -> None:
         self.asked = 0
@@ -60,7 +60,9 @@ def cache_with(
         (Verdict(value=None, seconds=1e9), DENY_SECONDS),
     ],
 )
-def test_an_answer_is_served_until_its_time_and_then_asked_anew(answer: Verdict[str], seconds: float) -> None:
+def test_an_entry_is_served_until_it_expires_and_then_requested_again(
+    answer: Verdict[str], seconds: float
+) -> None:
     async def play() -> None:
         cache, clock, oracle = cache_with(answer)
         begun = clock.now
@@ -75,12 +77,12 @@ def test_an_answer_is_served_until_its_time_and_then_asked_anew(answer: Verdict[
     asyncio.run(play())
 
 
-def test_a_refusal_is_forgotten_sooner_than_a_permission() -> None:
+def test_a_denial_expires_sooner_than_a_permission() -> None:
     assert DENY_SECONDS <= 10 < ALLOW_SECONDS <= 30
 
 
 @pytest.mark.parametrize("seconds", [0, -5, float("-inf")])
-def test_what_has_run_out_already_is_not_kept(seconds: float) -> None:
+def test_an_entry_that_has_already_expired_is_not_kept(seconds: float) -> None:
     async def play() -> None:
         cache, _, oracle = cache_with(Verdict(value="yes", seconds=seconds))
         assert await cache.get("k", oracle) == "yes"
@@ -90,7 +92,7 @@ def test_what_has_run_out_already_is_not_kept(seconds: float) -> None:
     asyncio.run(play())
 
 
-def test_an_answers_age_counts_from_when_it_was_asked_for() -> None:
+def test_the_age_of_an_entry_counts_from_the_request() -> None:
     async def play() -> None:
         cache, clock, oracle = cache_with(ALLOWED, takes=20)
         await cache.get("k", oracle)
@@ -101,7 +103,7 @@ def test_an_answers_age_counts_from_when_it_was_asked_for() -> None:
     asyncio.run(play())
 
 
-def test_a_stale_answer_is_not_served_when_nobody_answers() -> None:
+def test_an_expired_entry_is_not_served_during_an_outage() -> None:
     async def play() -> None:
         cache, clock, oracle = cache_with(ALLOWED)
         await cache.get("k", oracle)
@@ -112,7 +114,7 @@ def test_a_stale_answer_is_not_served_when_nobody_answers() -> None:
         for _ in range(2):
             with pytest.raises(KubeError):
                 await cache.get("k", oracle)
-        # Nor is the failure kept: each request asks.
+        # The failure is not cached: each request asks.
         assert oracle.asked == 3
         oracle.answer = REFUSED
         assert await cache.get("k", oracle) is None
@@ -120,7 +122,7 @@ def test_a_stale_answer_is_not_served_when_nobody_answers() -> None:
     asyncio.run(play())
 
 
-def test_a_permission_that_is_taken_away_is_not_remembered_beside_its_refusal() -> None:
+def test_a_revoked_permission_is_removed_when_its_denial_is_cached() -> None:
     async def play() -> None:
         cache, clock, oracle = cache_with(ALLOWED)
         await cache.get("k", oracle)
@@ -133,7 +135,7 @@ def test_a_permission_that_is_taken_away_is_not_remembered_beside_its_refusal() 
     asyncio.run(play())
 
 
-def test_many_who_ask_the_same_at_once_are_one_question() -> None:
+def test_concurrent_equal_requests_are_one_review() -> None:
     async def play() -> None:
         cache, _, oracle = cache_with(ALLOWED)
         answers = await asyncio.gather(*(cache.get("k", oracle) for _ in range(50)))
@@ -145,7 +147,7 @@ def test_many_who_ask_the_same_at_once_are_one_question() -> None:
     asyncio.run(play())
 
 
-def test_all_who_wait_hear_that_it_failed_and_the_next_one_asks_again() -> None:
+def test_all_waiting_callers_get_the_error_and_the_next_one_asks_again() -> None:
     async def play() -> None:
         cache, _, oracle = cache_with(KubeError("away", status=0))
         answers = await asyncio.gather(*(cache.get("k", oracle) for _ in range(5)), return_exceptions=True)
@@ -157,12 +159,12 @@ def test_all_who_wait_hear_that_it_failed_and_the_next_one_asks_again() -> None:
     asyncio.run(play())
 
 
-def test_who_goes_away_takes_the_answer_from_nobody() -> None:
+def test_a_cancelled_caller_does_not_cancel_the_others() -> None:
     async def play() -> None:
         cache, _, oracle = cache_with(ALLOWED)
         first = asyncio.create_task(cache.get("k", oracle))
         second = asyncio.create_task(cache.get("k", oracle))
-        # Both wait, and the question is under way: the second turn of the loop runs what the first began.
+        # Both wait and the review is pending: the second turn of the loop runs the task of the first.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert oracle.asked == 1
@@ -174,7 +176,7 @@ def test_who_goes_away_takes_the_answer_from_nobody() -> None:
     asyncio.run(play())
 
 
-def test_closing_ends_what_is_under_way() -> None:
+def test_closing_cancels_pending_reviews() -> None:
     async def play() -> None:
         cache: VerdictCache[str, str] = VerdictCache(clock=Clock())
         never = asyncio.Event()
@@ -200,7 +202,7 @@ def answering(answer: Verdict[str]) -> Callable[[], Awaitable[Verdict[str]]]:
     return ask
 
 
-def test_it_stays_small_and_forgets_what_was_not_used_for_longest() -> None:
+def test_the_cache_is_bounded_and_evicts_the_least_recently_used() -> None:
     async def play() -> None:
         clock = Clock()
         cache: VerdictCache[int, str] = VerdictCache(clock=clock, capacity=3)
@@ -218,7 +220,7 @@ def test_it_stays_small_and_forgets_what_was_not_used_for_longest() -> None:
     asyncio.run(play())
 
 
-def test_a_flood_of_junk_does_not_push_out_those_who_are_known() -> None:
+def test_a_flood_of_invalid_requests_does_not_evict_valid_users() -> None:
     async def play() -> None:
         clock = Clock()
         cache: VerdictCache[int, str] = VerdictCache(clock=clock, capacity=3)
