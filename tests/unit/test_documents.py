@@ -258,7 +258,7 @@ UNTYPED = {
         "kind load docker-image kelery:0.1.0",
     ],
     # What made the environment of the tests; and the plug-in's tests start workers in this way.
-    LAPTOP: ["make setup", "pip install './kelery[worker]'", "celery -A proj worker -I kelery_worker"],
+    LAPTOP: ["make setup", "pip install '.[worker]'", "celery -A proj worker -I kelery_worker"],
     CLUSTER: ["kind create cluster", *_IMAGE],
 }
 
