@@ -99,7 +99,7 @@ REASON_TEXTS = {
         of_attempts=True,
         meaning="The worker or its process ended before the run did, or lost its lease.",
         cause="The process was killed, often at a memory limit. The worker was killed, was shut down before"
-        " the run ended, or did not reach Redis. `status.error` tells which.",
+        " the run ended, or did not reach Redis. `status.error` shows which.",
         remedy="Read `status.error`, check the worker's memory limit, its shutdown and Redis, and create a"
         " new run or set `spec.retry`.",
     ),
@@ -136,7 +136,7 @@ REASON_TEXTS = {
         meaning="The task returned a value that JSON cannot represent.",
         cause="The value contains NaN, an infinity, an integer beyond 64 bits, invalid Unicode, itself, or"
         " an object of another type. Dates, UUIDs, decimals and enums are converted. `status.error`"
-        " tells what is wrong.",
+        " shows the cause.",
         remedy="Return strings, numbers, lists or dicts, and create a new run.",
     ),
     Reason.RESULT_TOO_LARGE: ReasonText(
@@ -156,7 +156,7 @@ REASON_TEXTS = {
     Reason.SPEC_INVALID: ReasonText(
         phases=(Phase.FAILED,),
         meaning="The spec cannot be run.",
-        cause="The cluster has the CRD of another version, or `spec.queue` is the name of a Redis key that"
+        cause="The CRD in the cluster has another version than Kelery, or `spec.queue` is the name of a Redis key that"
         " is not a queue. `status.error` names the field.",
         remedy="Read `status.error`, fix the field, and create a new run.",
     ),
