@@ -156,8 +156,8 @@ REASON_TEXTS = {
     Reason.SPEC_INVALID: ReasonText(
         phases=(Phase.FAILED,),
         meaning="The spec cannot be run.",
-        cause="The CRD in the cluster has another version than Kelery, or `spec.queue` is the name of a Redis key that"
-        " is not a queue. `status.error` names the field.",
+        cause="The CRD in the cluster has another version than Kelery, or `spec.queue` is the name of a"
+        " Redis key that is not a queue. `status.error` names the field.",
         remedy="Read `status.error`, fix the field, and create a new run.",
     ),
     Reason.POOL_NOT_SUPPORTED: ReasonText(
