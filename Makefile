@@ -42,7 +42,7 @@ perf: setup ## Run the perf tier: ratios against their limits, soak, storm, the 
 	@$(BIN)/python -m pytest tests/perf
 
 .PHONY: bench
-bench: setup ## Measure Kelery beside its references; BENCH="--only rest --json FILE" for its options
+bench: setup ## Benchmark Kelery against its references; BENCH="--only rest --json FILE" for its options
 	@$(BIN)/kelery bench $(BENCH)
 
 .PHONY: e2e
