@@ -259,7 +259,12 @@ UNTYPED = {
     ],
     # What made the environment of the tests; and the plug-in's tests start workers in this way.
     LAPTOP: ["make setup", "pip install '.[worker]'", "celery -A proj worker -I kelery_worker"],
-    CLUSTER: ["kind create cluster", *_IMAGE],
+    CLUSTER: [
+        "kind create cluster",
+        *_IMAGE,
+        "helm uninstall kelery --namespace kelery",
+        "kind delete cluster",
+    ],
 }
 
 
