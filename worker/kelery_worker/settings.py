@@ -17,14 +17,14 @@ REDIS_URL = Secret(
     "KELERY_REDIS_URL",
     type=redis_url,
     show_default="the app's broker URL",
-    help="The Redis of the ledger. It must be the broker's, and the same database.",
+    help="The Redis of the ledger. It must be the broker's Redis and the same database.",
 )
 DRAIN_SECONDS = Setting(
     "--drain-seconds",
     "KELERY_DRAIN_SECONDS",
     type=Seconds(0, 86400),
     default=0,
-    help="How long runs may take to end after SIGTERM; 0 means as long as they need.",
+    help="How long running tasks may continue after SIGTERM. 0 means no limit.",
 )
 HEARTBEAT_FILE = Setting(
     "--heartbeat-file",
