@@ -264,7 +264,7 @@ def test_with_reload_an_app_that_cannot_be_loaded_is_waited_for(
     stack = start_stack("--app=nowhere", "--reload", on=control_plane)
     stack.wait_for("--app nowhere: there is no module 'nowhere'")
     stack.wait_for("valkey is up")
-    assert "--reload: going on" in stack.text()
+    assert "--reload: continuing" in stack.text()
 
 
 def test_a_server_of_the_stack_that_crashes_comes_back(

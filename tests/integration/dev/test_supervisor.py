@@ -183,7 +183,7 @@ def test_a_death_names_the_log_and_shows_three_lines_at_most(stage: Stage, tmp_p
     async def scene(supervisor: Supervisor) -> None:
         await supervisor.start(quiet)
         os.kill(supervisor.pid("thing") or 0, signal.SIGKILL)
-        await stage.see("its log:")
+        await stage.see("log:")
 
     stage.play(scene)
     first = next(n for n, line in enumerate(stage.lines) if "thing died" in line)
@@ -191,5 +191,5 @@ def test_a_death_names_the_log_and_shows_three_lines_at_most(stage: Stage, tmp_p
         "  | line 7",
         "  | line 8",
         "  |  ready.",
-        f"  its log: {tmp_path / 'thing.log'}",
+        f"  log: {tmp_path / 'thing.log'}",
     ]
