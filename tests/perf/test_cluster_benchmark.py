@@ -157,7 +157,7 @@ def test_both_sides_are_measured_and_only_what_was_made_is_deleted(stack: LocalS
     assert "demo.hello" in result.title
     assert measured.cluster["image"] == "shop:1"
     # There is a pod here, and no node.
-    assert one_line(measured.cluster).endswith("the workers' node node-1: unknown")
+    assert one_line(measured.cluster).endswith("workers on node-1 (unknown)")
     # The trial's, two of the round that warms up, two that count.
     assert len(player.seen) == 5
     stack.access.request("DELETE", path=f"{path}/somebodys")
@@ -226,8 +226,8 @@ def test_a_namespace_of_its_own_is_made_with_restricted_pods_and_deleted_after_a
 @pytest.mark.parametrize(
     ("target", "said"),
     [
-        ({"task": "demo.nothing"}, "the workers know no task demo.nothing"),
-        ({"task": "demo.add"}, r"demo.add ended as Failed/TaskError \(TypeError: .*takes no arguments"),
+        ({"task": "demo.nothing"}, "the workers have no task demo.nothing"),
+        ({"task": "demo.add"}, r"demo.add ended as Failed/TaskError \(TypeError: .*needs no arguments"),
         ({"queue": "nobody"}, "no worker took a run from the queue nobody within 2 s"),
         ({"namespace": "default"}, "no operator handled a TaskRun in the namespace default"),
         ({"queue": "x" * 201}, "the API server rejected the TaskRun in the namespace bench-served: .*queue"),

@@ -65,7 +65,7 @@ class KubeObjects:
     async def create_all(
         self, bodies: Sequence[bytes], *, connections: int, per_second: float | None = None
     ) -> None:
-        """Create all objects over several connections: as fast as possible, or `per_second` at an even pace."""
+        """Create all objects over several connections: as fast as possible, or at an even pace."""
         left = iter(enumerate(bodies))
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -121,7 +121,7 @@ class KubeObjects:
         return _expect(await self._session.request("GET", self._path, query={"limit": "1"}), status=200)
 
     async def _follow(self, version: str, told: Told) -> None:
-        """Follow the watch; an API server under load ends slow watches, which then continue where they were."""
+        """Follow the watch; an API server under load ends slow watches, which then continue."""
         while True:
             query = {"watch": "true", "resourceVersion": version}
             async with self._session.lines(self._path, query=query) as lines:

@@ -58,7 +58,7 @@ def measure_on_cluster(
 
 def one_line(cluster: Mapping[str, Any]) -> str:
     """The cluster as one line of text."""
-    nodes = "; ".join(f"node {name}: {what}" for name, what in cluster["nodes"].items())
+    nodes = "; ".join(f"{name} ({what})" for name, what in cluster["nodes"].items())
     return f"Kubernetes {cluster['kubernetes']}; workers on {nodes}"
 
 

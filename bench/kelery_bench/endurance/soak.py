@@ -192,7 +192,7 @@ def _spec(number: int) -> dict[str, Any]:
 
 
 def _fails(number: int) -> bool:
-    """Whether the run fails; some do through each API. Celery's pool frees memory of failures only sometimes."""
+    """Whether the run fails; some do through each API. Celery rarely frees the memory of failures."""
     return number % 16 in (6, 7)
 
 

@@ -25,7 +25,7 @@ _CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 def start_textbook_operator(stack: LocalStack) -> StackService:
-    """Start it: it watches its own kind of object in all namespaces, and sends tasks to the stack's worker."""
+    """Start the operator, which watches its own kind in all namespaces, and uses the stack's worker."""
     crd = yaml.safe_load((_FOLDER / "textbook_crd.yaml").read_text())
     _apply_crd(stack.access, crd)
     liveness = f"http://{LOOPBACK}:{free_port()}/healthz"

@@ -78,7 +78,7 @@ class ChildProcess:
         return self._process.pid
 
     def wait_until(self, ready: Callable[[], bool], *, timeout: float) -> None:
-        """Wait until `ready` returns True; DevError with the end of the log if the child dies or is too slow."""
+        """Wait until `ready` returns True; DevError with the log's end if the child dies or is too slow."""
         deadline = time.monotonic() + timeout
         while not ready():
             code = self._process.poll()
