@@ -63,7 +63,7 @@ check: setup ## Lint, format check, types, architecture, prose and workflows
 
 .PHONY: docs
 docs: setup ## Build the documentation site in site/; broken links and pages outside the menu fail
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 .PHONY: fmt
 fmt: setup ## Format and fix what can be fixed, and write the generated parts of the documents

@@ -1,1 +1,1 @@
-"""Measures Kelery beside what it is compared with, in one run on one machine."""
+"""Benchmarks: compares Kelery with references, in one run on one machine."""

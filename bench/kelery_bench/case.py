@@ -1,8 +1,7 @@
-"""A comparison: the same work by Kelery and by its reference, in turns, and the ratio of the two.
+"""A comparison: the same work with Kelery and with its reference, in turns, and the ratio of the two.
 
-Absolute times differ from machine to machine and from minute to minute; the ratio of two measurements that
-were taken in the same minute hardly does. So each round measures both, one after the other, and changes their
-order.
+Absolute times differ between machines and from minute to minute; the ratio of two measurements in the same
+minute hardly does. So each round measures both, one after the other, in alternating order.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ from dataclasses import dataclass
 #: One round's figures by name, such as {"p50": 12.1, "p95": 14.0}, in the case's unit.
 Figures = Mapping[str, float]
 Measure = Callable[[], Figures]
-#: Takes a line about how far a benchmark is.
+#: Receives a line about the progress of a benchmark.
 Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """What is compared with what. Both measures return the same names."""
+    """One comparison. Both measures return figures with the same names."""
 
     name: str
     title: str
@@ -28,13 +27,13 @@ class Case:
     unit: str
     ours: Measure
     theirs: Measure
-    #: Rounds that count; one more goes before them and warms up.
+    #: The rounds that count; one more precedes them as a warm-up.
     rounds: int = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """What a case found for one of its figures, round by round."""
+    """The values of one figure of a case, for each round."""
 
     case: str
     figure: str
@@ -44,7 +43,7 @@ class Comparison:
 
     @property
     def ratios(self) -> tuple[float, ...]:
-        """Kelery's figure in units of its reference's, of each round."""
+        """Kelery's figure divided by the reference's, for each round."""
         return tuple(ours / theirs for ours, theirs in zip(self.ours, self.theirs, strict=True))
 
     @property
@@ -53,7 +52,7 @@ class Comparison:
 
 
 def compare(case: Case, *, report: Report = lambda line: None) -> list[Comparison]:
-    """Measure it; `report` gets a line for each round."""
+    """Measure a case; `report` receives a line for each round."""
     found: dict[str, tuple[list[float], list[float]]] = {}
     for turn in range(case.rounds + 1):
         first, second = (case.ours, case.theirs) if turn % 2 else (case.theirs, case.ours)

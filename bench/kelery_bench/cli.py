@@ -1,4 +1,4 @@
-"""`kelery bench`: how fast Kelery is beside what it is made of, measured here and now, or on a cluster."""
+"""`kelery bench`: compares Kelery with references, on this machine or on a cluster."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from kelery_bench.run import chosen_groups, measure
 from kelery_bench.size import Size
 from kelery_dev.control_plane.sources import VARIABLES, find_control_plane
 
-_CAPTION = "Kelery's figures in units of their references' (1 = as much as the reference)"
+_CAPTION = "Ratio of Kelery to the reference (1 = equal)"
 _ON_A_CLUSTER = ("context", "namespace", "task", "queue", "image", "worker_namespace")
 
 
 def _namespace_name(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     if value is not None and not is_namespace_name(value):
-        raise click.BadParameter("is no name of a namespace", ctx=context, param=parameter)
+        raise click.BadParameter("is not a valid namespace name", ctx=context, param=parameter)
     return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """What was measured, what it was measured on for programs, and the same for people."""
+    """The results, and what they were measured on, for programs and as text."""
 
     results: Sequence[Result]
     about: Mapping[str, Any]
@@ -42,7 +42,7 @@ class _Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _HowMuch:
-    """What is measured of what there is."""
+    """The selected groups, size and rounds."""
 
     only: tuple[str, ...]
     size: Size
@@ -50,49 +50,49 @@ class _HowMuch:
 
 
 @click.command(cls=Command, environment=VARIABLES)
-@click.option("--only", metavar="NAME", multiple=True, help="Only these groups of cases; may be repeated.")
-@click.option("--quick", is_flag=True, help="Few and short rounds: to see that nothing is badly wrong.")
-@click.option("--rounds", type=click.IntRange(min=1), help="Rounds of each case.")
+@click.option("--only", metavar="NAME", multiple=True, help="Run only this group of cases; may be repeated.")
+@click.option("--quick", is_flag=True, help="Run few and short rounds, as a rough check.")
+@click.option("--rounds", type=click.IntRange(min=1), help="Number of rounds of each case.")
 @click.option(
-    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here."
+    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures as JSON."
 )
 @click.option(
     "--plot",
     "plot_file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Draw the ratios that have a goal here, as SVG.",
+    help="Draw the ratios that have a goal, as SVG.",
 )
 @click.option(
     "--markdown",
     "markdown_file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the table here, as Markdown.",
+    help="Write the table as Markdown.",
 )
 @click.option(
     "--kubeconfig",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Measure TaskRuns beside Jobs on the cluster of this file, where Kelery is installed.",
+    help="Compare TaskRuns with Jobs on the cluster of this file, where Kelery is installed.",
 )
-@click.option("--context", help="On a cluster: the kubeconfig's context; by default its current one.")
+@click.option("--context", help="Cluster only: the kubeconfig's context.  [default: its current one]")
 @click.option(
     "--namespace",
     callback=_namespace_name,
-    help="On a cluster: a namespace to use; by default a new one, which is deleted again.",
+    help="Cluster only: the namespace to use.  [default: a new one, deleted afterwards]",
 )
 @click.option(
     "--task",
-    help="On a cluster: a task of your app that does nothing and takes no arguments;"
-    f" by default the demo's {DEFAULT_TASK}.",
+    help="Cluster only: a task of your app that does nothing and needs no arguments."
+    f"  [default: {DEFAULT_TASK}]",
 )
-@click.option("--queue", help="On a cluster: the task's queue; by default the installation's.")
+@click.option("--queue", help="Cluster only: the task's queue.  [default: the installation's]")
 @click.option(
     "--image",
-    help="On a cluster: the Jobs' image, with python3 in it; by default the workers', which is there.",
+    help="Cluster only: the image of the Jobs; it needs python3.  [default: the workers' image]",
 )
 @click.option(
     "--worker-namespace",
     callback=_namespace_name,
-    help="On a cluster: where the workers' pods are; by default all namespaces are looked through.",
+    help="Cluster only: the namespace of the workers' pods.  [default: all namespaces are searched]",
 )
 def bench(
     *,
@@ -105,18 +105,19 @@ def bench(
     kubeconfig: Path | None,
     **on_a_cluster: str | None,
 ) -> None:
-    """Measure Kelery beside its references, in turns, in one run: on this machine, or on a cluster.
+    """Benchmark this installation.
 
-    The figures of two machines, or of two moments of one, cannot be compared; the ratios can.
+    Kelery and its references are measured in turns, in one run. Compare the ratios between machines, not the
+    times.
 
-    On a cluster TaskRuns are compared with Jobs that do nothing either, on the workers' nodes. It takes some
-    minutes and keeps a node busy; all that it makes is deleted again.
+    With --kubeconfig, TaskRuns are compared with Jobs that do nothing, on the nodes of the workers. This
+    needs some minutes and loads a node. All created objects are deleted.
     """
     how_much = _HowMuch(only=only, size=Size.QUICK if quick else Size.FULL, rounds=rounds)
     if kubeconfig:
         found = _measure_on_cluster(kubeconfig, how_much, options=on_a_cluster)
     elif given := [name for name in _ON_A_CLUSTER if on_a_cluster[name]]:
-        raise click.UsageError(f"--{given[0].replace('_', '-')} is for a cluster: give --kubeconfig too")
+        raise click.UsageError(f"--{given[0].replace('_', '-')} needs --kubeconfig")
     else:
         found = _measure_here(how_much)
     click.echo(f"{report.table(found.results)}\n\n{found.line}")
@@ -157,12 +158,12 @@ def _measure_on_cluster(kubeconfig: Path, how_much: _HowMuch, *, options: Mappin
     return _Found(
         results=measured.results,
         about={"cluster": measured.cluster, "client": client},
-        line=f"{measuring.one_line(measured.cluster)}\nThe client: {machine.one_line(client)}",
+        line=f"{measuring.one_line(measured.cluster)}\nClient: {machine.one_line(client)}",
     )
 
 
 class _Progress:
-    """Lines on stderr, each with the time since the beginning."""
+    """Progress lines on stderr, each with the time since the start."""
 
     def __init__(self) -> None:
         self._began = time.perf_counter()

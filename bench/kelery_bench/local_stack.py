@@ -1,7 +1,7 @@
-"""The whole stack for a benchmark: real services as subprocesses on loopback, each with a log of its own.
+"""The whole stack for a benchmark: real services as subprocesses on loopback, each with its own log.
 
-Unlike `kelery dev` nothing is kept and nothing is started again: a service that dies is a failed measurement.
-Both stores leave the disk alone (no fsync), so that the figures are those of the software.
+Unlike `kelery dev` it keeps no data and restarts nothing: a service that dies is a failed measurement. Both
+stores do not sync to disk, so that the figures are those of the software.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from kelery_dev.supervise.ports import LOOPBACK, free_port
 
 _READY_SECONDS = 60.0
 _STOP_SECONDS = 10.0
-#: As `kelery worker` calls Celery, so that a worker without the plug-in differs in nothing else.
+#: The flags of `kelery worker`, so that a worker without the plug-in differs in nothing else.
 _WORKER_FLAGS = ("-P", "prefork", "-O", "fair", "--disable-prefetch", "--without-gossip", "--without-mingle")
 
 
@@ -37,7 +37,7 @@ class StackService:
     def __init__(self, process: ChildProcess, *, url: str = "") -> None:
         self._process = process
         self._stopped = False
-        #: Where it serves HTTP, if it does.
+        #: The URL of its HTTP server, or empty.
         self.url = url
 
     @property
@@ -49,7 +49,7 @@ class StackService:
         return self._process.log
 
     def stop(self) -> None:
-        """SIGTERM, some seconds, SIGKILL; only the first call does anything."""
+        """SIGTERM, then SIGKILL after some seconds; further calls do nothing."""
         if not self._stopped:
             self._stopped = True
             self._process.stop(grace=_STOP_SECONDS)
@@ -57,16 +57,16 @@ class StackService:
 
 @dataclass(kw_only=True)
 class LocalStack:
-    """The running services, and more of them if asked; several of a kind if wanted."""
+    """The running services; more can be started, also several of one kind."""
 
     plane: ControlPlane
-    #: The administrator's.
+    #: The administrator's access.
     access: SyncSession
     valkey: ValkeyServer
     folder: Path
     app: str
     concurrency: int
-    #: Those that the stack was started with; None if it was to do without.
+    #: The services of the start; None if not requested.
     operator: StackService | None = None
     gateway: StackService | None = None
     worker: StackService | None = None
@@ -86,7 +86,7 @@ class LocalStack:
         env: Mapping[str, str] | None = None,
         concurrency: int | None = None,
     ) -> StackService:
-        """A worker that takes messages when this returns; `args` are Celery's, such as "-Q", "own"."""
+        """Start a worker and wait until it is ready; `args` are Celery's, such as "-Q", "own"."""
         name = f"worker-{next(self._numbers)}"
         argv = [sys.executable, "-m", "celery", "-A", self.app, "worker", *_WORKER_FLAGS]
         argv += ["-n", f"{name}@bench", "-l", "INFO", "-c", str(concurrency or self.concurrency)]
@@ -96,7 +96,7 @@ class LocalStack:
         return self._start(command, ready=lambda log: b" ready." in log.read_bytes())
 
     def start_operator(self, *, env: Mapping[str, str] | None = None) -> StackService:
-        """An operator, ready when this returns; of all namespaces, unless `env` has KELERY_NAMESPACES."""
+        """Start an operator and wait until it is ready; `env` may limit it with KELERY_NAMESPACES."""
         port = free_port()
         service = operator_service(
             Programs(),
@@ -108,7 +108,7 @@ class LocalStack:
         return self._start_http(service.command, port=port)
 
     def start_gateway(self, *, env: Mapping[str, str] | None = None) -> StackService:
-        """A gateway for everybody on this machine. It is ready when this returns."""
+        """Start a gateway without authentication and wait until it is ready."""
         port = free_port()
         service = gateway_service(
             Programs(),
@@ -122,11 +122,11 @@ class LocalStack:
     def start_program(
         self, command: Command, *, ready: Callable[[Path], bool], url: str = ""
     ) -> StackService:
-        """Any other program, such as a reference; `ready` is asked with its log."""
+        """Start another program, such as a reference; `ready` receives its log."""
         return self._start(command, ready=ready, url=url)
 
     def create_namespace(self, prefix: str) -> str:
-        """A new namespace, of a name that begins so."""
+        """Create a namespace whose name starts with `prefix`."""
         name = f"{prefix}-{next(self._numbers)}"
         answer = self.access.request("POST", path="/api/v1/namespaces", body={"metadata": {"name": name}})
         if answer.status != 201:
@@ -134,7 +134,7 @@ class LocalStack:
         return name
 
     def stop(self) -> None:
-        """All of Kelery's services; the last started goes first."""
+        """Stop all of Kelery's services, the last started first."""
         while self._services:
             self._services.pop().stop()
 
@@ -160,7 +160,7 @@ def local_stack(
     worker: bool = True,
     plane: ControlPlane | None = None,
 ) -> Iterator[LocalStack]:
-    """The stack, while the context is open. A `plane` that is handed in is used and left running."""
+    """The stack while the context is open. A given `plane` is used and left running."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kelery-bench-")))
         if plane is None:

@@ -1,4 +1,4 @@
-"""Runs groups of cases, each on a fresh stack of its own, all on one control plane."""
+"""Runs groups of cases, each on a new stack, all on one control plane."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kelery_dev.errors import DevError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Cases that share a stack, and the services that it starts with. Its module is `cases/<name>.py`."""
+    """Cases that share a stack, and the services of that stack. Its module is `cases/<name>.py`."""
 
     name: str
     operator: bool = False
@@ -29,10 +29,10 @@ class Group:
 
 
 GROUPS = (
-    # With an operator of its own, which serves one namespace.
+    # It starts its own operator, which serves one namespace.
     Group(name="taskrun", worker=True),
     Group(name="rest", operator=True, gateway=True, worker=True),
-    # With a Redis and workers of its own.
+    # It starts its own Redis and workers.
     Group(name="keys"),
     Group(name="worker", gateway=True),
     Group(name="ledger"),
@@ -41,18 +41,18 @@ GROUPS = (
 
 
 def chosen_groups(names: Sequence[str]) -> list[Group]:
-    """Those of these names, in the order of the whole; all if none is named."""
+    """The groups of these names, in their usual order; all if none is named."""
     unknown = sorted(set(names) - {group.name for group in GROUPS})
     if unknown:
         known = ", ".join(group.name for group in GROUPS)
-        raise DevError(f"there are no cases named {unknown[0]}; give some of {known}")
+        raise DevError(f"there is no group {unknown[0]}: give one or more of {known}")
     return [group for group in GROUPS if not names or group.name in names]
 
 
 def measure(
     groups: Sequence[Group], *, size: Size, binaries: Binaries, rounds: int | None, report: Report
 ) -> list[Result]:
-    """What they found; `rounds` takes the place of what the cases say themselves."""
+    """The results of the groups; `rounds` overrides the rounds of the cases."""
     results = []
     with ControlPlane.start(binaries=binaries) as plane:
         for group in groups:
@@ -61,7 +61,7 @@ def measure(
 
 
 def cases_of(group: Group) -> Callable[..., AbstractContextManager[list[Case]]]:
-    """The `cases` of its module, which is imported only now: many need libraries that take long to load."""
+    """The `cases` of the group's module, imported late because its libraries load slowly."""
     module: Any = importlib.import_module(f"kelery_bench.cases.{group.name}")
     cases: Callable[..., AbstractContextManager[list[Case]]] = module.cases
     return cases
@@ -70,7 +70,7 @@ def cases_of(group: Group) -> Callable[..., AbstractContextManager[list[Case]]]:
 def _measure_group(
     group: Group, *, plane: ControlPlane, size: Size, rounds: int | None, report: Report
 ) -> list[Result]:
-    report(f"{group.name}: starting its services")
+    report(f"{group.name}: starting the services")
     results: list[Result] = []
     with (
         local_stack(

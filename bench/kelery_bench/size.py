@@ -1,4 +1,4 @@
-"""How much is measured: enough to see that nothing is badly wrong, or enough for figures to be shown."""
+"""The size of a benchmark: a rough check, or enough for published figures."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ Value = TypeVar("Value")
 
 
 class Size(enum.Enum):
-    """QUICK is for CI: all quick cases together take two minutes at most."""
+    """QUICK is for CI: all quick cases together need two minutes at most."""
 
     QUICK = "quick"
     FULL = "full"
 
     def pick(self, *, quick: Value, full: Value) -> Value:
-        """The one that is meant for this size."""
+        """The value for this size."""
         return quick if self is Size.QUICK else full

@@ -1,4 +1,4 @@
-"""The tasks of the benchmark: a plain Celery app, served by workers with and without the plug-in."""
+"""The tasks of the benchmark: a plain Celery app for workers with and without the plug-in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from celery import Celery
 
 from kelery_bench.figures.stamps import Stamp, write_stamp
 
-#: As `-A` of a worker takes it.
+#: The value for `-A` of a worker.
 APP = "kelery_bench.tasks"
 
 _REDIS = os.environ.get("KELERY_REDIS_URL", "redis://127.0.0.1:6379/0")
@@ -20,24 +20,24 @@ app.conf.broker_connection_retry_on_startup = True
 
 @app.task(name="bench.noop")
 def noop() -> None:
-    """Nothing."""
+    """Does nothing."""
 
 
 @app.task(name="bench.echo")
 def echo(value: object = None) -> object:
-    """What it was given."""
+    """Returns its argument."""
     return value
 
 
 @app.task(name="bench.sleep")
 def sleep(seconds: float) -> None:
-    """Waits."""
+    """Sleeps."""
     time.sleep(seconds)
 
 
 @app.task(name="bench.pid")
 def pid(file: str, seconds: float) -> None:
-    """Notes its process's id in a file, then waits."""
+    """Writes its pid to a file, then sleeps."""
     draft = f"{file}.{os.getpid()}"
     with open(draft, "w") as stream:
         stream.write(str(os.getpid()))
@@ -47,7 +47,7 @@ def pid(file: str, seconds: float) -> None:
 
 @app.task(name="bench.stamp")
 def stamp(file: str, label: str, seconds: float = 0.0) -> None:
-    """Notes when it began and when it ended."""
+    """Writes its start and end times to a file."""
     began = time.monotonic_ns()
     if seconds:
         time.sleep(seconds)

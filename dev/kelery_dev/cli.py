@@ -12,8 +12,8 @@ from kelery_dev.stack.stack import DEFAULT_CONCURRENCY, DEMO_APP, Stack, StackOp
 
 _ENVIRONMENT = {
     **VARIABLES,
-    "KELERY_START_TASK": "The task that `/start` runs.  [default: one of the app's own tasks]",
-    "KELERY_DEFAULT_QUEUE": "The Celery queue of runs that name none.  [default: the app's]",
+    "KELERY_START_TASK": "The task that `/start` runs.  [default: one of the app's tasks]",
+    "KELERY_DEFAULT_QUEUE": "The Celery queue of runs without `spec.queue`.  [default: the app's]",
     "KELERY_BROKER_KEY_PREFIX": "The `global_keyprefix` of the broker options.  [default: the app's]",
 }
 
@@ -24,43 +24,43 @@ _ENVIRONMENT = {
     type=click.IntRange(1, 65535),
     default=8000,
     show_default=True,
-    help="Port of 127.0.0.1 for the REST gateway, which needs no token there.",
+    help="Port of the REST gateway on 127.0.0.1; it needs no token.",
 )
 @click.option(
     "--state-dir",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path(".kelery"),
     show_default=True,
-    help="Where everything that must outlive a restart is kept.",
+    help="Folder for all data that survives a restart.",
 )
 @click.option(
     "--app",
     metavar="MODULE[:NAME]",
     default=DEMO_APP,
     show_default=True,
-    help="The Celery app that the worker runs: module or module:name, as in proj or proj.celery:app.",
+    help="The Celery app of the worker: module or module:name, such as proj or proj.celery:app.",
 )
 @click.option(
     "-Q",
     "--queues",
     metavar="NAMES",
-    help="Celery queues that the worker takes, separated by commas; by default the app's own.",
+    help="Celery queues of the worker, separated by commas.  [default: the app's queues]",
 )
 @click.option(
     "--concurrency",
     type=click.IntRange(min=1),
     default=DEFAULT_CONCURRENCY,
     show_default=True,
-    help="How many tasks the worker runs at a time.",
+    help="Number of tasks that the worker executes at once.",
 )
 @click.option(
-    "--reload", is_flag=True, help="Start the worker again when its code changes; runs get 10 s to end."
+    "--reload", is_flag=True, help="Restart the worker when its code changes; running tasks have 10 s to end."
 )
 @click.option(
     "--kubeconfig",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Use this cluster instead of a control plane of our own; only the CRD is applied to it. No other"
-    " operator of Kelery may watch it: each run would run twice.",
+    help="Use this cluster instead of a local control plane. Only the CRD is applied to it. No other Kelery"
+    " operator may watch it, else each run executes twice.",
 )
 def dev(
     *,
@@ -72,9 +72,9 @@ def dev(
     reload: bool,
     kubeconfig: Path | None,
 ) -> None:
-    """Run the whole stack on this machine until Ctrl-C: Valkey, API server, worker, operator, gateway.
+    """Run Kelery on this machine until Ctrl-C: Valkey, API server, worker, operator and gateway.
 
-    Worker, operator and gateway read their own variables too: see `kelery worker --help`, `kelery operator
+    Worker, operator and gateway also read their own variables: see `kelery worker --help`, `kelery operator
     --help` and `kelery api --help`.
     """
     options = StackOptions(
@@ -87,6 +87,6 @@ def dev(
         kubeconfig=kubeconfig,
     )
     stack = Stack(options)
-    # Before the event loop: building a control plane takes minutes, and Ctrl-C must end it.
+    # Before the event loop: building a control plane takes minutes, and Ctrl-C must stop it.
     stack.prepare()
     asyncio.run(Foreground(stack).run())

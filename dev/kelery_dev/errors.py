@@ -1,11 +1,11 @@
-"""The one error of `kelery dev`: a sentence for the person at the terminal.
+"""The error of `kelery dev` and `kelery bench`, with a message for the user.
 
-Everything below the command line raises `DevError` with text that names what failed and what to do; as a
-`KeleryError` it is shown by the command line without a traceback.
+The message names what failed and what to do. The command line shows it without a traceback, because it is a
+`KeleryError`.
 """
 
 from kelery.errors import KeleryError
 
 
 class DevError(KeleryError):
-    """Something that a person can act on; the message says how."""
+    """A failure that the user can fix; the message says how."""

@@ -1,6 +1,6 @@
-"""`python -m kelery_dev.prepare`: have the programs ready that the tests should not have to wait for.
+"""`python -m kelery_dev.prepare`: downloads or builds the programs that the tests need.
 
-`make test` runs this first: a build of some minutes inside a test would look like a test that hangs.
+`make test` runs this first, because a build of some minutes inside a test would look like a hanging test.
 """
 
 import sys
@@ -12,7 +12,7 @@ from kelery_dev.stack.valkey import server_binary
 
 
 def main() -> int:
-    """Find or make the programs of the stack; say where they are."""
+    """Find or make the programs of the stack, and print their paths."""
     try:
         valkey, plane, helm = server_binary(), find_control_plane(), find_helm()
     except DevError as error:

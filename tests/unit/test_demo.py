@@ -54,7 +54,7 @@ def test_an_example_says_how_it_ends(tmp_path: Path) -> None:
     [
         ("{}", "kelery.dev/expect"),
         ("{kelery.dev/expect: Done}", "kelery.dev/expect='Done'"),
-        ("{kelery.dev/expect: Running}", "no final phase"),
+        ("{kelery.dev/expect: Running}", "not a final phase"),
         ("{kelery.dev/expect: Failed, kelery.dev/demo-cancel: Kindly}", "kelery.dev/demo-cancel='Kindly'"),
         (
             "{kelery.dev/expect: Succeeded, kelery.dev/expect-result: three}",
@@ -71,17 +71,17 @@ def test_an_example_that_does_not_say_it_is_refused_by_the_annotation(
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DevError, match="there are no examples"):
+    with pytest.raises(DevError, match="found no examples"):
         load_examples([tmp_path])
 
 
 @pytest.mark.parametrize(
     ("status", "told"),
     [
-        ({}, "one was never taken up"),
+        ({}, "one has no status"),
         (
             {"phase": "Waiting", "reason": "WaitingForKey"},
-            "one did not end in time, it is Waiting/WaitingForKey",
+            "one did not end in time: it is Waiting/WaitingForKey",
         ),
         (
             {"phase": "Failed", "reason": "Timeout"},

@@ -200,11 +200,11 @@ def _in_words(rule: Rule | None) -> str:
     return f"{rule.verb or ''}{', in all namespaces' if rule.everywhere else ''}"
 
 
-def test_the_clockwork_in_the_documents_is_the_codes() -> None:
+def test_the_timers_in_the_documents_are_the_codes() -> None:
     lease, text = Lease(), (REFERENCE / "worker.md").read_text()
     for row, seconds in (
         ("| L / 6 |", lease.renew_every),
-        ("since the last good one was sent |", lease.self_fence),
+        ("after the last successful renewal |", lease.self_fence),
         ("| 0.9 L |", lease.stand_still),
     ):
         assert f"{row} {seconds:g} s |" in text

@@ -1,8 +1,8 @@
-"""The Celery plug-in that makes an unmodified app's worker run Kelery's runs: `celery -A proj worker -I
-kelery_worker`.
+"""The Celery plug-in: it lets the worker of an unmodified app execute runs (`celery -A proj worker -I
+kelery_worker`).
 
-Task code may use `progress` and `fence`; outside a run they do nothing, so the same code also runs as a plain
-Celery task. Plain Celery messages pass the plug-in untouched.
+Task code may use `progress` and `fence`. Outside a run they do nothing, so the same code works as a plain
+Celery task. Plain Celery messages pass the plug-in unchanged.
 """
 
 from kelery_worker.plugin import install

@@ -1,4 +1,4 @@
-"""`kelery worker`: Celery's worker with the flags that suit Kelery."""
+"""`kelery worker`: `celery worker` with the plug-in and the flags that it needs."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from kelery_worker.settings import OPTIONS
     help="The Celery app: a module, or module:name. The demo's is kelery_worker.demo.",
 )
 @click.option(
-    "-c", "--concurrency", type=click.IntRange(min=1), help="Pool processes; by default one a core."
+    "-c", "--concurrency", type=click.IntRange(min=1), help="Pool processes.  [default: one per core]"
 )
-@click.option("-Q", "--queues", help="Comma-separated Celery queues; by default the app's own.")
+@click.option("-Q", "--queues", help="Celery queues, separated by commas.  [default: the app's queues]")
 @click.option("-n", "--name", default="kelery@%h", show_default=True, help="The worker's node name.")
-@click.option("-l", "--loglevel", default="INFO", show_default=True)
+@click.option("-l", "--loglevel", default="INFO", show_default=True, help="Celery's log level.")
 @click.argument("celery_args", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def worker(
@@ -44,16 +44,15 @@ def worker(
     celery_args: tuple[str, ...],
     **values: Any,
 ) -> None:
-    """Run a Celery worker that takes Kelery's runs (and plain Celery tasks).
+    """Start a Celery worker that executes runs and plain Celery tasks.
 
-    Broker and ledger are KELERY_REDIS_URL, else the app's own broker; Celery's CELERY_BROKER_URL overrides
-    that.
+    The ledger is in KELERY_REDIS_URL, else in the app's broker. Celery's CELERY_BROKER_URL overrides the
+    app's broker.
 
-    CELERY_ARGS are handed on to `celery worker`. The prefork pool is required: no other pool can always stop
-    a task.
+    CELERY_ARGS are passed to `celery worker`. The pool is prefork, because no other pool can stop every task.
     """
     if any(word.startswith(("-P", "--pool")) for word in celery_args):
-        raise click.UsageError("leave -P/--pool out: prefork is used, no other pool can always stop a run")
+        raise click.UsageError("remove -P/--pool: runs need the prefork pool, which is always used")
     command = [
         "-A",
         app,
@@ -66,18 +65,18 @@ def worker(
         "fair",
         "--disable-prefetch",
     ]
-    # They only serve Celery's own revokes and elections, which Kelery does not use.
+    # Gossip and mingle serve Celery's own revokes and elections, which Kelery does not use.
     command += ["--without-gossip", "--without-mingle", "-n", name, "-l", loglevel]
     if concurrency is not None:
         command += ["-c", str(concurrency)]
     if queues:
         command += ["-Q", queues]
-    # The plug-in reads its environment, however the worker was started.
+    # The plug-in reads the environment, no matter how the worker was started.
     given = {
         setting.variables[0]: str(values[setting.name])
         for setting in OPTIONS
         if context.get_parameter_source(setting.name) is ParameterSource.COMMANDLINE
     }
-    # As a process of its own: Celery gets the signals itself, and sees the command line that it expects.
+    # exec: Celery receives the signals itself, and sees the command line that it expects.
     argv = [sys.executable, "-m", "celery", *command, *celery_args]
     os.execve(sys.executable, argv, {**os.environ, **given})

@@ -1,4 +1,4 @@
-"""A Celery app to try Kelery with: like any other, but that it tells its progress."""
+"""The demo: an ordinary Celery app, whose `demo.progress` reports progress to Kelery."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ app.conf.update(
 
 @app.task(name="demo.add")
 def add(x: float, y: float) -> float:
-    """The sum."""
+    """Returns the sum."""
     return x + y
 
 
 @app.task(name="demo.hello")
 def hello(name: str = "Bob") -> str:
-    """A greeting."""
+    """Returns a greeting."""
     return f"Hello, {name}!"
 
 
 @app.task(name="demo.sleep")
 def sleep(seconds: float) -> float:
-    """Waits, and stops at once when it is cancelled."""
+    """Sleeps; a cancel ends it at once."""
     time.sleep(seconds)
     return seconds
 
@@ -52,7 +52,7 @@ def fail(message: str = "as asked") -> None:
 
 @app.task(name="demo.progress")
 def progress(steps: int = 10, seconds: float = 5.0) -> int:
-    """Tells how far it is, in `steps` steps."""
+    """Reports progress in `steps` steps."""
     for step in range(1, steps + 1):
         time.sleep(seconds / steps)
         task_api.progress(step, steps, f"step {step}")
@@ -61,7 +61,7 @@ def progress(steps: int = 10, seconds: float = 5.0) -> int:
 
 @app.task(name="demo.write_timestamp")
 def write_timestamp(folder: str) -> str:
-    """Writes a file that holds the time and is named after it; returns its path."""
+    """Writes the time to a file that is named after it; returns the path."""
     now = datetime.datetime.now(datetime.timezone.utc)
     path = Path(folder) / f"{now:%Y%m%dT%H%M%S.%fZ}.txt"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,13 +71,13 @@ def write_timestamp(folder: str) -> str:
 
 @app.task(name="demo.unserializable")
 def unserializable() -> Any:
-    """Returns what JSON cannot say."""
+    """Returns a value that is not JSON."""
     return object()
 
 
 @app.task(name="demo.stubborn")
 def stubborn(seconds: float) -> float:
-    """Ignores SIGTERM: only SIGKILL ends it early."""
+    """Ignores SIGTERM; only SIGKILL ends it early."""
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         time.sleep(seconds)
@@ -88,6 +88,6 @@ def stubborn(seconds: float) -> float:
 
 @app.task(name="demo.spawn")
 def spawn(seconds: float) -> int:
-    """Waits for a subprocess of its own; returns that one's exit code."""
+    """Waits for its own subprocess; returns the exit code."""
     with subprocess.Popen(["sleep", str(seconds)]) as process:
         return process.wait()

@@ -1,7 +1,7 @@
-"""Hooks the plug-in into Celery. Importing it in a process that is no worker changes nothing there.
+"""Connects the plug-in to Celery. An import in a process that is not a worker changes nothing.
 
-Where each hook has to be, and which look right but are silently ignored, was measured on Celery 5.7;
-docs/reference/worker.md keeps the list.
+Each hook was verified with Celery 5.7; docs/reference/worker.md lists them, and the places that look suitable
+but have no effect.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _installed = False
 
 
 def install() -> None:
-    """Connect everything, once a process."""
+    """Connect all hooks, once per process."""
     global _installed
     if _installed:
         return
@@ -37,14 +37,14 @@ def install() -> None:
     for module in (refused_messages, broken_connection, cold_shutdown):
         module.install(Consumer)
     log_filter.install()
-    # The last public moment before the worker's steps are put together, and after -I was imported.
+    # The last public moment before the worker's steps are built; -I is imported by then.
     signals.worker_init.connect(_prepare_worker, weak=False)
 
 
 def _prepare_worker(sender: Any, **_: Any) -> None:
     worker = sender
     if not _is_asked_for(worker):
-        # Task code imports this package for `progress`; that alone makes no worker Kelery's.
+        # Task code imports this package for `progress`; that alone does not arm the worker.
         return
     from kelery_worker.celery_hooks import liveness_steps
     from kelery_worker.celery_hooks.keeper_step import KeeperStep
@@ -52,10 +52,10 @@ def _prepare_worker(sender: Any, **_: Any) -> None:
     broker_sockets.limit(worker.app.conf)
     worker.app.steps["worker"].add(KeeperStep)
     liveness_steps.install(worker)
-    # A message in a worker's own buffer waits behind what runs there, although another worker may be idle.
+    # A prefetched message would wait behind running tasks, although another worker may be idle.
     worker.app.conf.worker_disable_prefetch = True
     worker.prefetch_multiplier = 1
-    # Any other sends a child its next job before it has given back the one before: a kill might hit the wrong
+    # Other modes send a child its next job before it has returned the last one: a kill could hit the wrong
     # one.
     worker.optimization = "fair"
     for task in worker.app.tasks.values():
@@ -63,7 +63,7 @@ def _prepare_worker(sender: Any, **_: Any) -> None:
 
 
 def _is_asked_for(worker: Any) -> bool:
-    """By `-I kelery_worker`, or by the app's own `include`."""
+    """With `-I kelery_worker`, or with the app's own `include`."""
     return "kelery_worker" in {*(worker.include or ()), *(worker.app.conf.include or ())}
 
 
@@ -74,7 +74,8 @@ def _wrap_custom_request(task: Any) -> None:
         return
     if not issubclass(own, Request):
         logger.warning(
-            "task %s: its Request is no subclass of Celery's; it cannot run Kelery's runs", task.name
+            "task %s cannot execute runs: its Request is not a subclass of celery.worker.request.Request",
+            task.name,
         )
         return
     task.Request = type(f"Run{own.__name__}", (RunRequest, own), {})

@@ -1,8 +1,8 @@
-"""Log lines of the threads that must never wait for a log.
+"""Log lines of threads that must never wait for a log.
 
-A log that is not read (a full pipe, a stalled log driver) blocks whoever writes to it, with the handler's
-lock held. Leases and kills must not stand still for that, so watcher and keeper only queue their lines, and a
-thread of its own writes them.
+A log that nobody reads (a full pipe, a stalled log driver) blocks every writer and holds the handler's lock.
+Leases and kills must continue meanwhile. So watcher and keeper only queue their lines, and a separate thread
+writes them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _STOP_SECONDS = 1.0
 
 class _Rewrite(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        """To wherever the worker's own lines go."""
+        """Write to the worker's own log."""
         logging.getLogger("kelery.worker").handle(record)
 
 
@@ -31,13 +31,13 @@ class Relay:
         self._listener = logging.handlers.QueueListener(lines, _Rewrite())
 
     def start(self) -> None:
-        """From here on, `logger` does not wait."""
+        """From now on, `logger` does not wait."""
         logger.propagate = False
         logger.addHandler(self._handler)
         self._listener.start()
 
     def stop(self) -> None:
-        """Write what is queued, but do not wait long for it."""
+        """Write the queued lines; wait one second at most."""
         thread = self._listener._thread
         self._listener.enqueue_sentinel()
         if thread is not None:

@@ -1,4 +1,4 @@
-"""A worker's settings, from its environment and its Celery app; pool children get the same."""
+"""The settings of a worker and its pool children, from the environment and the Celery app."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ REDIS_URL = Secret(
     "KELERY_REDIS_URL",
     type=redis_url,
     show_default="the app's broker URL",
-    help="The Redis of the ledger. It must be the broker's, and the same database.",
+    help="The Redis of the ledger. It must be the broker's Redis and the same database.",
 )
 DRAIN_SECONDS = Setting(
     "--drain-seconds",
     "KELERY_DRAIN_SECONDS",
     type=Seconds(0, 86400),
     default=0,
-    help="How long runs may take to end after SIGTERM; 0 means as long as they need.",
+    help="How long running tasks may continue after SIGTERM. 0 means no limit.",
 )
 HEARTBEAT_FILE = Setting(
     "--heartbeat-file",
@@ -38,18 +38,18 @@ OPTIONS = (REDIS_URL, PREFIX, LEASE_SECONDS, DRAIN_SECONDS, HEARTBEAT_FILE)
 
 
 def of_app(app: Any) -> LedgerSettings:
-    """Raises SettingsError if the app's broker cannot be the ledger as well."""
+    """The settings; SettingsError if the app's broker cannot hold the ledger."""
     conf = app.conf
     if conf.broker_use_ssl and not os.environ.get("KELERY_REDIS_URL"):
         raise SettingsError(
-            "the Celery app sets broker_use_ssl, which the ledger's connection does not know: set "
-            "KELERY_REDIS_URL, rediss://host:port/db?ssl_ca_certs=FILE"
+            "the Celery app sets broker_use_ssl, which the ledger's connection does not support: set "
+            "KELERY_REDIS_URL=rediss://host:port/db?ssl_ca_certs=FILE"
         )
     return for_worker(os.environ, broker_url=conf.broker_read_url or conf.broker_url)
 
 
 def for_worker(environ: Mapping[str, str], *, broker_url: object) -> LedgerSettings:
-    """KELERY_REDIS_URL, else the broker of the Celery app (the ledger pushes to the broker's own lists)."""
+    """With KELERY_REDIS_URL, else the app's broker: the ledger pushes to the broker's lists."""
     return LedgerSettings(
         redis_url=REDIS_URL.read(environ) or _one_broker(broker_url),
         prefix=PREFIX.read(environ),
@@ -58,15 +58,13 @@ def for_worker(environ: Mapping[str, str], *, broker_url: object) -> LedgerSetti
 
 
 def _one_broker(broker_url: object) -> str:
-    """The app's broker as redis-py takes it; what Celery would take and we cannot is refused with the way
-    out.
-    """
+    """The app's broker URL for redis-py; SettingsError for a URL that only Celery supports."""
     if not broker_url:
-        raise SettingsError("set KELERY_REDIS_URL to the Redis that Celery's messages go through")
+        raise SettingsError("set KELERY_REDIS_URL to the Redis that is Celery's broker")
     if not isinstance(broker_url, str) or ";" in broker_url or broker_url.startswith("sentinel:"):
         raise SettingsError(
-            "the Celery app's broker URL names several servers: set KELERY_REDIS_URL to the one that is "
-            "ledger and broker at once (redis://, rediss:// or unix://)"
+            "the Celery app's broker URL names several servers: set KELERY_REDIS_URL to the server that "
+            "holds both ledger and broker (redis://, rediss:// or unix://)"
         )
     for kombus_name in ("redis+socket://", "valkey+socket://"):
         if broker_url.startswith(kombus_name):

@@ -1,6 +1,4 @@
-"""Keys: how soon the next run of a key starts, beside plain tasks of the same worker, and with many waiters
-beside few.
-"""
+"""Keys: how soon the next run of a key starts, against plain tasks, and with many waiters against few."""
 
 from __future__ import annotations
 
@@ -15,7 +13,7 @@ from kelery_bench.loads.ledger_runs import ledger_runs
 from kelery_bench.local_stack import LocalStack, local_stack
 from kelery_bench.size import Size
 
-#: One child takes from this queue, so plain tasks too follow one another.
+#: One child consumes this queue, so plain tasks also execute one after the other.
 _QUEUE = "bench-keys"
 _WAITERS = 1000
 _FEW = 10
@@ -23,7 +21,7 @@ _FEW = 10
 
 @contextmanager
 def cases(stack: LocalStack, *, size: Size) -> Iterator[list[Case]]:
-    """On a Redis and a worker of their own: what waits here is nobody else's burden."""
+    """The cases, on their own Redis and worker, so that the waiting runs disturb no other case."""
     length = size.pick(quick=30, full=150)
     many = size.pick(quick=2000, full=10_000)
     rounds = size.pick(quick=3, full=7)
@@ -48,8 +46,10 @@ def cases(stack: LocalStack, *, size: Size) -> Iterator[list[Case]]:
             yield [
                 Case(
                     name="hand-over",
-                    title=f"key: a run ends -> the next one's code starts, {_WAITERS:,} waiting",
-                    reference="plain Celery: a task ends -> the next one's code starts, same worker",
+                    title="key: from the end of a run until the next one's code starts,"
+                    f" {_WAITERS:,} waiting",
+                    reference="plain Celery: from the end of a task until the next one's code starts,"
+                    " same worker",
                     unit="ms",
                     ours=lambda: hand_over(_WAITERS),
                     theirs=task_to_task,

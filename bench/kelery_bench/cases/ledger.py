@@ -1,6 +1,4 @@
-"""The ledger alone, without worker and APIs: its calls beside as many that do nothing, and many keys beside
-one.
-"""
+"""The ledger alone, without worker and APIs: its calls against empty calls, and many keys against one."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from kelery_dev.stack.valkey import ValkeyServer
 
 @contextmanager
 def cases(stack: LocalStack, *, size: Size) -> Iterator[list[Case]]:
-    """On a Valkey of their own: nothing else calls it."""
+    """The cases, on their own Valkey, which nothing else calls."""
     del stack
     live = size.pick(quick=2000, full=10_000)
     count = size.pick(quick=300, full=2000)
@@ -30,7 +28,8 @@ def cases(stack: LocalStack, *, size: Size) -> Iterator[list[Case]]:
             Case(
                 name="ledger",
                 title=f"ledger: submit + claim + settle, one key with {live:,} waiting",
-                reference="as many calls with the same words of a function that does nothing, same client",
+                reference="the same number of calls with the same arguments to a function that does nothing,"
+                " same client",
                 unit="cycles/s",
                 ours=lambda: {"rate": one_key.rate(count)},
                 theirs=lambda: {"rate": bare.rate(count)},

@@ -1,9 +1,9 @@
-"""What a run costs where the operator works, beside a textbook operator that does the same: processor time
-of the operator, writes to the API server, and what is kept in etcd and Redis.
+"""The operator's cost of a run against a textbook operator: processor time, API writes, bytes in etcd and
+Redis.
 
-Both operators are there all the time and both use the same API server, Redis and worker; what each costs is
-read from its own process and counters while its own runs are under way. A run's cost ends when its final
-status was seen; its deletion is measured after that.
+Both operators run all the time, with the same API server, Redis and worker. The cost of each is read from its
+own process and counters during its own runs. It ends when the final status was seen; the deletion is measured
+separately.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from kelery_dev.errors import DevError
 
 _CONNECTIONS = 8
 _PER_SECOND = 30.0
-#: What follows the last status, such as the echo of one's own write, is part of the cost.
+#: Work after the last status, such as the watch event of the own write, is part of the cost.
 _SETTLE_SECONDS = 1.0
 _RUN_SECONDS = 120.0
-#: Runs whose size is looked up.
+#: The number of runs whose size is read.
 _SIZED = 5
 _ENDED = {"Succeeded", "SUCCESS"}
 _ENDED_BADLY = {"Failed", "Cancelled", "FAILURE", "REVOKED"}
@@ -47,15 +47,15 @@ class _Side:
     stack: LocalStack
     operator: StackService
     kind: Kind
-    #: The field of the status that tells of the end.
+    #: The field of the status that shows the end.
     state: str
 
 
 @contextlib.contextmanager
 def cases(stack: LocalStack, *, size: Size) -> Iterator[list[Case]]:
-    """Runs that come at an even pace, runs that come at once, and the operator's start."""
+    """Runs at an even pace, runs at once, and the operator's start."""
     if stack.operator is None or stack.worker is None:
-        raise DevError("what the operator costs takes a stack with operator and worker")
+        raise DevError("this group needs a stack with operator and worker")
     textbook = start_textbook_operator(stack)
     kelery = _Side(stack=stack, operator=stack.operator, kind=TASK_RUN, state="phase")
     reference = _Side(stack=stack, operator=textbook, kind=CELERY_TASK, state="state")
@@ -63,7 +63,7 @@ def cases(stack: LocalStack, *, size: Size) -> Iterator[list[Case]]:
     rounds = size.pick(quick=1, full=5)
     pace = Case(
         name="operator-cost",
-        title=f"Operator's cost of a run, {_PER_SECOND:g} runs a second",
+        title=f"operator: cost of a run, {_PER_SECOND:g} runs a second",
         reference="textbook kopf operator",
         unit="per run",
         ours=lambda: asyncio.run(_cost(kelery, count=count, per_second=_PER_SECOND)),
@@ -72,7 +72,7 @@ def cases(stack: LocalStack, *, size: Size) -> Iterator[list[Case]]:
     )
     burst = Case(
         name="operator-cost-burst",
-        title=f"Operator's cost of a run, {count} runs at once",
+        title=f"operator: cost of a run, {count} runs at once",
         reference="textbook kopf operator",
         unit="per run",
         ours=lambda: asyncio.run(_cost(kelery, count=count)),
@@ -90,7 +90,7 @@ def cases(stack: LocalStack, *, size: Size) -> Iterator[list[Case]]:
 
 
 async def _cost(side: _Side, *, count: int, per_second: float | None = None) -> Figures:
-    """Processor time in milliseconds, writes, and bytes, of one run on average."""
+    """Processor time in milliseconds, writes and bytes, on average for one run."""
     stack, operator = side.stack, side.operator
     namespace = stack.create_namespace("cost")
     names = [f"run-{number}" for number in range(count)]
@@ -105,7 +105,7 @@ async def _cost(side: _Side, *, count: int, per_second: float | None = None) -> 
         await asyncio.sleep(_SETTLE_SECONDS)
         ended_cpu, ended_writes = cpu_seconds(operator.pid), await _writes(side)
         sizes = await _sizes(side, objects=objects, namespace=namespace, names=names)
-        # The look at the sizes is not the operator's.
+        # Reading the sizes is not part of the operator's cost.
         before_deletion = cpu_seconds(operator.pid)
         await objects.delete_all()
         await asyncio.sleep(_SETTLE_SECONDS)
@@ -121,7 +121,7 @@ async def _cost(side: _Side, *, count: int, per_second: float | None = None) -> 
 
 
 class _Ends:
-    """Counts the objects that have reached their end."""
+    """Counts the ended objects."""
 
     def __init__(self, field: str, *, wanted: int) -> None:
         self._field = field
@@ -131,7 +131,7 @@ class _Ends:
         self._done = asyncio.Event()
 
     def on_event(self, kind: str, body: Mapping[str, Any]) -> None:
-        """One event of the watch."""
+        """Count one event of the watch."""
         status = body.get("status") or {}
         state = status.get(self._field)
         if state in _ENDED:
@@ -142,16 +142,16 @@ class _Ends:
             self._done.set()
 
     async def wait(self) -> None:
-        """Until all have."""
+        """Wait until all have ended."""
         try:
             async with asyncio.timeout(_RUN_SECONDS):
                 await self._done.wait()
         except TimeoutError:
-            raise DevError(f"{len(self._ended)} of {self._wanted} runs ended in {_RUN_SECONDS:g} s") from None
-        if self._bad:
             raise DevError(
-                f"runs of the benchmark ended badly: {dict(itertools.islice(self._bad.items(), 1))}"
-            )
+                f"only {len(self._ended)} of {self._wanted} runs ended within {_RUN_SECONDS:g} s"
+            ) from None
+        if self._bad:
+            raise DevError(f"a run of the benchmark failed: {dict(itertools.islice(self._bad.items(), 1))}")
 
 
 async def _writes(side: _Side) -> int:
@@ -159,7 +159,7 @@ async def _writes(side: _Side) -> int:
 
 
 async def _sizes(side: _Side, *, objects: KubeObjects, namespace: str, names: list[str]) -> Figures:
-    """What a few of them left in both stores; the median."""
+    """The median size of some runs in both stores, in bytes."""
     etcd, memory = [], []
     with redis.Redis.from_url(side.stack.valkey.url) as client:
         for name in names[:: max(1, len(names) // _SIZED)][:_SIZED]:

@@ -1,8 +1,8 @@
-"""How the operator starts beside many finished runs: the same start as beside none, if the goal is met.
+"""The operator's start with many finished runs, against none.
 
-Two namespaces of a cluster of its own have the same live runs, in a queue that nobody serves; one of them has
-finished ones too, written here with a final status as an operator of long ago would have left them. The
-operator is started for the one and for the other in turns, each with a ledger of its own.
+Two namespaces of a separate cluster have the same live runs, in a queue without workers. One of them also has
+finished runs, written here with a final status. The operator is started for each namespace in turns, each
+with its own ledger.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kelery_bench.figures.costs import cpu_seconds, resident_bytes
 from kelery_bench.local_stack import LocalStack, local_stack
 
 LIVE, FINISHED = 1_000, 10_000
-#: Finished runs are looked at once, soon after the start; the memory of that is part of the steady state.
+#: The operator reads finished runs once, soon after its start; their memory is part of the steady state.
 _SWEEP_SECONDS = 3
 _STEADY_SECONDS = 8.0
 _CONNECTIONS = 16
@@ -31,15 +31,15 @@ _DONE_SPEC = {"task": "bench.echo", "args": [1]}
 
 @contextlib.contextmanager
 def start_case(*, rounds: int, live: int = LIVE, finished: int = FINISHED) -> Iterator[Case]:
-    """The case, while its cluster is there."""
+    """The case while its cluster is running."""
     with local_stack(operator=False, gateway=False, worker=False) as stack:
         few, many = (stack.create_namespace(prefix) for prefix in ("few", "many"))
         asyncio.run(_fill(stack, few, live=live, finished=0))
         asyncio.run(_fill(stack, many, live=live, finished=finished))
         yield Case(
             name="operator-start",
-            title=f"Operator's start and memory with {live:,} live and {finished:,} finished runs",
-            reference=f"the same with {live:,} live and no finished ones",
+            title=f"operator: start and memory with {live:,} live and {finished:,} finished runs",
+            reference=f"the same with {live:,} live and no finished runs",
             unit="s or MiB",
             ours=lambda: _start(stack, many),
             theirs=lambda: _start(stack, few),
@@ -66,7 +66,7 @@ async def _fill(stack: LocalStack, namespace: str, *, live: int, finished: int) 
 
 
 def _final_status() -> dict[str, object]:
-    """As an operator writes it at the end of a good run."""
+    """A status like the operator's for a succeeded run."""
     now = datetime.now(UTC)
     moment, exact = now.strftime("%Y-%m-%dT%H:%M:%SZ"), now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     conditions = [
@@ -87,7 +87,7 @@ def _final_status() -> dict[str, object]:
 
 
 def _start(stack: LocalStack, namespace: str) -> Figures:
-    """From the start of the process until it is ready, and its memory then and later."""
+    """The seconds until the operator is ready, and its memory then and later."""
     began = time.perf_counter()
     operator = stack.start_operator(
         env={

@@ -1,4 +1,4 @@
-"""REST: from sending a run to its result in one request, beside plain Celery on the same worker."""
+"""REST: a run and its result in one request, against plain Celery on the same worker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _AT_ONCE = 32
 
 @contextmanager
 def cases(stack: LocalStack, *, size: Size) -> Iterator[list[Case]]:
-    """Both need the stack's gateway and worker."""
+    """The cases; they need the stack's gateway and worker."""
     one_by_one = size.pick(quick=40, full=200)
     in_all = size.pick(quick=10, full=50) * _AT_ONCE
     rounds = size.pick(quick=3, full=7)

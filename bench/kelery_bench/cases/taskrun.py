@@ -1,8 +1,8 @@
-"""TaskRuns through the main path, beside the raw work that they are made of.
+"""TaskRuns against the raw work that they consist of.
 
-The floor of one run is what no design of this kind can do without: an object created, a Celery task there and
-back, a status written. The raw objects are TaskRuns in a namespace that no operator serves, and their
-status is one that the operator wrote, so both sides have objects of the same size under the same rules.
+The lower bound of one run is the work that no such design can avoid: object creation, a Celery round trip, a
+status write. The raw objects are TaskRuns in a namespace without an operator, and their status is one that
+the operator wrote. So both sides have objects of the same size under the same rules.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from kelery_bench.size import Size
 _TASK = "bench.noop"
 _WARM_UP = 5
 _SHOWN = (50, 95, 99)
-#: Longer than the task takes, unless it hangs.
+#: Longer than the task needs, unless it hangs.
 _CELERY_SECONDS = 120.0
 _QUIET_SHARE = 0.1
 _QUIET_WINDOW_SECONDS = 0.3
@@ -36,7 +36,7 @@ _QUIET_PATIENCE_SECONDS = 15.0
 
 @contextlib.contextmanager
 def cases(stack: LocalStack, *, size: Size) -> Iterator[list[Case]]:
-    """Brings an operator of its own, so the stack must have none."""
+    """The cases; they start their own operator, so the stack must have none."""
     served, bare = stack.create_namespace("served"), stack.create_namespace("bare")
     operator = stack.start_operator(env={"KELERY_NAMESPACES": served})
     client = Celery("bench-client", broker=stack.valkey.url, backend=stack.valkey.url)
@@ -47,8 +47,8 @@ def cases(stack: LocalStack, *, size: Size) -> Iterator[list[Case]]:
         yield [
             Case(
                 name="taskrun-latency",
-                title="TaskRun created until a watcher sees Succeeded, one at a time",
-                reference="floor: object created + Celery task there and back + status written",
+                title="TaskRun, from creation until a watcher sees Succeeded, one at a time",
+                reference="lower bound: object creation + Celery round trip + status write",
                 unit="ms",
                 ours=lambda: measures.through_kelery(turns),
                 theirs=lambda: measures.floor(turns),
@@ -56,8 +56,8 @@ def cases(stack: LocalStack, *, size: Size) -> Iterator[list[Case]]:
             ),
             Case(
                 name="taskrun-throughput",
-                title=f"{objects:,} TaskRuns created at once until a watcher saw all succeed",
-                reference="as many objects created and their status written once",
+                title=f"{objects:,} TaskRuns created at once, until a watcher has seen all succeed",
+                reference="the same number of objects created, and their status written once",
                 unit="runs/s",
                 ours=lambda: measures.many_through_kelery(objects),
                 theirs=lambda: measures.many_bare(objects),
@@ -70,7 +70,7 @@ def cases(stack: LocalStack, *, size: Size) -> Iterator[list[Case]]:
 
 
 class _Measures:
-    """What is measured; each call has its own connections and leaves no objects behind."""
+    """The measurements; each call has its own connections and leaves no objects."""
 
     def __init__(
         self, stack: LocalStack, *, served: str, bare: str, operator: StackService, client: Celery
@@ -84,19 +84,19 @@ class _Measures:
         self._final_status = run_measure(self._sample_status())
 
     def through_kelery(self, turns: int) -> Figures:
-        """One at a time."""
+        """Runs one at a time."""
         return self._tidied(self._one_by_one(turns))
 
     def floor(self, turns: int) -> Figures:
-        """The raw steps of one run after the other, each waited for; a turn's times are added up."""
+        """The raw steps of a run, one after the other; the times of a turn are added."""
         return self._tidied(self._floor(turns))
 
     def many_through_kelery(self, count: int) -> Figures:
-        """Over several connections at once."""
+        """Runs over several connections at once."""
         return self._tidied(self._many(count))
 
     def many_bare(self, count: int) -> Figures:
-        """Over as many connections."""
+        """Raw objects over the same number of connections."""
         return self._tidied(self._many_bare(count))
 
     def _tidied(self, measure: Coroutine[Any, Any, Figures]) -> Figures:
@@ -118,7 +118,7 @@ class _Measures:
                 create, write = self._bare_steps(name)
                 began = time.perf_counter()
                 await api.send(create)
-                # It blocks the event loop, which has nothing else to do.
+                # This blocks the event loop, which has nothing else to do.
                 self._client.send_task(_TASK).get(timeout=_CELERY_SECONDS)
                 await api.send(write)
                 times.append(time.perf_counter() - began)
@@ -135,7 +135,7 @@ class _Measures:
         return {"rate": await rate_of(self._access, requests, watched=watched_runs(self._access, self._bare))}
 
     async def _sample_status(self) -> Mapping[str, Any]:
-        """A final status as the operator writes it."""
+        """A final status that the operator wrote."""
         (name,) = self._names(1)
         async with connected(self._access) as api, watched_runs(self._access, self._served) as ends:
             await api.send(self._creation(name))
@@ -161,7 +161,7 @@ class _Measures:
 
 
 def _wait_until_quiet(pid: int) -> None:
-    """Until a process has done with what was deleted, so that it does not disturb what comes next."""
+    """Wait until a process has handled the deletions, so that it does not disturb the next measurement."""
     process = psutil.Process(pid)
     deadline = time.monotonic() + _QUIET_PATIENCE_SECONDS
     while time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""The worker: what the plug-in costs plain Celery tasks, and how soon a cancelled run is gone."""
+"""The worker: the plug-in's cost for plain Celery tasks, and the time until a cancelled run is dead."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from kelery_bench.local_stack import LocalStack, local_stack
 from kelery_bench.size import Size
 
 _WITH, _WITHOUT, _CANCEL = "bench-with", "bench-without", "bench-cancel"
-#: Celery's pool replaces children that were killed every five seconds; so many may be missing meanwhile.
+#: Celery's pool replaces killed children every five seconds; this number covers the missing ones.
 _CHILDREN = 10
 
 
 @contextmanager
 def cases(stack: LocalStack, *, size: Size) -> Iterator[list[Case]]:
-    """Cancels go through the stack's gateway; the plain tasks have a Redis of their own."""
+    """The cases; cancels use the stack's gateway, plain tasks their own Redis."""
     with _overhead(stack, size=size) as overhead, _cancel(stack, size=size) as cancel:
         yield [overhead, cancel]
 
@@ -62,7 +62,7 @@ def _cancel(stack: LocalStack, *, size: Size) -> Iterator[Case]:
     ):
         yield Case(
             name="cancel",
-            title="cancel of a run that runs -> its process is gone",
+            title="cancel of a running run until its process is gone",
             reference="plain Celery: control.revoke(terminate=True), idle worker",
             unit="ms",
             ours=lambda: percentiles([stopping.run() for _ in range(count)]),

@@ -1,1 +1,1 @@
-"""Clients of what is measured, cheap enough not to be measured themselves."""
+"""Clients of the measured programs; their own cost is small."""

@@ -1,9 +1,9 @@
-"""A client of the API server that costs little next to what it measures.
+"""A client of the API server whose cost is small against what it measures.
 
-A thin layer of bytes on the credentials of the core: it reads no kubeconfig, and logs in, trusts and goes
-through proxies as the core's sessions do. One connection carries one request at a time and stays open.
-Requests are bytes, prepared before the clock runs; answers are not parsed unless asked for. The core's
-session costs several times as much for each request, which would hide differences behind its own time.
+It uses the core's credentials: the same login, trust and proxies as the core's sessions. One connection
+carries one request at a time and stays open. Requests are bytes, prepared before the clock starts; responses
+are parsed only on demand. The core's session costs several times as much for each request, which would hide
+differences.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PORTS = {"https": 443, "http": 80}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A request as bytes, but for who sends it. Any answer of another status than `status` is an error."""
+    """A request as bytes, without credentials. A response with another status than `status` is an error."""
 
     head: bytes
     content: bytes
@@ -49,10 +49,10 @@ def prepare(
     body: object = None,
     content_type: str = "application/json",
 ) -> Prepared:
-    """The request to the server of this URL; a connection adds who sends it."""
+    """The request to the server of this URL; a connection adds the credentials."""
     content = b"" if body is None else json.dumps(body).encode()
     where = urllib.parse.urlsplit(server)
-    # Some API servers are behind a gateway that knows them by a path.
+    # Some API servers are behind a gateway that selects them by path.
     lines = [f"{method} {where.path.rstrip('/')}{path} HTTP/1.1", f"Host: {where.netloc}"]
     lines += ["Accept: application/json", f"Content-Type: {content_type}", f"Content-Length: {len(content)}"]
     head = "".join(f"{line}\r\n" for line in lines).encode()
@@ -60,7 +60,7 @@ def prepare(
 
 
 class Connection:
-    """One connection, kept open. Who sends is the login's to say, if there is one."""
+    """One connection, kept open, with the credentials of `login` if given."""
 
     def __init__(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, login: Login | None = None
@@ -68,11 +68,11 @@ class Connection:
         self._reader = reader
         self._writer = writer
         self._login = login
-        #: The login's credentials, and the headers that they make.
+        #: The login's credentials and their headers.
         self._sender: tuple[Credentials | None, bytes] = (None, b"\r\n")
 
     async def send(self, request: Prepared) -> bytes:
-        """The answer's body."""
+        """Send a request; returns the response's body."""
         try:
             return await self._answer(request)
         except (OSError, asyncio.IncompleteReadError) as error:
@@ -91,7 +91,7 @@ class Connection:
         return body
 
     async def lines(self, request: Prepared) -> AsyncIterator[bytes]:
-        """The answer's lines as they come, such as the events of a watch."""
+        """The lines of a response when they arrive, such as the events of a watch."""
         await self._write(request)
         status, headers = await self._head()
         if status == 401:
@@ -117,7 +117,7 @@ class Connection:
         self._writer.write(b"".join((request.head, self._sender[1], request.content)))
 
     async def _has_renewed(self) -> bool:
-        """Whether there are other credentials than those that were refused."""
+        """Whether renewing gave other credentials than the rejected ones."""
         refused = self._sender[0]
         if self._login is None or refused is None:
             return False
@@ -151,7 +151,7 @@ class Connection:
 
 @contextlib.asynccontextmanager
 async def connected(access: SyncSession) -> AsyncIterator[Connection]:
-    """A connection of its own, used once so that its first request pays for nothing."""
+    """A new connection, used once so that the first measured request has no extra cost."""
     credentials = await off_loop(access.login.credentials)
     try:
         reader, writer = await _open(credentials)
@@ -162,7 +162,7 @@ async def connected(access: SyncSession) -> AsyncIterator[Connection]:
         await connection.send(prepare(access.server, "GET", "/version", status=200))
         yield connection
     finally:
-        # Without TLS's good-bye: it would wait for the other side, which may be in the middle of an event.
+        # Without a TLS shutdown: it would wait for the server, which may be sending an event.
         writer.transport.abort()
         with contextlib.suppress(OSError):
             async with asyncio.timeout(_CLOSE_SECONDS):
@@ -188,7 +188,7 @@ async def _open(credentials: Credentials) -> tuple[asyncio.StreamReader, asyncio
         writer.write("".join(f"{line}\r\n" for line in [*lines, ""]).encode())
         said = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n", 1)[0]
         if said.split(" ", 2)[1:2] != ["200"]:
-            raise OSError(f"the proxy answered {said}")
+            raise OSError(f"the proxy returned {said}")
         if trust is not None:
             await writer.start_tls(trust, server_hostname=host)
     except BaseException:
@@ -199,14 +199,14 @@ async def _open(credentials: Credentials) -> tuple[asyncio.StreamReader, asyncio
 
 @contextlib.asynccontextmanager
 async def connections(access: SyncSession, *, count: int) -> AsyncIterator[list[Connection]]:
-    """Several at once."""
+    """Several connections."""
     async with contextlib.AsyncExitStack() as stack:
         yield [await stack.enter_async_context(connected(access)) for _ in range(count)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchEvent:
-    """An event of a watch, and when its line was there."""
+    """An event of a watch, and the time when its line arrived."""
 
     moment: float
     kind: str
@@ -217,17 +217,16 @@ class WatchEvent:
 async def watching(
     access: SyncSession, collection: str, *, selector: str = ""
 ) -> AsyncIterator[AsyncIterator[WatchEvent]]:
-    """What happens to a collection, or to its objects with a label, from now on.
+    """The changes of a collection, or of its objects with a label, from now on.
 
-    A watch that the server ends, or whose connection breaks, is taken up where it stopped: no event is lost,
-    and none comes twice.
+    A watch that ends or breaks continues where it stopped: no event is lost, and none is repeated.
     """
     chosen = f"&labelSelector={urllib.parse.quote(selector)}" if selector else ""
     async with connected(access) as connection:
         look = prepare(access.server, "GET", f"{collection}?limit=1{chosen}", status=200)
         listed = await connection.send(look)
         version = json.loads(listed)["metadata"]["resourceVersion"]
-        # Bookmarks keep the version young enough to be taken up, also where nothing happens.
+        # Bookmarks keep the version recent enough to continue, also without changes.
         path = f"{collection}?watch=true&allowWatchBookmarks=true{chosen}"
         yield _events(access, connection, path, version)
 

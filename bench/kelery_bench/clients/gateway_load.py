@@ -1,4 +1,4 @@
-"""One request to the gateway, sent again and again over connections that stay open."""
+"""One request to the gateway, sent repeatedly over open connections."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kelery_dev.errors import DevError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayLoad:
-    """Where the gateway is, what is sent, and what every answer must have in it."""
+    """The gateway, the request, and the text that every response must contain."""
 
     url: str
     path: str
@@ -24,13 +24,13 @@ class GatewayLoad:
     contains: bytes
 
     async def latencies(self, *, count: int) -> list[float]:
-        """Seconds of each of `count` requests, one after the other."""
+        """The seconds of each of `count` requests, one after the other."""
         request = self._prepared()
         async with self._connections(1) as [connection]:
             return [await self._send(connection, request) for _ in range(count)]
 
     async def throughput(self, *, count: int, connections: int) -> float:
-        """Answers a second over several connections at once, `count` in all."""
+        """Responses per second over several connections at once, `count` in total."""
         request, each = self._prepared(), count // connections
 
         async def some(connection: Connection) -> None:

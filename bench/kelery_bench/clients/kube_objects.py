@@ -1,6 +1,6 @@
-"""Objects of one kind in one namespace, over the core's session: for many requests at once.
+"""Objects of one kind in one namespace, with the core's session, for many requests at once.
 
-Bodies are written to JSON before the clock starts. What it cannot do is a `KubeError`.
+Bodies are JSON before the clock starts. Failures raise `KubeError`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Kind:
         return f"/apis/{self.group}/{self.version}/namespaces/{namespace}/{self.plural}"
 
     def body(self, name: str, spec: Mapping[str, Any]) -> bytes:
-        """An object to be created."""
+        """The JSON of a new object."""
         return json.dumps(
             {
                 "apiVersion": f"{self.group}/{self.version}",
@@ -59,13 +59,13 @@ class KubeObjects:
         self._path = path
 
     async def create(self, body: bytes) -> None:
-        """One object, from its JSON."""
+        """Create one object from its JSON."""
         _expect(await self._session.request("POST", self._path, body=body), status=201)
 
     async def create_all(
         self, bodies: Sequence[bytes], *, connections: int, per_second: float | None = None
     ) -> None:
-        """All of them: as fast as so many connections carry them, or at an even pace."""
+        """Create all objects over several connections: as fast as possible, or at an even pace."""
         left = iter(enumerate(bodies))
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -79,7 +79,7 @@ class KubeObjects:
         await asyncio.gather(*(carry() for _ in range(connections)))
 
     async def put_status(self, name: str, status: Mapping[str, Any]) -> None:
-        """Write a whole status, as its controller would."""
+        """Write a whole status, like a controller."""
         answer = await self._session.request(
             "PATCH",
             f"{self._path}/{name}/status",
@@ -92,12 +92,12 @@ class KubeObjects:
         return _expect(await self._session.request("GET", f"{self._path}/{name}"), status=200)
 
     async def count(self) -> int:
-        """How many there are."""
+        """The number of objects."""
         found = await self._first()
         return len(found["items"]) + int(found["metadata"].get("remainingItemCount", 0))
 
     async def delete_all(self) -> None:
-        """Delete them in one request, and return when they are gone."""
+        """Delete all objects in one request; returns when they are gone."""
         _expect(await self._session.request("DELETE", self._path), status=200)
         while True:
             if not await self.count():
@@ -106,10 +106,10 @@ class KubeObjects:
 
     @contextlib.asynccontextmanager
     async def watched(self, told: Told) -> AsyncIterator[None]:
-        """Hear of each change from now on, while the context is open."""
+        """Call `told` for each change while the context is open."""
         version = (await self._first())["metadata"]["resourceVersion"]
         try:
-            # If it fails, the context's body is not to wait for what never comes.
+            # If the watch fails, the context's body must not wait for events.
             async with asyncio.TaskGroup() as group:
                 reader = group.create_task(self._follow(version, told))
                 yield
@@ -121,14 +121,14 @@ class KubeObjects:
         return _expect(await self._session.request("GET", self._path, query={"limit": "1"}), status=200)
 
     async def _follow(self, version: str, told: Told) -> None:
-        """An API server under load ends the watches that it thinks are slow; they go on where they were."""
+        """Follow the watch; an API server under load ends slow watches, which then continue."""
         while True:
             query = {"watch": "true", "resourceVersion": version}
             async with self._session.lines(self._path, query=query) as lines:
                 async for line in lines:
                     event = json.loads(line)
                     if event["type"] == "ERROR":
-                        message = f"the watch has failed: {event['object'].get('message')}"
+                        message = f"the watch failed: {event['object'].get('message')}"
                         raise KubeError(message, status=int(event["object"].get("code") or 0))
                     version = event["object"]["metadata"]["resourceVersion"]
                     told(event["type"], event["object"])
@@ -142,7 +142,7 @@ def _expect(answer: Answer, *, status: int) -> Mapping[str, Any]:
 
 @contextlib.asynccontextmanager
 async def kube_session(access: SyncSession) -> AsyncIterator[ClusterSession]:
-    """Connections to the API server, closed with the context."""
+    """A session with the API server, closed with the context."""
     session = ClusterSession(
         access.login, client_name="kelery-bench", connections=0, request_seconds=_REQUEST_SECONDS
     )

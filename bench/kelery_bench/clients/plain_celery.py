@@ -1,4 +1,4 @@
-"""A client of the benchmark's tasks that knows nothing of Kelery: the reference of most cases."""
+"""A plain Celery client of the benchmark's tasks, the reference of most cases."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ class PlainCelery:
 
     def __init__(self, app: Celery, store: redis.Redis) -> None:
         self.app = app
-        #: Broker and results; redis-py's own types promise answers of two kinds.
+        #: Broker and results; Any, because redis-py's types allow awaitable results.
         self._store: Any = store
 
     def round_trip(self, task: str, *, args: Sequence[Any] = (), queue: str = "celery") -> float:
-        """Seconds from sending a task until its result is here."""
+        """The seconds from sending a task until its result."""
         began = time.perf_counter()
         self.app.send_task(task, args=list(args), queue=queue).get(timeout=_SECONDS)
         return time.perf_counter() - began
 
     def throughput(self, task: str, *, count: int, at_once: int) -> float:
-        """Results a second, with so many threads that each send a task and wait for its result."""
+        """Results per second, with `at_once` threads that each send a task and wait for its result."""
         each = count // at_once
 
         def some(_: int) -> None:
@@ -41,14 +41,14 @@ class PlainCelery:
                 self.round_trip(task)
 
         with ThreadPoolExecutor(at_once) as threads:
-            # The threads are made, and their connections, before it counts.
+            # Threads and connections are created before the clock starts.
             list(threads.map(lambda _: self.round_trip(task), range(at_once)))
             began = time.perf_counter()
             list(threads.map(some, range(at_once)))
             return each * at_once / (time.perf_counter() - began)
 
     def stage(self, task: str, *, args: Sequence[Sequence[Any]]) -> list[str]:
-        """Write a message for each of `args`, out of every worker's sight; their ids."""
+        """Write a message for each of `args` to a queue without workers; returns the ids."""
         with self.app.producer_pool.acquire(block=True) as producer:
             sent = [
                 self.app.send_task(task, args=list(words), queue=_STAGE, producer=producer) for words in args
@@ -56,19 +56,19 @@ class PlainCelery:
         return [str(one.id) for one in sent]
 
     def release(self, queue: str) -> float:
-        """Put all that is staged on an empty queue at once; when that was, by `time.perf_counter`."""
+        """Move all staged messages to an empty queue at once; returns the time (`time.perf_counter`)."""
         began = time.perf_counter()
         self._store.rename(_STAGE, queue)
         return began
 
     def wait_for_results(self, ids: Sequence[str]) -> float:
-        """Until all are there, without listening for each; when that was, by `time.perf_counter`."""
+        """Wait until all results exist, without a subscription; returns the time (`time.perf_counter`)."""
         keys = [f"celery-task-meta-{one}" for one in ids]
         deadline = time.monotonic() + _SECONDS
-        # Asking for all of them is work for the server: the last one is asked for until it is there.
+        # A query for all results loads the server, so only the last one is polled first.
         while not self._store.exists(keys[-1]) or self._store.exists(*keys) < len(keys):
             if time.monotonic() > deadline:
-                raise DevError(f"{len(keys)} tasks have not ended within {_SECONDS:g} s")
+                raise DevError(f"{len(keys)} tasks did not end within {_SECONDS:g} s")
             time.sleep(_LOOK_SECONDS)
         return time.perf_counter()
 

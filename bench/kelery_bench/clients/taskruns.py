@@ -1,4 +1,4 @@
-"""TaskRuns for the benchmark: their requests, and a watcher that says when each was seen to have ended."""
+"""TaskRuns for the benchmark: their requests, and a watcher of their ends."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def collection(namespace: str) -> str:
 
 
 def manifest(name: str, *, spec: Mapping[str, Any], labels: Mapping[str, str] | None = None) -> Body:
-    """The object."""
+    """The TaskRun object."""
     metadata = {"name": name, "labels": dict(labels)} if labels else {"name": name}
     return {"apiVersion": _API, "kind": "TaskRun", "metadata": metadata, "spec": dict(spec)}
 
@@ -41,7 +41,7 @@ def creation(
 
 
 def status_write(access: SyncSession, *, namespace: str, name: str, status: Mapping[str, Any]) -> Prepared:
-    """The request that replaces its status, in the way in which the operator does it."""
+    """The request that replaces its status, like the operator's."""
     return prepare(
         access.server,
         "PATCH",
@@ -53,7 +53,7 @@ def status_write(access: SyncSession, *, namespace: str, name: str, status: Mapp
 
 
 def has_succeeded(run: Body) -> bool:
-    """Whether it has; any other end is an error."""
+    """Whether the run has succeeded; DevError for any other end."""
     status = run.get("status") or {}
     phase = status.get("phase")
     if phase not in _FINAL:
@@ -66,5 +66,5 @@ def has_succeeded(run: Body) -> bool:
 def watched_runs(
     access: SyncSession, namespace: str, *, selector: str = ""
 ) -> contextlib.AbstractAsyncContextManager[Ends]:
-    """The ends of a namespace's runs, of those with a label if one is given."""
+    """The ends of a namespace's runs, or of those with a label."""
     return watched_ends(access, collection(namespace), judge=has_succeeded, selector=selector)

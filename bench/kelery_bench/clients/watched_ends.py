@@ -1,4 +1,4 @@
-"""A watcher that says when each object was seen to have reached its good end, by the client's own clock."""
+"""A watcher that records when each object has ended successfully, by the client's clock."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from kelery_bench.clients.api_client import WatchEvent, watching
 from kelery_dev.errors import DevError
 
 Body = Mapping[str, Any]
-#: Whether an object has reached its good end; a bad one is a `DevError`.
+#: Whether an object has ended successfully; raises `DevError` for a failure.
 Judge = Callable[[Body], bool]
 
 
 class Ends:
-    """When objects were seen to have ended well."""
+    """The times when objects ended successfully."""
 
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
@@ -25,15 +25,15 @@ class Ends:
         self._failure: Exception | None = None
 
     async def moment(self, name: str) -> float:
-        """Waits until it is seen."""
+        """The time of the end; waits for it."""
         return (await self._end(name))[0]
 
     async def body(self, name: str) -> Body:
-        """The object at its end; waits until it is seen."""
+        """The object at its end; waits for it."""
         return (await self._end(name))[1]
 
     async def read(self, events: AsyncIterator[WatchEvent]) -> None:
-        """Take note of each event; a watch that fails is an error for whoever waits, now or later."""
+        """Record each event; a failed watch raises in every current and later wait."""
         try:
             async for event in events:
                 self._note(event)
@@ -44,7 +44,7 @@ class Ends:
                     end.set_exception(error)
 
     def close(self) -> None:
-        """Errors that nobody waited for are not to be complained about."""
+        """Mark errors that nobody waited for as retrieved."""
         for end in self._ends.values():
             if end.done() and not end.cancelled():
                 end.exception()
@@ -71,7 +71,7 @@ class Ends:
 async def watched_ends(
     access: SyncSession, collection: str, *, judge: Judge, selector: str = ""
 ) -> AsyncIterator[Ends]:
-    """Those of the objects that are created from now on."""
+    """The ends of the objects that are created from now on."""
     async with watching(access, collection, selector=selector) as events:
         ends = Ends(judge)
         reader = asyncio.ensure_future(ends.read(events))

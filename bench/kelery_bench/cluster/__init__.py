@@ -1,1 +1,1 @@
-"""Measures a Kelery that is installed on somebody's cluster beside that cluster's own Jobs."""
+"""Benchmarks an installation on a cluster: compares TaskRuns with Jobs."""

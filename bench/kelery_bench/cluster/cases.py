@@ -1,7 +1,7 @@
-"""TaskRuns beside Jobs that do as little, on the same nodes, by the same client in the same minutes.
+"""TaskRuns against Jobs, on the same nodes, from the same client in the same minutes.
 
-The task runs in a process that waits for it; a Job's pod is scheduled, made, started and cleared away for it
-alone. That is what is compared, so both sides do next to nothing themselves.
+The task executes in a waiting process. A Job's pod is scheduled, created, started and removed for the Job
+alone. This is the comparison, so task and Job do almost nothing.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from kelery_bench.size import Size
 
 Found = TypeVar("Found")
 
-#: By name, so that one can ask for some.
+#: The names for `--only`.
 CASE_NAMES = ("job-latency", "job-throughput")
 
 _WARM_UP = 5
 _JOB_SECONDS = 600.0
-#: What was deleted still keeps operator and kubelet busy for a while after it is gone.
+#: Deleted objects keep operator and kubelet busy for a while.
 _REST_SECONDS = 2.0
 _DELETED_IN_A_SECOND = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Counts:
-    """How much of each in a round."""
+    """The numbers of objects in a round."""
 
     runs: int
     jobs: int
@@ -48,7 +48,7 @@ class _Counts:
 
 
 def cluster_cases(target: Target, space: Space, *, placement: Placement, size: Size) -> list[Case]:
-    """Those two, in the order of their names above."""
+    """The two cases, in the order of CASE_NAMES."""
     counts = size.pick(
         quick=_Counts(runs=20, jobs=2, runs_at_once=300, jobs_at_once=10),
         full=_Counts(runs=50, jobs=5, runs_at_once=1000, jobs_at_once=50),
@@ -60,8 +60,8 @@ def cluster_cases(target: Target, space: Space, *, placement: Placement, size: S
     return [
         Case(
             name=latency,
-            title=f"TaskRun of {target.task} created until a watcher sees Succeeded, one at a time",
-            reference=f"{job} created until a watcher sees Complete, one at a time",
+            title=f"TaskRun of {target.task}, from creation until a watcher sees Succeeded, one at a time",
+            reference=f"{job} from creation until a watcher sees Complete, one at a time",
             unit="ms",
             ours=lambda: measures.runs_one_by_one(counts.runs),
             theirs=lambda: measures.jobs_one_by_one(counts.jobs),
@@ -69,9 +69,10 @@ def cluster_cases(target: Target, space: Space, *, placement: Placement, size: S
         ),
         Case(
             name=throughput,
-            title=f"{counts.runs_at_once:,} TaskRuns of {target.task} created at once until a watcher saw all"
-            " succeed",
-            reference=f"{job} {counts.jobs_at_once} of them created at once until a watcher saw all complete",
+            title=f"{counts.runs_at_once:,} TaskRuns of {target.task} created at once, until a watcher has"
+            " seen all succeed",
+            reference=f"{job} {counts.jobs_at_once} of them created at once, until a watcher has seen all"
+            " complete",
             unit="per s",
             ours=lambda: measures.runs_at_once(counts.runs_at_once),
             theirs=lambda: measures.jobs_at_once(counts.jobs_at_once),
@@ -81,7 +82,7 @@ def cluster_cases(target: Target, space: Space, *, placement: Placement, size: S
 
 
 class _Measures:
-    """What is measured; each call leaves no objects behind."""
+    """The measurements; each call leaves no objects."""
 
     def __init__(self, target: Target, space: Space, *, placement: Placement) -> None:
         self._target = target
@@ -112,7 +113,7 @@ class _Measures:
 
     def _tidied(self, measure: Coroutine[Any, Any, Found], *, objects: int) -> Found:
         found = run_measure(measure, seconds=_JOB_SECONDS)
-        # After an error the space is cleared by whoever opened it.
+        # After an error, `bench_space` clears the space.
         self._space.clear()
         time.sleep(_REST_SECONDS + objects / _DELETED_IN_A_SECOND)
         return found
@@ -144,5 +145,5 @@ class _Measures:
         return jobs.watched_jobs(self._target.access, space.namespace, selector=space.selector)
 
     def _names(self, count: int) -> list[str]:
-        """With the run's own part: somebody else's namespace may have objects of any name."""
+        """Names with the id of this benchmark: a given namespace may contain objects of any name."""
         return [f"bench-{self._space.run}-{number}" for number in itertools.islice(self._numbers, count)]

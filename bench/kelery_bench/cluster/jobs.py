@@ -1,6 +1,6 @@
 """The reference: a Job that starts Python and does nothing, on the workers' nodes.
 
-It is made to be quick: no token, no volume, the smallest request, and Python without the app's imports.
+It is as fast as possible: no token, no volume, a small request, and Python without the app's imports.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from kelery_bench.clients.watched_ends import Body, Ends, watched_ends
 from kelery_bench.cluster.placement import Placement
 from kelery_dev.errors import DevError
 
-#: Should nobody come to delete it.
+#: In case nobody deletes it.
 _TTL_SECONDS = 3600
 _DEADLINE_SECONDS = 600
 
@@ -28,8 +28,8 @@ def collection(namespace: str) -> str:
 def manifest(
     name: str, *, placement: Placement, labels: Mapping[str, str], nodes: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """The object; on these nodes only, if any are given."""
-    # By name and not by a label: a node's hostname label need not be its name. Terms are alternatives.
+    """The Job object; only on `nodes` if given."""
+    # By name, not by label: a node's hostname label may differ from its name. Terms are alternatives.
     terms = [
         {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
         for node in nodes or placement.nodes
@@ -84,11 +84,11 @@ def creation(
 
 
 def has_completed(job: Body) -> bool:
-    """Whether it has; its failure is an error."""
+    """Whether the Job has completed; DevError if it failed."""
     conditions = (job.get("status") or {}).get("conditions") or ()
     said = {one["type"]: one for one in conditions if one["status"] == "True"}
     if failed := said.get("Failed"):
-        raise DevError(f"a Job has failed, {failed.get('reason')}: {failed.get('message')}")
+        raise DevError(f"a Job failed: {failed.get('reason')}: {failed.get('message')}")
     return "Complete" in said
 
 

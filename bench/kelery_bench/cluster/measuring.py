@@ -1,4 +1,4 @@
-"""The whole of it on a cluster: look, try, measure, and leave nothing behind."""
+"""The benchmark on a cluster: checks, one trial of each kind, the measurements, and the clean-up."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ from kelery_dev.errors import DevError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What was found, and on what kind of cluster."""
+    """The results, and the description of the cluster."""
 
     results: Sequence[Result]
     cluster: Mapping[str, Any]
 
 
 def chosen_cases(names: Sequence[str]) -> list[str]:
-    """Those of these names, in the order of the whole; all if none is named."""
+    """The cases of these names, in their usual order; all if none is named."""
     if unknown := sorted(set(names) - set(CASE_NAMES)):
         known = ", ".join(CASE_NAMES)
-        raise DevError(f"there is no case named {unknown[0]} on a cluster; give some of {known}")
+        raise DevError(f"there is no case {unknown[0]} on a cluster: give one or more of {known}")
     return [name for name in CASE_NAMES if not names or name in names]
 
 
 def measure_on_cluster(
     target: Target, *, chosen: Sequence[str], size: Size, rounds: int | None, report: Report
 ) -> Measured:
-    """Nothing is measured before all of it was tried once."""
+    """Measure the chosen cases, after one trial of each kind."""
     results: list[Result] = []
     with bench_space(target, report=report) as space:
-        report(f"trying a TaskRun of the task {target.task}")
+        report(f"trial: a TaskRun of the task {target.task}")
         worker = try_task(target, space)
         placement = find_placement(target, worker=worker)
-        report(f"trying a Job of the image {placement.image} on {', '.join(placement.nodes)}")
+        report(f"trial: a Job with the image {placement.image} on {', '.join(placement.nodes)}")
         try_jobs(placement, space)
         space.clear()
         cluster = _described(target, placement=placement)
@@ -57,13 +57,13 @@ def measure_on_cluster(
 
 
 def one_line(cluster: Mapping[str, Any]) -> str:
-    """For people."""
-    nodes = "; ".join(f"node {name}: {what}" for name, what in cluster["nodes"].items())
-    return f"Kubernetes {cluster['kubernetes']}; the workers' {nodes}"
+    """The cluster as one line of text."""
+    nodes = "; ".join(f"{name} ({what})" for name, what in cluster["nodes"].items())
+    return f"Kubernetes {cluster['kubernetes']}; workers on {nodes}"
 
 
 def _described(target: Target, *, placement: Placement) -> dict[str, Any]:
-    """What figures belong to."""
+    """The description of the cluster for the results."""
     version = target.access.request("GET", path="/version").body.get("gitVersion", "")
     return {
         "kubernetes": str(version),
@@ -74,7 +74,7 @@ def _described(target: Target, *, placement: Placement) -> dict[str, Any]:
 
 
 def _node(access: SyncSession, name: str) -> str:
-    """A right that we do not have leaves a gap only."""
+    """The description of a node; "unknown" without the permission to read it."""
     answer = access.request("GET", path=f"/api/v1/nodes/{name}")
     if answer.status != 200:
         return "unknown"
@@ -87,4 +87,4 @@ def _node(access: SyncSession, name: str) -> str:
 
 
 def _leaving(space: Space) -> str:
-    return f"deleting the namespace {space.namespace}" if space.own else "deleting what was made"
+    return f"deleting the namespace {space.namespace}" if space.own else "deleting the created objects"

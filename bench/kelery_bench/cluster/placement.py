@@ -1,6 +1,6 @@
-"""Where the Jobs are to run, and of what: on the nodes of the workers, of an image that is there already.
+"""The nodes and the image of the Jobs: the workers' nodes, with an image that they already have.
 
-A Job that had to fetch its image, or ran on a machine of another kind, would be a reference for nothing.
+A Job that pulls its image, or executes on another kind of machine, would not be a valid reference.
 """
 
 from __future__ import annotations
@@ -17,40 +17,40 @@ Pod = Mapping[str, Any]
 
 _POOL = "kelery.dev/pool"
 _RELEASE = "app.kubernetes.io/instance"
-#: There the user is chosen by namespace, so that of another namespace is refused.
+#: OpenShift assigns users by namespace, and refuses the user of another namespace.
 _OPENSHIFT = "openshift.io/scc"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """Of the Jobs' pods."""
+    """The placement of the Jobs' pods."""
 
     nodes: tuple[str, ...]
     image: str
     python: str
     tolerations: tuple[Mapping[str, Any], ...] = ()
-    #: Who the workers are, if their pods say so.
+    #: The workers' user and group, if their pods set them.
     security: Mapping[str, Any]
 
 
 def find_placement(target: Target, *, worker: str) -> Placement:
-    """By the worker that took a run; its Celery name ends with the name of its pod."""
+    """The placement from the worker that took a run; its Celery name ends with the name of its pod."""
     name = worker.rpartition("@")[2]
     found = [pod for pod in _pods(target, field="metadata.name", value=name) if _is_running(pod)]
     if not found:
         where = f"the namespace {target.worker_namespace}" if target.worker_namespace else "any namespace"
         raise DevError(
-            f"the worker {worker} took a run, and there is no running pod {name} in {where}: the Jobs are to"
-            " run on the workers' nodes, so the workers must be pods of this cluster, and their Celery names"
-            " must end with @ and the pod's name, as the chart has it; is --worker-namespace right?"
+            f"the worker {worker} took a run, but there is no running pod {name} in {where}. The Jobs must"
+            " execute on the workers' nodes. So the workers must be pods of this cluster, and their Celery"
+            " names must end with @ and the pod's name, as in the chart: check --worker-namespace"
         )
-    # A name is unique in its namespace only; the chart's own pod is more likely to be the worker.
+    # A name is unique within its namespace only; the chart's pod is most likely the worker.
     pod = max(found, key=lambda one: _POOL in _labels(one))
     return placement_of(pod, others=_pool_of(pod, target=target), image=target.image)
 
 
 def placement_of(pod: Pod, *, others: Sequence[Pod], image: str | None) -> Placement:
-    """As that worker's pod; on the nodes of the others of its pool too, since the runs are there as well."""
+    """The placement of that worker's pod, and of the nodes of its pool, which also execute runs."""
     containers = pod["spec"]["containers"]
     worker = next((one for one in containers if one["name"] == "worker"), containers[0])
     nodes = {one["spec"]["nodeName"] for one in (pod, *others) if _is_running(one)}
@@ -64,7 +64,7 @@ def placement_of(pod: Pod, *, others: Sequence[Pod], image: str | None) -> Place
 
 
 def _python(container: Mapping[str, Any]) -> str:
-    """The chart starts an app in its own virtual environment by that one's Python."""
+    """The Python of the app's virtual environment, if the chart starts the worker with it."""
     command = container.get("command") or [""]
     return str(command[0]) if command[1:3] == ["-m", "celery"] else "python3"
 

@@ -1,6 +1,6 @@
-"""Looks, before anything is made, whether Kelery is there and we may do what measuring it takes.
+"""Checks before the benchmark that Kelery is installed and that the user has all permissions.
 
-Each finding is a `DevError` that says what to do.
+Each finding is a `DevError` with a remedy.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _VERBS = ("create", "get", "list", "watch", "deletecollection")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Right:
-    """A verb on a resource; in all namespaces if none is named."""
+    """A verb on a resource; in all namespaces if `namespace` is empty."""
 
     verb: str
     resource: str
@@ -29,32 +29,33 @@ class Right:
 
 
 def check_kelery_is_there(access: SyncSession) -> None:
-    """The API server answers, knows us, and serves TaskRuns."""
+    """Check that the API server answers, accepts the credentials and serves TaskRuns."""
     answer = access.request("GET", path="/apis/kelery.dev/v1alpha1")
     if answer.status == 401:
         raise DevError(
-            f"the API server at {access.server} does not accept the kubeconfig's credentials: log in again,"
-            " or name another context with --context"
+            f"the API server at {access.server} rejects the kubeconfig's credentials: log in again,"
+            " or choose another context with --context"
         )
     if answer.status == 404:
         raise DevError(
-            f"the API server at {access.server} knows no TaskRuns: install Kelery there "
-            "(docs/how-to/install.md), or name another context with --context"
+            f"the API server at {access.server} has no TaskRuns: install Kelery there"
+            " (docs/how-to/install.md), or choose another context with --context"
         )
     if answer.status != 200:
-        raise DevError(f"cannot ask the API server at {access.server} for TaskRuns: {answer.message}")
+        raise DevError(f"cannot read TaskRuns from the API server at {access.server}: {answer.message}")
 
 
 def check_rights(target: Target, *, namespace: str) -> None:
-    """`namespace` is the one that will be used, which need not exist yet."""
+    """Check the permissions in `namespace`, which may not exist yet."""
     access = target.access
     if not target.namespace:
         if missing := _missing(access, [Right(verb=verb, resource="namespaces") for verb in _OWN_NAMESPACE]):
             raise DevError(
-                f"you have no right to {_listed(missing)}: name a namespace that you may use with --namespace"
+                f"you do not have permission to {_listed(missing)}:"
+                " choose an existing namespace with --namespace"
             )
     elif access.request("GET", path=f"/api/v1/namespaces/{namespace}").status == 404:
-        raise DevError(f"there is no namespace {namespace}: create it, or name another with --namespace")
+        raise DevError(f"there is no namespace {namespace}: create it, or choose another with --namespace")
     kinds = (("taskruns", "kelery.dev"), ("jobs", "batch"))
     wanted = [
         Right(verb=verb, resource=resource, group=group, namespace=namespace)
@@ -63,15 +64,15 @@ def check_rights(target: Target, *, namespace: str) -> None:
     ]
     if missing := _missing(access, wanted):
         raise DevError(
-            f"in the namespace {namespace} you have no right to {_listed(missing)};"
-            " the ClusterRole edit has them all, where the chart's rbac.aggregate is on"
+            f"in the namespace {namespace} you do not have permission to {_listed(missing)};"
+            " the ClusterRole edit includes them if the chart's rbac.aggregate is on"
         )
     pods = Right(verb="list", resource="pods", namespace=target.worker_namespace or "")
     if _missing(access, [pods]):
         where = f"in the namespace {pods.namespace}" if pods.namespace else "of all namespaces"
         raise DevError(
-            f"you have no right to list the pods {where}, which it takes to find the workers' node and image:"
-            " name the namespace of the workers, with pods that you may list, with --worker-namespace"
+            f"you do not have permission to list the pods {where}, which is needed to find the workers' nodes"
+            " and image: give the workers' namespace with --worker-namespace"
         )
 
 
@@ -99,7 +100,7 @@ def _have(access: SyncSession, right: Right) -> bool:
         },
     )
     if answer.status != 201:
-        raise DevError(f"cannot ask the API server what we may do: {answer.message}")
+        raise DevError(f"cannot check your permissions at the API server: {answer.message}")
     return bool((answer.body.get("status") or {}).get("allowed"))
 
 

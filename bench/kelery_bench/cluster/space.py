@@ -1,7 +1,7 @@
-"""Where the benchmark's objects are, and the way in which they go again, whatever happens.
+"""The namespace of the benchmark's objects, and their clean-up in every case.
 
-All carry a label of this one run. A namespace that was made for it is deleted with all that is in it; in
-anybody else's only what carries the label is deleted.
+All objects have a label of this benchmark. A namespace that was created for it is deleted completely; in a
+given namespace only the labelled objects are deleted.
 """
 
 from __future__ import annotations
@@ -31,42 +31,42 @@ _POLL_SECONDS = 0.3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Space:
-    """A namespace, and the label of what is ours in it."""
+    """A namespace, and the label of the benchmark's objects."""
 
     access: SyncSession
     namespace: str
     run: str
-    #: Whether it was made for this run.
+    #: Whether the namespace was created for this benchmark.
     own: bool
 
     @property
     def labels(self) -> dict[str, str]:
-        """Of each object."""
+        """The labels of each object."""
         return {LABEL: self.run}
 
     @property
     def selector(self) -> str:
-        """Finds them."""
+        """The label selector of the objects."""
         return f"{LABEL}={self.run}"
 
     def clear(self) -> None:
-        """Delete what is ours, and return when it is gone, the Jobs' pods too."""
+        """Delete the benchmark's objects; returns when they are gone, including the Jobs' pods."""
         collections = (taskruns.collection(self.namespace), jobs.collection(self.namespace))
         self._delete(collections[0], dependents="Background")
-        # A Job is gone when its pods are.
+        # With Foreground, a Job is gone when its pods are gone.
         self._delete(collections[1], dependents="Foreground")
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while left := [collection for collection in collections if self._has(collection)]:
             if time.monotonic() > deadline:
-                raise DevError(f"{left[0]} still has what was deleted {_PATIENCE_SECONDS:g} s ago")
+                raise DevError(f"{left[0]} still has objects that were deleted {_PATIENCE_SECONDS:g} s ago")
             time.sleep(_POLL_SECONDS)
 
     def leave(self) -> None:
-        """Delete all that is ours for good."""
+        """Delete all objects of the benchmark, and its own namespace."""
         if not self.own:
             self.clear()
             return
-        # The runs first, so that what still goes on is cancelled now and not when their turn comes.
+        # The TaskRuns first, so that running ones are cancelled now.
         self._delete(taskruns.collection(self.namespace), dependents="Background")
         answer = self.access.request("DELETE", path=f"/api/v1/namespaces/{self.namespace}")
         if answer.status not in (200, 202, 404, 409):
@@ -80,13 +80,13 @@ class Space:
             try:
                 answer = self.access.request("DELETE", path=path)
             except KubeError:
-                # Thousands may take longer than a request may; what is deleted by then is deleted.
+                # Thousands of objects may need more time than one request has; repeat it.
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(_POLL_SECONDS)
                 continue
             if answer.status not in (200, 202, 404):
-                raise DevError(f"cannot delete what the benchmark made, {collection}: {answer.message}")
+                raise DevError(f"cannot delete the benchmark's objects in {collection}: {answer.message}")
             return
 
     def _has(self, collection: str) -> bool:
@@ -99,7 +99,7 @@ class Space:
 
 @contextlib.contextmanager
 def bench_space(target: Target, *, report: Report) -> Iterator[Space]:
-    """Checked before it is made; left as it was found, also after an error and after Ctrl-C."""
+    """The space, after all checks; cleaned up also after an error and after Ctrl-C."""
     check_kelery_is_there(target.access)
     run = secrets.token_hex(3)
     own = target.namespace is None
@@ -108,20 +108,20 @@ def bench_space(target: Target, *, report: Report) -> Iterator[Space]:
     try:
         if own:
             _create_namespace(space)
-        report(f"in the namespace {space.namespace}; if this is killed: {_by_hand(space)}")
+        report(f"using the namespace {space.namespace}; to clean up after a kill: {_by_hand(space)}")
         yield space
     except BaseException:
-        report("deleting what was made")
+        report("deleting the created objects")
         try:
             space.leave()
         except KeleryError as error:
-            # What comes through here says what went wrong first.
-            report(f"{error}; do it by hand: {_by_hand(space)}")
+            # The original error is raised below.
+            report(f"{error}; clean up with: {_by_hand(space)}")
         raise
     try:
         space.leave()
     except KeleryError as error:
-        raise DevError(f"{error}; do it by hand: {_by_hand(space)}") from error
+        raise DevError(f"{error}; clean up with: {_by_hand(space)}") from error
 
 
 def _create_namespace(space: Space) -> None:

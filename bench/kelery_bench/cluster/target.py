@@ -1,4 +1,4 @@
-"""What is measured: whose cluster, which task, and where."""
+"""The target of a benchmark: cluster, task and namespaces."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from dataclasses import dataclass
 
 from kelery.kube.sync_session import SyncSession
 
-#: Of the demo that the chart installs; takes no arguments, and does no more than return a greeting.
+#: A task of the demo that the chart installs; it needs no arguments and only returns a greeting.
 DEFAULT_TASK = "demo.hello"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What the person chose; None is "find out"."""
+    """The user's choices; None means the default."""
 
     access: SyncSession
-    #: One that exists and stays; None means a new one for this run.
+    #: An existing namespace; None means a new one for this benchmark.
     namespace: str | None = None
     task: str = DEFAULT_TASK
     #: None means the installation's default.
     queue: str | None = None
-    #: Of the Jobs; None means the workers'.
+    #: The image of the Jobs; None means the workers' image.
     image: str | None = None
-    #: Where the workers' pods are; None means anywhere.
+    #: The namespace of the workers' pods; None means all namespaces.
     worker_namespace: str | None = None
 
     @property
     def spec(self) -> dict[str, str]:
-        """Of each TaskRun."""
+        """The spec of each TaskRun."""
         return {"task": self.task, **({"queue": self.queue} if self.queue else {})}
 
 
 def is_namespace_name(text: str) -> bool:
-    """As Kubernetes takes it; what else there is would end up in a path."""
+    """Whether Kubernetes accepts the name; other text must not get into a path."""
     return len(text) <= 63 and re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", text) is not None

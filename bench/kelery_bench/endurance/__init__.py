@@ -1,1 +1,1 @@
-"""Long trials that people start: a soak and a storm."""
+"""Endurance tests that users start: soak and storm."""

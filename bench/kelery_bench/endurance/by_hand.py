@@ -1,4 +1,4 @@
-"""A trial that people start: `python -m kelery_bench.endurance.<name> [--runs N]` says what it found."""
+"""The command line of endurance tests: `python -m kelery_bench.endurance.<name> [--runs N]`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kelery.errors import KeleryError
 
 
 class Judged(Protocol):
-    """What a trial has found."""
+    """The findings of a test."""
 
     @property
     def is_good(self) -> bool: ...
@@ -29,7 +29,7 @@ def run_by_hand(
     runs: int,
     runs_are: str,
 ) -> NoReturn:
-    """Make the trial with as many runs as the command line says; exit status 0 if what it found is good."""
+    """Run the test with `--runs` runs and print its table; exits with 0 if the findings are good, else 1."""
     parser = argparse.ArgumentParser(prog=f"python -m kelery_bench.endurance.{name}", description=asks)
     parser.add_argument("--runs", type=int, default=runs, help=f"{runs_are} (%(default)s)")
     try:

@@ -1,10 +1,9 @@
-"""A soak: many runs through both APIs, after which no part may have grown and nothing may be left.
+"""The soak: many runs through both APIs, after which no part may have grown and nothing may be left.
 
-`python -m kelery_bench.endurance.soak [--runs 20000]` prints a table.
-The exit status is 1 if something grew or was left.
-Each of some customers sends a run through one API, waits for its end, and sends the next one through the
-other. Some runs share a key, which is a new one every few runs, and some fail. All are kept for some seconds
-only, so what is kept is soon as much as it will ever be.
+`python -m kelery_bench.endurance.soak [--runs 20000]` prints a table. It exits with 1 if something grew or
+was left. Several clients send runs through both APIs in turns, and wait for each end. Some runs share a key,
+which changes every few runs, and some fail. All are kept for some seconds only, so the stored data soon stays
+level.
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ _CUSTOMERS = 32
 _TTL_SECONDS = 10
 #: The operator's margin (`decide.RETAIN_MARGIN_SECONDS`), by which it keeps records longer than TaskRuns.
 _MARGIN_SECONDS = 3600.0
-#: A look is taken when so much time has passed, or so much of the soak: a short one has several too.
+#: A sample is taken after this time, or after this share of the soak, so a short soak has several too.
 _SAMPLE_SECONDS = 1.0
 _SAMPLE_SHARE = 0.05
 _WARM_UP_SHARE = 0.5
 _LEFT_SECONDS = 60.0
 _RUN_SECONDS = 60.0
 _RUNS_OF_A_KEY = 6
-#: The ledger trims by whole nodes, so a little more than its 20,000 may be there.
+#: The ledger trims its stream by whole nodes, so it may exceed 20,000 entries slightly.
 _STREAM_BOUND = 21_000
 _FINAL = {"Succeeded", "Failed", "Cancelled"}
 _MIB = 2**20
@@ -46,15 +45,15 @@ _MIB = 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Soaked:
-    """What was found."""
+    """The findings of a soak."""
 
     runs: int
     seconds: float
     growths: tuple[Growth, ...]
-    #: The longest that the stream was, and the most records that there were.
+    #: The largest length of the stream, and the largest number of records.
     stream: int
     records: int
-    #: What was still there when all of it was due to be gone.
+    #: What was left after its time to live.
     records_left: int
     taskruns_left: int
 
@@ -66,7 +65,7 @@ class Soaked:
 
 
 def soak(*, runs: int) -> Soaked:
-    """Start a stack, send the runs, wait until they are forgotten."""
+    """Start a stack, send the runs, and wait until their records are gone."""
     with (
         local_stack(app=APP) as stack,
         redis.Redis.from_url(stack.valkey.url) as client,
@@ -126,7 +125,7 @@ class _Soak:
                 phase = await self._by_http(spec, gateway)
             wanted = "Failed" if _fails(number) else "Succeeded"
             if phase != wanted:
-                raise DevError(f"run {number} of the soak is {phase} and should be {wanted}")
+                raise DevError(f"run {number} of the soak is {phase} instead of {wanted}")
             self._ended += 1
             if self._ended % max(1, int(_SAMPLE_SHARE * self._runs)) == 0:
                 self._is_time_to_look.set()
@@ -162,7 +161,7 @@ class _Soak:
                     await self._is_time_to_look.wait()
 
     async def _left(self, taskruns: KubeObjects) -> tuple[int, int]:
-        """Records and TaskRuns that are there when their time is over; soon after that, none."""
+        """The numbers of records and TaskRuns that are left; waits until both are 0 or the time is over."""
         deadline = time.monotonic() + _TTL_SECONDS + _LEFT_SECONDS
         while True:
             hasten_purges(self._client, margin_seconds=_MARGIN_SECONDS)
@@ -174,7 +173,7 @@ class _Soak:
     def _growths(self) -> tuple[Growth, ...]:
         warm = [sample for sample in self._samples if sample.runs >= _WARM_UP_SHARE * self._runs]
         if len(warm) < 2 or warm[0].runs == warm[-1].runs:
-            raise DevError(f"{self._runs} runs are over too soon to see whether something grows")
+            raise DevError(f"{self._runs} runs are too few to detect growth: raise --runs")
         runs = [sample.runs for sample in warm]
         return tuple(
             growth_of(part, runs=runs, sizes=[sample.memory[part] for sample in warm])
@@ -183,7 +182,7 @@ class _Soak:
 
 
 def _spec(number: int) -> dict[str, Any]:
-    """What the run of that number is to do."""
+    """The spec of the run with that number."""
     spec: dict[str, Any] = {"task": "bench.echo", "args": [{"number": number, "pages": list(range(20))}]}
     if _fails(number):
         spec.update(task="bench.sleep", args=["a word"])
@@ -193,7 +192,7 @@ def _spec(number: int) -> dict[str, Any]:
 
 
 def _fails(number: int) -> bool:
-    """Some by each API. Celery's pool frees what failures leave now and then only; there must be enough."""
+    """Whether the run fails; some do through each API. Celery rarely frees the memory of failures."""
     return number % 16 in (6, 7)
 
 
@@ -205,18 +204,18 @@ async def _end(task: asyncio.Task[None]) -> None:
 
 
 def table(found: Soaked) -> str:
-    """For people."""
+    """The findings as text."""
     width = max(len(growth.part) for growth in found.growths)
     rate = found.runs / found.seconds
     lines = [
-        f"{found.runs:,} runs in {found.seconds:.0f} s, {rate:.0f}/s, half of them by each API",
+        f"{found.runs:,} runs in {found.seconds:.0f} s, {rate:.0f}/s, half of them through each API",
         "",
-        f"{'memory after the warm-up':{width}}  {'first':>9}  {'last':>9}  {'a run':>7}",
+        f"{'memory after the warm-up':{width}}  {'first':>9}  {'last':>9}  {'per run':>7}",
     ]
     lines += [_row(growth, width=width) for growth in found.growths]
     lines += [
         "",
-        f"the stream had {found.stream:,} entries at most",
+        f"stream: {found.stream:,} entries at most",
         f"records: {found.records:,} at most, {found.records_left} left;"
         f" TaskRuns: {found.taskruns_left} left",
     ]
@@ -235,7 +234,7 @@ if __name__ == "__main__":
         "soak",
         lambda runs: soak(runs=runs),
         table=table,
-        asks="Does anything grow?",
+        asks="Send runs through both APIs, and check that no memory grows and no data is left.",
         runs=20_000,
-        runs_are="how many",
+        runs_are="number of runs",
     )

@@ -1,10 +1,10 @@
-"""The benchmark's tasks, with results that Celery forgets soon: in a soak their number must not grow."""
+"""The benchmark's tasks with a short result expiry, so that Celery's results do not accumulate in a soak."""
 
 from __future__ import annotations
 
 from kelery_bench.tasks import app
 
-#: As `-A` of a worker takes it.
+#: The value for `-A` of a worker.
 APP = "kelery_bench.endurance.soak_app"
 
 __all__ = ["app"]

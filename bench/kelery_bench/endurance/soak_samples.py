@@ -1,4 +1,4 @@
-"""What a soak looks at, second by second: the memory of each part, and how much is kept where."""
+"""The samples of a soak: the memory of each part, and the stored data."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from kelery_bench.local_stack import LocalStack
 from kelery_dev.errors import DevError
 
 PREFIX = "kelery"
-#: Shown and not judged: there the tasks run, and Celery itself keeps what a failure leaves for a long while.
+#: Shown but not judged: these processes execute the tasks, and Celery itself keeps failures for a long time.
 POOL = "pool processes"
 _STREAM = f"{PREFIX}:events"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One look, when so many runs had ended."""
+    """One sample; `runs` is the number of runs that had ended."""
 
     runs: int
     #: Bytes by part.
     memory: Mapping[str, float]
-    #: Entries of the ledger's stream, and runs of which Redis has a record.
+    #: The entries of the ledger's stream, and the records in Redis.
     stream: int
     records: int
 
 
 class Sampler:
-    """Looks at the services of one stack."""
+    """Samples the services of one stack."""
 
     def __init__(self, stack: LocalStack, client: redis.Redis) -> None:
         if stack.operator is None or stack.gateway is None or stack.worker is None:
-            raise DevError("a soak takes a stack with operator, gateway and worker")
+            raise DevError("a soak needs a stack with operator, gateway and worker")
         self._client = client
         self._pids = {
             "operator": stack.operator.pid,
@@ -45,12 +45,12 @@ class Sampler:
         }
 
     def look(self, *, runs: int) -> Sample:
-        """The sizes now."""
+        """Take a sample."""
         memory: dict[str, float] = {name: resident_bytes(pid) for name, pid in self._pids.items()}
         memory[POOL] = sum(
             child.memory_info().rss for child in psutil.Process(self._pids["worker"]).children()
         )
-        # The stream has a bound of its own, and grows until then.
+        # The stream has its own bound, and grows until then.
         stream_bytes = int(self._client.memory_usage(_STREAM, samples=0) or 0)
         memory["Valkey, without the stream"] = int(self._client.info("memory")["used_memory"]) - stream_bytes
         return Sample(
@@ -62,9 +62,9 @@ class Sampler:
 
 
 def hasten_purges(client: redis.Redis, *, margin_seconds: float) -> None:
-    """Records are kept for their ttl and a margin of an hour; make that hour pass at once.
+    """Move purges forward by the margin: records are kept for their ttl and an extra hour.
 
-    Only the time at which a purge is due is changed, of those that have the whole margin before them.
+    It changes only the due times of purges that have the whole margin left.
     """
     timers, margin = f"{PREFIX}:timers", margin_seconds * 1_000_000
     seconds, microseconds = client.time()

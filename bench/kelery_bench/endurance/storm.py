@@ -1,10 +1,9 @@
-"""A storm: thousands of TaskRuns at once in one namespace, while the operator stays alive and a run of
-another namespace still starts at once.
+"""The storm: thousands of TaskRuns at once in one namespace, while runs of another namespace must still
+start.
 
-`python -m kelery_bench.endurance.storm [--runs 5000]` prints what was measured, next to the same on an
-idle stack. The exit status is 1 if /livez was not green all the time, or a calm run took more than a second
-to start. The calm runs have a queue and a worker of their own: in one queue, Celery starts first what came
-first.
+`python -m kelery_bench.endurance.storm [--runs 5000]` prints the figures, next to those of an idle stack. It
+exits with 1 if /livez failed once, or if a calm run needed more than a second to start. The calm runs have
+their own queue and worker, because a shared queue is first in, first out.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _QUEUE = "calm"
 _IDLE_RUNS = 20
 _BETWEEN_RUNS_SECONDS = 0.25
 _BETWEEN_LOOKS_SECONDS = 0.1
-#: What a liveness probe allows; a kubelet ends an operator that is slower several times.
+#: The timeout of a liveness probe; the kubelet restarts an operator after several timeouts.
 PROBE_SECONDS = 5.0
 _START_GOAL_SECONDS = 1.0
 _START_PATIENCE_SECONDS = 60.0
@@ -43,34 +42,34 @@ _WIDTH = 28
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """A calm run, in seconds since the request that creates it was sent."""
+    """The times of a calm run, in seconds since its request was sent."""
 
-    #: The API server has answered: what comes before is not the operator's.
+    #: The API server has answered; the time before is not the operator's.
     created: float
-    #: The run's code has started.
+    #: The task has started.
     started: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weathered:
-    """What was found; all times in seconds."""
+    """The findings of a storm; all times in seconds."""
 
     runs: int
     passed: Passed
     idle_starts: tuple[Start, ...]
     storm_starts: tuple[Start, ...]
-    #: How long /livez took to say 200 during the storm; infinite if it did not.
+    #: The response times of /livez during the storm; infinite for a failure.
     looks: tuple[float, ...]
     operator_bytes: int
 
     @property
     def is_good(self) -> bool:
-        """Green all the time, and no calm run was late."""
+        """Whether /livez always answered and no calm run was late."""
         return max(self.looks) <= PROBE_SECONDS and self.latest_start <= _START_GOAL_SECONDS
 
     @property
     def latest_start(self) -> float:
-        """The longest that a calm run took to start during the storm."""
+        """The longest start of a calm run during the storm."""
         return max(start.started for start in self.storm_starts)
 
 
@@ -111,7 +110,7 @@ async def _weather(stack: LocalStack, *, runs: int) -> Weathered:
 
 
 class _Caller:
-    """Sends runs, one at a time, that note when their code starts."""
+    """Sends runs one at a time; each records its start."""
 
     def __init__(self, objects: KubeObjects, *, folder: Path) -> None:
         self._objects = objects
@@ -119,7 +118,7 @@ class _Caller:
         self._numbers: Iterator[int] = itertools.count()
 
     async def start_once(self) -> Start:
-        """One run; returns when its code has started."""
+        """Send one run; returns when its task has started."""
         label = f"calm-{next(self._numbers)}"
         spec = {"task": "bench.stamp", "args": [str(self._file), label], "queue": _QUEUE}
         began = time.monotonic_ns()
@@ -130,7 +129,7 @@ class _Caller:
                 if stamp.label == label:
                     return Start(created=(created - began) / 1e9, started=(stamp.began - began) / 1e9)
             if time.monotonic_ns() - began > _START_PATIENCE_SECONDS * 1e9:
-                raise DevError(f"the run {label} did not start in {_START_PATIENCE_SECONDS:g} s")
+                raise DevError(f"the run {label} did not start within {_START_PATIENCE_SECONDS:g} s")
             await asyncio.sleep(0.01)
 
 
@@ -158,20 +157,20 @@ async def _livez(health: aiohttp.ClientSession, operator: StackService) -> float
 
 
 def table(found: Weathered) -> str:
-    """For people."""
+    """The findings as text."""
     passed, rate = found.passed, found.runs / found.passed.ended
     return "\n".join(
         [
             f"{found.runs:,} TaskRuns created in {passed.created:.1f} s",
-            f"all of them succeeded after {passed.ended:.1f} s, {rate:.0f}/s;"
-            f" the operator's memory then: {found.operator_bytes / _MIB:.0f} MiB",
+            f"all succeeded after {passed.ended:.1f} s, {rate:.0f}/s;"
+            f" memory of the operator: {found.operator_bytes / _MIB:.0f} MiB",
             "",
             f"{'seconds':{_WIDTH}}  {'p50':>7}  {'p95':>7}  {'worst':>7}  {'of':>5}",
-            _row("idle: a calm run is created", [start.created for start in found.idle_starts]),
-            _row("idle: its code starts", [start.started for start in found.idle_starts]),
-            _row("storm: a calm run is created", [start.created for start in found.storm_starts]),
-            _row("storm: its code starts", [start.started for start in found.storm_starts]),
-            _row("storm: /livez says 200", found.looks),
+            _row("idle: calm run created", [start.created for start in found.idle_starts]),
+            _row("idle: calm run started", [start.started for start in found.idle_starts]),
+            _row("storm: calm run created", [start.created for start in found.storm_starts]),
+            _row("storm: calm run started", [start.started for start in found.storm_starts]),
+            _row("storm: /livez answered", found.looks),
         ]
     )
 
@@ -187,7 +186,7 @@ if __name__ == "__main__":
         "storm",
         lambda runs: storm(runs=runs),
         table=table,
-        asks="Who gets wet?",
+        asks="Create TaskRuns at once, and check that the operator stays alive and other runs still start.",
         runs=5_000,
-        runs_are="how many at once",
+        runs_are="number of TaskRuns at once",
     )

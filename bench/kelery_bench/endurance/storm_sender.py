@@ -1,4 +1,4 @@
-"""The other side of a storm, in a process of its own: its work must not delay the clocks of who measures."""
+"""The sender of a storm, a separate process, so that its work does not delay the measurement."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _PATIENCE_SECONDS = 900.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passed:
-    """How a storm went, in seconds since its first request."""
+    """The times of a storm, in seconds since its first request."""
 
     created: float
     ended: float
 
 
 def send_storm(kubeconfig: Path, namespace: str, count: int) -> Passed:
-    """Create so many TaskRuns as fast as the API server takes them; return when all have succeeded."""
+    """Create `count` TaskRuns as fast as possible; returns when all have succeeded."""
     return asyncio.run(_send(kubeconfig, namespace, count))
 
 
@@ -51,5 +51,5 @@ async def _send(kubeconfig: Path, namespace: str, count: int) -> Passed:
                 async with asyncio.timeout(_PATIENCE_SECONDS):
                     await all_ended.wait()
             except TimeoutError:
-                raise DevError(f"{len(ended)} of {count} runs of the storm have succeeded") from None
+                raise DevError(f"only {len(ended)} of {count} runs of the storm succeeded") from None
             return Passed(created=created, ended=time.perf_counter() - began)

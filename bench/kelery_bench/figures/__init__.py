@@ -1,1 +1,1 @@
-"""How single figures are read: times, processor time, stored bytes."""
+"""Reads single figures: times, processor time, stored bytes."""

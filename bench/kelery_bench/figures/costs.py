@@ -1,4 +1,4 @@
-"""What something costs, read where it is spent: processes, the API server's own counters, both stores."""
+"""Costs, read at their source: processes, the API server's own counters, both stores."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor time that the process has used, in user and kernel mode."""
+    """The processor time of the process in seconds, in user and kernel mode."""
     times = psutil.Process(pid).cpu_times()
     return float(times.user + times.system)
 
 
 def resident_bytes(pid: int) -> int:
-    """The process's resident memory."""
+    """The resident memory of the process in bytes."""
     return int(psutil.Process(pid).memory_info().rss)
 
 
 def writes_of(plane: ControlPlane, kind: Kind) -> int:
-    """How many writes the API server has been asked for, but for creations; refused ones too."""
+    """The number of write requests at the API server, except creations; rejected ones included."""
     answer = plane.kubectl("get", "--raw", "/metrics")
     if answer.returncode:
         raise DevError(f"the API server shows no metrics: {answer.stderr}")
@@ -54,7 +54,7 @@ def _count_writes(lines: Iterable[str], *, kind: Kind) -> int:
 
 
 def stored_bytes(plane: ControlPlane, kind: Kind, *, namespace: str, name: str) -> int:
-    """The size of an object as etcd has it."""
+    """The size of an object in etcd, in bytes."""
     key = f"/registry/{kind.group}/{kind.plural}/{namespace}/{name}"
     request = urllib.request.Request(
         f"{plane.settings.etcd.url}/v3/kv/range",
@@ -68,7 +68,7 @@ def stored_bytes(plane: ControlPlane, kind: Kind, *, namespace: str, name: str) 
 
 
 def bytes_of_run(client: redis.Redis, uid: str) -> int:
-    """Memory of all keys in Redis that are this run's alone."""
+    """The memory of all Redis keys of this run alone, in bytes."""
     return sum(
         int(client.memory_usage(key, samples=0) or 0) for key in client.scan_iter(f"*{uid}*", count=1000)
     )

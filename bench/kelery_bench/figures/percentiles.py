@@ -1,4 +1,4 @@
-"""Many times -> the few figures that are shown of them."""
+"""Reduces many times to a few percentiles."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ _SHOWN = (50, 95)
 
 
 def percentiles(seconds: Sequence[float], *, shown: Sequence[int] = _SHOWN) -> dict[str, float]:
-    """Median and 95th percentile, or those that are asked for, in milliseconds."""
+    """The median and the 95th percentile, or the given ones, in milliseconds."""
     cuts = statistics.quantiles(seconds, n=100, method="inclusive")
     return {f"p{percent}": cuts[percent - 1] * 1000 for percent in shown}

@@ -1,4 +1,4 @@
-"""Processor time that a process and all below it have used."""
+"""The processor time of a process and all its descendants."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import psutil
 
 
 def processor_seconds(pid: int) -> float:
-    """All threads' time on a processor so far; that of children which have ended does not count."""
+    """The processor time of all threads so far, in seconds; ended children do not count."""
     root = psutil.Process(pid)
     used = 0
     for process in (root, *root.children(recursive=True)):

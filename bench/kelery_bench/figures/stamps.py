@@ -1,4 +1,4 @@
-"""When a task's code began and ended, by the clock that all processes of a machine share.
+"""The start and end times of tasks, by the clock that all processes of a machine share.
 
 A line in a file costs microseconds; a call to a server would be part of what is measured.
 """
@@ -20,7 +20,7 @@ class Stamp:
 
 
 def write_stamp(file: str, stamp: Stamp) -> None:
-    """Append it in one write, so that processes do not cut each other's lines."""
+    """Append a stamp in one write, so that lines of several processes do not mix."""
     line = f"{stamp.began} {stamp.ended} {stamp.label}\n".encode()
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
@@ -30,7 +30,7 @@ def write_stamp(file: str, stamp: Stamp) -> None:
 
 
 def read_stamps(file: Path) -> list[Stamp]:
-    """All that are there, in the order of their beginnings; no file means none yet."""
+    """All stamps, ordered by start; empty if the file does not exist."""
     try:
         lines = file.read_text().splitlines()
     except FileNotFoundError:

@@ -1,1 +1,1 @@
-"""The work that cases measure."""
+"""The work that the cases measure."""

@@ -1,7 +1,7 @@
-"""A chain of runs of one key, each of which starts when the one before it has ended, ahead of many that wait.
+"""A chain of runs of one key: each starts when the one before it has ended, ahead of many waiters.
 
-The waiters have a lower priority, so they stay where they are from round to round. Before and after a chain
-a run on a queue that no worker takes holds the key.
+The waiters have a lower priority, so they keep waiting in every round. Before and after a chain, a run on a
+queue without workers holds the key.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from kelery_dev.errors import DevError
 
 
 class KeyChain:
-    """One key with `waiters` runs that wait for it and are not reached."""
+    """One key with `waiters` runs that never start."""
 
     def __init__(self, runs: LedgerRuns, *, key: str, waiters: int, queue: str) -> None:
         self._runs = runs
@@ -28,7 +28,7 @@ class KeyChain:
         self._stopper = stopper.uid
 
     def run(self, file: Path, *, length: int) -> list[float]:
-        """Seconds from the end of each body to the beginning of the next one's, `length` bodies in all."""
+        """The seconds from the end of each task until the start of the next, for `length` tasks."""
         links = [
             self._runs.submission(
                 key=self._key, queue=self._queue, task="bench.stamp", args=(str(file), str(number))
@@ -41,14 +41,14 @@ class KeyChain:
         self._stopper = stopper.uid
         self._runs.wait_until(stopper.uid, phase="Admitted")
         if self._runs.waiting(self._key) != self._waiters:
-            raise DevError(f"{self._waiters} runs should wait for {self._key} all the time")
+            raise DevError(f"the key {self._key} must have {self._waiters} waiting runs all the time")
         return gaps(file, length=length)
 
 
 def gaps(file: Path, *, length: int) -> list[float]:
-    """Seconds between one task's end and the next one's beginning."""
+    """The seconds between the end of each task and the start of the next."""
     stamps = read_stamps(file)
     file.unlink()
     if [stamp.label for stamp in stamps] != [str(number) for number in range(length)]:
-        raise DevError(f"{length} tasks should have run, each once and in their order")
+        raise DevError(f"expected {length} tasks to execute once each, in order")
     return [(later.began - earlier.ended) / 1e9 for earlier, later in itertools.pairwise(stamps)]

@@ -1,7 +1,7 @@
-"""The ledger alone: one run comes, one is claimed, one ends, again and again, and nobody works.
+"""The ledger alone: submit, claim and settle runs in cycles, without a worker.
 
-Each cycle is three calls over one connection. Each claimed run has had to wait for the one before it, and
-whatever the number of keys, as many runs are live: so the work is the same, and only the keys differ.
+Each cycle is three calls over one connection. Each claimed run has waited for the one before it. The number
+of live runs does not depend on the number of keys, so only the keys differ.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kelery_dev.errors import DevError
 
 _WORKER = "celery@bench/00000000"
 _OUTCOME = Outcome(kind="succeeded", result_json="null")
-#: Does nothing but go there and come back.
+#: A function that only returns.
 _LIBRARY = "kelery_bench"
 _NOTHING = "kelery_bench_nothing"
 _SOURCE = f"""#!lua name={_LIBRARY}
@@ -28,7 +28,7 @@ redis.register_function('{_NOTHING}', function() return {{'ok', '1', '', '30000'
 
 
 class LedgerCycles:
-    """`live` runs of `keys` keys, evenly: the first of each key is admitted, the others wait."""
+    """`live` runs, evenly on `keys` keys: the first of each key is admitted, the others wait."""
 
     def __init__(self, runs: LedgerRuns, *, keys: int, live: int) -> None:
         self._runs = runs
@@ -36,11 +36,11 @@ class LedgerCycles:
         self._numbers = itertools.count()
         submissions = [runs.submission(key=next(self._names)) for _ in range(live)]
         runs.submit(submissions)
-        #: In the order in which they get their turn: round the keys, and first come, first served in each.
+        #: The order of admission: round-robin over the keys, first in, first out within each.
         self._turns = deque(submission.uid for submission in submissions)
 
     def rate(self, count: int) -> float:
-        """Cycles a second."""
+        """Cycles per second."""
         coming = [self._runs.submission(key=next(self._names)) for _ in range(count)]
         submits = [(submission.uid, commands.submit(submission)) for submission in coming]
         run = self._runs.ledger.run
@@ -51,20 +51,20 @@ class LedgerCycles:
             turn = self._turns.popleft()
             claim = run(commands.claim(turn, attempt=1, worker=_WORKER, nonce=f"{next(self._numbers):08x}"))
             if not isinstance(claim, Claim):
-                raise DevError(f"run {turn} should be admitted by now: {claim.why}")
+                raise DevError(f"run {turn} is not admitted: {claim.why}")
             run(commands.settle(turn, claim.fence, _OUTCOME))
         return count / (time.perf_counter() - began)
 
 
 class RoundTrips:
-    """As many calls with as many words, of a function that does nothing."""
+    """The same number of calls with the same arguments, to a function that does nothing."""
 
     def __init__(self, runs: LedgerRuns) -> None:
         self._runs = runs
         runs.ledger.client.function_load(_SOURCE, replace=True)
 
     def rate(self, count: int) -> float:
-        """Of three calls each a second."""
+        """Cycles of three calls per second."""
         prefix = self._runs.ledger.prefix
         coming = [commands.submit(self._runs.submission(key="none")).words(prefix) for _ in range(count)]
         client = self._runs.ledger.client
@@ -79,5 +79,5 @@ class RoundTrips:
 
 
 def _nothing(words: Sequence[Any]) -> Iterator[Any]:
-    """The same words, but for the function's name."""
+    """The same arguments with the other function's name."""
     return itertools.chain((words[0], _NOTHING), words[2:])

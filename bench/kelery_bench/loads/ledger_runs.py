@@ -1,4 +1,4 @@
-"""Runs that go straight into a ledger, past both APIs: what a case measures beneath operator and gateway."""
+"""Runs that are submitted directly to a ledger, without operator and gateway."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kelery.taskrun.submission import submission_of
 from kelery_dev.errors import DevError
 
 NAMESPACE = "bench"
-#: A queue that no worker takes: who is admitted there holds its key until it is cancelled or claimed here.
+#: A queue without workers: a run that is admitted there holds its key until it is cancelled or claimed here.
 NOBODY = "bench-nobody"
 _KEPT_SECONDS = 24 * 3600
 _BATCH = 500
@@ -30,12 +30,12 @@ _LOOK_SECONDS = 0.01
 
 
 class LedgerRuns:
-    """Submits runs to one ledger, and looks at them. They belong to no cluster, as the gateway's do."""
+    """Submits runs to one ledger and reads them. Like the gateway's runs, they belong to no cluster."""
 
     def __init__(self, ledger: sync_client.Ledger, settings: LedgerSettings) -> None:
         self.ledger = ledger
         self._settings = settings
-        # Ids as long as real ones; they only have to differ.
+        # Ids as long as real ones; they only have to be unique.
         self._start = uuid.uuid4().int
         self._numbers = itertools.count()
 
@@ -49,7 +49,7 @@ class LedgerRuns:
         return dataclasses.replace(made, origin="REST", retain_seconds=_KEPT_SECONDS)
 
     def submit(self, submissions: Sequence[Submission]) -> None:
-        """All of them in their order, in few round trips."""
+        """Submit all in order, in few round trips."""
         for start in range(0, len(submissions), _BATCH):
             batch = [commands.submit(submission) for submission in submissions[start : start + _BATCH]]
             for answer in self.ledger.run_all(batch):
@@ -57,22 +57,22 @@ class LedgerRuns:
                     raise answer
 
     def cancel(self, uid: str) -> None:
-        """Of a run that no worker has: it ends at once, and the next of its key is admitted."""
+        """Cancel a run that no worker has: it ends at once, and the next of its key is admitted."""
         self.ledger.run(commands.cancel(uid, CancelMode.GRACEFUL, Reason.CANCELLED_BY_USER))
 
     def wait_until(self, uid: str, *, phase: str) -> None:
-        """Look now and then until it is there."""
+        """Poll until the run is in this phase."""
         key = f"{self.ledger.prefix}:run:{uid}"
         _poll(lambda: self.ledger.client.hget(key, "phase") == phase, what=f"run {uid} to be {phase}")
 
     def waiting(self, key: str) -> int:
-        """How many wait for the key."""
+        """The number of runs that wait for the key."""
         return int(self.ledger.client.zcard(f"{self.ledger.prefix}:wait:{NAMESPACE}/{key}"))
 
 
 @contextmanager
 def ledger_runs(url: str) -> Iterator[LedgerRuns]:
-    """For the ledger in the Redis at `url`."""
+    """The runs of the ledger in the Redis at `url`."""
     settings = LedgerSettings(redis_url=url)
     with sync_client.connect(url, timeout_seconds=_SECONDS, client_name="kelery-bench") as client:
         ledger = sync_client.Ledger(client, prefix=settings.prefix)

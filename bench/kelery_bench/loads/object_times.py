@@ -1,6 +1,6 @@
-"""How long objects take from the request that creates them until a watcher sees their end.
+"""The time of objects from their creation request until a watcher sees their end.
 
-Requests are bytes before the clock starts, and the clock is the client's own.
+Requests are bytes before the clock starts. The clock is the client's own.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from kelery_dev.errors import DevError
 Found = TypeVar("Found")
 
 _CONNECTIONS = 8
-#: Longer than any measure takes, unless it hangs.
+#: Longer than any measurement, unless it hangs.
 _PATIENCE_SECONDS = 120.0
 
 
 async def one_by_one(
     access: SyncSession, creations: Mapping[str, Prepared], *, watched: AbstractAsyncContextManager[Ends]
 ) -> list[float]:
-    """The seconds of each; one is created when the end of the one before it was seen."""
+    """The seconds of each object; each is created after the end of the one before it was seen."""
     times = []
     async with connected(access) as api, watched as ends:
         for name, request in creations.items():
@@ -44,7 +44,7 @@ async def rate_of(
     *,
     watched: AbstractAsyncContextManager[Ends],
 ) -> float:
-    """Objects a second from the first request until the last end was seen; all as fast as they are taken."""
+    """Objects per second, from the first request until the last end was seen; sent as fast as possible."""
 
     async def send(api: Connection, own: Sequence[Sequence[Prepared]]) -> None:
         for steps in own:
@@ -61,7 +61,7 @@ async def rate_of(
 
 
 def run_measure(measure: Coroutine[Any, Any, Found], *, seconds: float = _PATIENCE_SECONDS) -> Found:
-    """On an event loop of its own; what hangs is an error."""
+    """Run a measurement on its own event loop; DevError if it hangs."""
 
     async def bounded() -> Found:
         # Not `wait_for`: in Python 3.11 that can lose a Ctrl-C.
@@ -72,4 +72,4 @@ def run_measure(measure: Coroutine[Any, Any, Found], *, seconds: float = _PATIEN
         try:
             return runner.run(bounded())
         except TimeoutError as error:
-            raise DevError(f"a measurement has not come to its end within {seconds:g} s") from error
+            raise DevError(f"a measurement did not end within {seconds:g} s") from error

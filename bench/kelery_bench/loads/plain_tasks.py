@@ -1,4 +1,4 @@
-"""Many plain tasks through one worker: how long each takes, and what processor time."""
+"""Many plain tasks through one worker: the time and the processor time of each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kelery_bench.figures.process_time import processor_seconds
 
 
 class PlainTasks:
-    """A worker and the queue that it alone takes from."""
+    """A worker and its queue."""
 
     def __init__(self, plain: PlainCelery, *, queue: str, worker: int) -> None:
         self._plain = plain
@@ -17,8 +17,8 @@ class PlainTasks:
         self._worker = worker
 
     def run(self, count: int) -> Mapping[str, float]:
-        """Milliseconds a task: `time`, from the moment when all are in the queue until all results are there;
-        `cpu`, how long the worker's processes were busy.
+        """Milliseconds per task: `time`, from when all are in the queue until all results exist; `cpu`, the
+        processor time of the worker's processes.
         """
         ids = self._plain.stage("bench.noop", args=[()] * count)
         busy = processor_seconds(self._worker)

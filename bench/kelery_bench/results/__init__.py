@@ -1,1 +1,1 @@
-"""What a benchmark found: ratios, goals, limits, and how they are shown."""
+"""The results of a benchmark: ratios, goals, limits, and their output."""

@@ -17,7 +17,7 @@ class Bound:
             raise ValueError("a bound has at_most, at_least, or both")
 
     def holds(self, ratio: float) -> bool:
-        """Whether the ratio keeps to it."""
+        """Whether the ratio is within the bound."""
         return not (
             (self.at_most is not None and ratio > self.at_most)
             or (self.at_least is not None and ratio < self.at_least)
@@ -25,7 +25,7 @@ class Bound:
 
     @property
     def values(self) -> tuple[float, ...]:
-        """Where it begins and where it ends, as far as it does."""
+        """The limits that are set."""
         return tuple(value for value in (self.at_least, self.at_most) if value is not None)
 
     def __str__(self) -> str:
@@ -37,15 +37,15 @@ class Bound:
 
 
 def at_most(value: float) -> Bound:
-    """Kelery needs no more than so many times what the reference needs."""
+    """Kelery needs at most `value` times as much as the reference."""
     return Bound(at_most=value)
 
 
 def at_least(value: float) -> Bound:
-    """Kelery does at least so many times what the reference does."""
+    """Kelery does at least `value` times as much as the reference."""
     return Bound(at_least=value)
 
 
 def within(least: float, most: float) -> Bound:
-    """Neither much more nor much less than the reference."""
+    """The ratio is between the two values."""
     return Bound(at_least=least, at_most=most)

@@ -1,7 +1,7 @@
-"""The limits that CI holds the ratios to, from a TOML file; generous, for CI measures little.
+"""The limits of the ratios in CI, from a TOML file; generous, because CI measures few rounds.
 
-A table for each figure, `["case".figure]`, with `at_most` or `at_least`, and beside it what a whole
-benchmark `measured` and its `spread`, so that one sees how much room a limit leaves.
+Each figure has a table, `["case".figure]`, with `at_most` or `at_least`. It also has the `measured` value of
+a whole benchmark and its `spread`, to show how much room the limit leaves.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Budget:
 
 
 def load_budgets(file: Path) -> list[Budget]:
-    """All of the file's."""
+    """The budgets of a file."""
     try:
         content = tomllib.loads(file.read_text())
     except (OSError, tomllib.TOMLDecodeError) as error:
@@ -42,13 +42,13 @@ def load_budgets(file: Path) -> list[Budget]:
     budgets = []
     for case, figures in content.items():
         if not isinstance(figures, Mapping):
-            raise DevError(f'{file}: {case} is no table; write ["case".figure]')
+            raise DevError(f'{file}: {case} is not a table: write ["case".figure]')
         budgets += [_budget(case, figure, entry, file=file) for figure, entry in figures.items()]
     return budgets
 
 
 def overruns(budgets: Sequence[Budget], results: Sequence[Result]) -> list[str]:
-    """A sentence for each limit that is not kept, or whose figure was not measured."""
+    """A sentence for each exceeded limit, and for each figure that was not measured."""
     found = {result.name: result.comparison for result in results}
     said = []
     for budget in budgets:
@@ -60,7 +60,7 @@ def overruns(budgets: Sequence[Budget], results: Sequence[Result]) -> list[str]:
             rounds = ", ".join(f"{ratio:.2f}" for ratio in comparison.ratios)
             said.append(
                 f"{where}: {comparison.ratio:.2f} (rounds: {rounds}) is not {budget.limit};"
-                f" {budget.measured:.2f} was measured for the budget"
+                f" the budget was set with a measured {budget.measured:.2f}"
             )
     return said
 
@@ -76,4 +76,4 @@ def _budget(case: str, figure: str, entry: Mapping[str, Any], *, file: Path) -> 
             spread=(float(least), float(most)),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise DevError(f"{file}: the budget {case} {figure} is not usable: {error}") from error
+        raise DevError(f"{file}: the budget {case} {figure} is invalid: {error}") from error

@@ -1,4 +1,4 @@
-"""What the ratios are to be, on any machine. A figure without a goal is shown for information."""
+"""The goals of the ratios, for any machine. A figure without a goal is shown for information."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GOALS: Mapping[tuple[str, str], Bound] = {
     ("operator-start", "ready_seconds"): at_most(1.2),
     ("operator-start", "ready_mib"): at_most(1.2),
     ("operator-start", "steady_mib"): at_most(1.2),
-    # On a cluster: a hundred times sooner, fifty times as many.
+    # On a cluster: a hundred times faster, fifty times as many.
     ("job-latency", "p50"): at_most(0.01),
     ("job-throughput", "rate"): at_least(50.0),
 }

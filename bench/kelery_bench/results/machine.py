@@ -1,4 +1,4 @@
-"""The machine and the programs that figures belong to: without them nobody can compare figures."""
+"""The description of machine and programs, which belongs to the figures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def describe_machine() -> dict[str, str]:
 
 
 def describe_programs(binaries: Binaries | None) -> dict[str, str]:
-    """The versions of what was measured; `binaries` are the local control plane's."""
+    """The versions of the measured programs; `binaries` are the local control plane's."""
     found = {}
     for name in _PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
@@ -47,7 +47,7 @@ def describe_programs(binaries: Binaries | None) -> dict[str, str]:
 
 
 def one_line(machine: Mapping[str, str]) -> str:
-    """For people."""
+    """The machine as one line of text."""
     return (
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory']}, {machine['kernel']},"
         f" {machine['python']}"
@@ -55,7 +55,7 @@ def one_line(machine: Mapping[str, str]) -> str:
 
 
 def _processor() -> str:
-    """By its own name, which only Linux tells everywhere in the same place."""
+    """The processor's name, from /proc/cpuinfo if possible."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             name, _, value = line.partition(":")

@@ -1,7 +1,7 @@
-"""The ratios as a bar chart: SVG, written by hand, so that it needs no library and reads well in a diff.
+"""The ratios as a bar chart, as plain SVG that needs no library and is readable in a diff.
 
-The scale is logarithmic, for twice as fast and twice as slow are as far from equal; the line at 1 is the
-reference, and each goal is a mark on its bar's row.
+The scale is logarithmic, so twice as fast and twice as slow have the same distance from equal. The line at 1
+is the reference, and each goal is a mark in its row.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _INK, _FAINT, _PAPER = "#1f2933", "#c9d1d9", "#ffffff"
 
 
 def svg(results: Sequence[Result], *, caption: str) -> str:
-    """One bar for each result, from the reference's 1 to the ratio; a thin line is its spread."""
+    """One bar for each result, from 1 to the ratio; a thin line shows the spread."""
     scale = _Scale(results)
     height = _TOP + _ROW * len(results) + _BOTTOM
     width = _LABEL_WIDTH + _PLOT_WIDTH + _TEXT_WIDTH
@@ -42,7 +42,7 @@ def svg(results: Sequence[Result], *, caption: str) -> str:
 
 
 class _Scale:
-    """From a ratio to its place on the x axis."""
+    """Maps a ratio to its place on the x axis."""
 
     def __init__(self, results: Sequence[Result]) -> None:
         values = [1.0]

@@ -1,4 +1,4 @@
-"""The results for people, as a table, and for programs, as JSON."""
+"""The results as a table for users, and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _HEAD = ("case", "figure", "unit", "Kelery", "reference", "ratio", "goal", "met"
 
 
 def table(results: Sequence[Result]) -> str:
-    """Medians, in brackets the spread; below it what each case compares with what."""
+    """The table of medians with spreads, and below it the description of each case."""
     rows = [_HEAD, *(_cells(result) for result in results)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
@@ -25,8 +25,8 @@ def table(results: Sequence[Result]) -> str:
 
 
 def markdown(results: Sequence[Result]) -> str:
-    """The same as a Markdown table, which says in each line what is compared."""
-    lines = ["| what | against | Kelery | reference | ratio | goal |", "|---|---|---|---|---|---|"]
+    """The results as a Markdown table; each line describes its comparison."""
+    lines = ["| measurement | reference | Kelery | reference | ratio | goal |", "|---|---|---|---|---|---|"]
     for result in results:
         found = result.comparison
         goal = "" if result.goal is None else f"{result.goal}{'' if result.is_met else ' (missed)'}"
@@ -44,7 +44,7 @@ def markdown(results: Sequence[Result]) -> str:
 
 
 def document(results: Sequence[Result], **about: Any) -> dict[str, Any]:
-    """Everything that was measured, round by round; `about` says on what."""
+    """All figures of all rounds; `about` describes machine or cluster."""
     return {**about, "results": [_entry(result) for result in results]}
 
 
@@ -88,7 +88,7 @@ def _spread(values: Sequence[float]) -> str:
 
 
 def _number(value: float) -> str:
-    """Three digits that mean something."""
+    """The number with three significant digits."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"

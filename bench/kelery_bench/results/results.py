@@ -1,4 +1,4 @@
-"""What a benchmark found: for each figure of a case both sides, their ratio, and the goal."""
+"""The results of a benchmark: for each figure of a case both sides, their ratio, and the goal."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Result:
 
     @property
     def is_met(self) -> bool | None:
-        """Whether the median of the ratios keeps to the goal; None without one."""
+        """Whether the median of the ratios meets the goal; None without a goal."""
         return None if self.goal is None else self.goal.holds(self.comparison.ratio)
 
 
 def ratio_text(ratio: float) -> str:
-    """Two digits behind the point, or as many as it takes for two that mean something."""
+    """Two decimal places, or two significant digits for small ratios."""
     return f"{ratio:.2f}" if abs(ratio) >= 0.1 else f"{ratio:.2g}"
 
 
@@ -41,7 +41,7 @@ def results_of(
     *,
     goals: Mapping[tuple[str, str], Bound] = GOALS,
 ) -> list[Result]:
-    """The lines of one case."""
+    """The results of one case."""
     return [
         Result(
             title=case.title,

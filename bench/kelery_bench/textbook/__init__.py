@@ -1,1 +1,1 @@
-"""A textbook kopf operator: the reference for the operator's cost. Nobody is to use it."""
+"""A textbook kopf operator, the reference for the operator's cost. Do not use it for anything else."""

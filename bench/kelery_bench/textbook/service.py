@@ -25,7 +25,7 @@ _CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 def start_textbook_operator(stack: LocalStack) -> StackService:
-    """It watches its own kind of object, in all namespaces, and sends to the stack's worker."""
+    """Start the operator, which watches its own kind in all namespaces, and uses the stack's worker."""
     crd = yaml.safe_load((_FOLDER / "textbook_crd.yaml").read_text())
     _apply_crd(stack.access, crd)
     liveness = f"http://{LOOPBACK}:{free_port()}/healthz"
@@ -41,4 +41,4 @@ def start_textbook_operator(stack: LocalStack) -> StackService:
 def _apply_crd(access: SyncSession, crd: Mapping[str, Any]) -> None:
     answer = access.request("POST", path=_CRDS, body=crd)
     if answer.status not in (201, 409):
-        raise DevError(f"the textbook's CRD is refused: {answer.message}")
+        raise DevError(f"the API server rejected the CRD of the textbook operator: {answer.message}")

@@ -1,10 +1,9 @@
-"""What the operator is measured against: Celery tasks as resources, in the way of kopf's own tutorial.
+"""The reference for the operator: Celery tasks as resources, in the style of kopf's own tutorial.
 
-`kopf run --standalone --all-namespaces textbook_operator.py`, with kopf's defaults. A handler for the
-creation submits the task and notes its id, one for the deletion revokes it, and the result is written when
-Celery publishes it: one subscription for all tasks, so no task is polled. `status.taskId` belongs to the
-first and the rest to the last of these, so that neither overwrites what the other wrote. KUBECONFIG is the
-cluster, USERS_BROKER the broker.
+`kopf run --standalone --all-namespaces textbook_operator.py`, with kopf's defaults. A creation handler sends
+the task and stores its id, a deletion handler revokes it, and the result is written when Celery publishes it.
+One subscription serves all tasks, so no task is polled. The creation handler owns `status.taskId` and the
+result writer the rest, so neither overwrites the other. KUBECONFIG is the cluster, USERS_BROKER the broker.
 """
 
 from __future__ import annotations
@@ -33,13 +32,13 @@ background: set[asyncio.Task[None]] = set()
 
 @kopf.on.login()
 def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-    """From KUBECONFIG."""
+    """Log in with KUBECONFIG."""
     return kopf.login_with_kubeconfig(**kwargs)
 
 
 @kopf.on.startup()
 async def start(**kwargs: Any) -> None:
-    """Listen for results before anything is submitted."""
+    """Subscribe to results before the first task is sent."""
     info = kopf.login_with_kubeconfig(**kwargs)
     assert info is not None
     subscription = Redis.from_url(REDIS).pubsub()
@@ -49,7 +48,7 @@ async def start(**kwargs: Any) -> None:
 
 @kopf.on.create(*RESOURCE)
 def submit(spec: kopf.Spec, patch: kopf.Patch, uid: str, namespace: str | None, name: str, **_: Any) -> None:
-    """Send the task; the object's uid is its id, so a handler that runs again sends no other task."""
+    """Send the task; its id is the object's uid, so a repeated handler sends no other task."""
     running[uid] = namespace, name
     celery.send_task(
         spec["task"],
@@ -65,7 +64,7 @@ def submit(spec: kopf.Spec, patch: kopf.Patch, uid: str, namespace: str | None, 
 def take_up(
     status: kopf.Status, patch: kopf.Patch, uid: str, namespace: str | None, name: str, **_: Any
 ) -> None:
-    """After a restart: what has ended meanwhile is written now."""
+    """After a restart, write the results of tasks that have ended meanwhile."""
     if "taskId" not in status or "state" in status:
         return
     found = celery.AsyncResult(uid)
@@ -79,7 +78,7 @@ def take_up(
 
 @kopf.on.delete(*RESOURCE)
 def stop(status: kopf.Status, uid: str, **_: Any) -> None:
-    """A task that has not ended is ended."""
+    """Revoke a task that has not ended."""
     running.pop(uid, None)
     if "state" not in status:
         celery.control.revoke(uid, terminate=True)
@@ -104,18 +103,18 @@ async def follow(subscription: Any, info: kopf.ConnectionInfo) -> None:
 async def write(
     session: aiohttp.ClientSession, place: tuple[str | None, str], status: dict[str, Any]
 ) -> None:
-    """The last status of one object."""
+    """Write the last status of one object."""
     namespace, name = place
     group, version, plural = RESOURCE
     url = f"/apis/{group}/{version}/namespaces/{namespace}/{plural}/{name}/status"
     kind = {"Content-Type": "application/merge-patch+json"}
     async with session.patch(url, data=json.dumps({"status": status}), headers=kind) as answer:
         if answer.status not in (200, 404):
-            logger.error("the status of %s/%s was refused: %s", namespace, name, await answer.text())
+            logger.error("cannot write the status of %s/%s: %s", namespace, name, await answer.text())
 
 
 def outcome(meta: dict[str, Any]) -> dict[str, Any]:
-    """What Celery says of a task that has ended, as a status."""
+    """Celery's result of an ended task, as a status."""
     status = {"state": meta["status"], "completedAt": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
     if meta["status"] == "SUCCESS":
         return {**status, "result": meta["result"]}

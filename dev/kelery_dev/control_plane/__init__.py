@@ -1,1 +1,1 @@
-"""A real kube-apiserver with etcd on loopback: where its programs come from, and how it runs."""
+"""A real kube-apiserver with etcd on loopback: its programs and its processes."""

@@ -1,8 +1,8 @@
-"""kube-apiserver as a service of the local control plane: its files, its command line, its readiness.
+"""kube-apiserver as a service of the local control plane: its files, command line and readiness.
 
-It makes its own serving certificate; the one administrator has a random token; RBAC decides for everyone
-else; service account tokens are signed with a key of ours, so TokenRequest and TokenReview work as usual.
-There is no controller manager: nothing creates default service accounts or finishes deleted namespaces.
+It creates its own serving certificate. The one administrator has a random token; RBAC decides for others.
+Service account tokens are signed with a generated key, so TokenRequest and TokenReview work as usual. There
+is no controller manager: nothing creates default service accounts or finalizes deleted namespaces.
 """
 
 import secrets
@@ -17,13 +17,13 @@ from kelery_dev.control_plane.service_account_key import ensure_private_file, ne
 from kelery_dev.supervise.child_process import Command
 from kelery_dev.supervise.ports import LOOPBACK
 
-# The server signs its certificate for one year; renew it in good time.
+# The server's certificate is valid for one year; it is renewed earlier.
 _CERTIFICATE_DAYS = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiServerSettings:
-    """Where the API server listens, keeps its files and finds etcd."""
+    """The API server's port, its folder, and its etcd."""
 
     binary: Path
     port: int
@@ -36,7 +36,7 @@ class ApiServerSettings:
 
     @property
     def certificate(self) -> Path:
-        """Its serving certificate followed by the authority that signed it; made at the first start."""
+        """The serving certificate and its authority, created at the first start."""
         return self.folder / "apiserver.crt"
 
     @property
@@ -46,7 +46,7 @@ class ApiServerSettings:
 
 
 def prepare(settings: ApiServerSettings) -> None:
-    """Make the files that the server expects, once per state directory."""
+    """Create the files that the server needs, once per state directory."""
     settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     token = secrets.token_urlsafe(32)
     ensure_private_file(
@@ -74,7 +74,7 @@ def api_server_command(settings: ApiServerSettings) -> Command:
         "service-account-key-file": str(key),
         "service-account-signing-key-file": str(key),
         "service-cluster-ip-range": "10.96.0.0/16",
-        # There is no node and no controller that would need these.
+        # No node and no controller needs these.
         "disable-admission-plugins": "ServiceAccount",
         "endpoint-reconciler-type": "none",
         "allow-privileged": "true",
@@ -85,7 +85,7 @@ def api_server_command(settings: ApiServerSettings) -> Command:
 
 
 def api_server_answers(settings: ApiServerSettings) -> bool:
-    """Whether the server says that it is ready."""
+    """Whether /readyz returns 200."""
     try:
         trust = ssl.create_default_context(cafile=str(settings.certificate))
         opener = urllib.request.build_opener(

@@ -1,6 +1,6 @@
-"""The three programs of a control plane in one folder, and the check that they are what they should be.
+"""The three programs of a control plane in one folder, and their check.
 
-A set counts as usable only after every program has run and named its version: half a download never does.
+A set is usable only after every program has run and printed its version, so an incomplete download never is.
 """
 
 import re
@@ -26,7 +26,7 @@ _VERSION_SECONDS = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binaries:
-    """Where the programs of a control plane are."""
+    """The programs of a control plane."""
 
     folder: Path
 
@@ -40,13 +40,13 @@ class Binaries:
 
     @property
     def kubectl(self) -> Path:
-        """The kubectl of the set; KUBEBUILDER_ASSETS may lack one, then the one on PATH."""
+        """The kubectl of the set, else the one in PATH: KUBEBUILDER_ASSETS may not contain it."""
         own = self.folder / "kubectl"
         return own if own.exists() else Path(shutil.which("kubectl") or own)
 
 
 def version_of(program: Path, *, kind: str) -> tuple[int, int, int]:
-    """The version that the program itself names; an error if it does not run."""
+    """The version that the program prints; DevError if it does not run."""
     try:
         done = subprocess.run(
             [program, *_VERSION_ARGUMENTS[kind]],
@@ -58,13 +58,13 @@ def version_of(program: Path, *, kind: str) -> tuple[int, int, int]:
         raise DevError(f"{program} does not run: {error}") from error
     found = _VERSION.search(done.stdout)
     if done.returncode != 0 or not found:
-        raise DevError(f"{program} does not name its version (exit code {done.returncode})")
+        raise DevError(f"{program} does not print its version (exit code {done.returncode})")
     major, minor, patch = (int(part) for part in found.groups())
     return major, minor, patch
 
 
 def verified(folder: Path) -> Binaries:
-    """The set in a folder, after each program has run; an error names the one that is missing or broken."""
+    """The set in a folder, after each program has run; DevError names a missing or broken program."""
     binaries = Binaries(folder=folder)
     for program in PROGRAMS:
         path = binaries.kubectl if program == "kubectl" else folder / program

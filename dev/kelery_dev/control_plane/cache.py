@@ -1,6 +1,6 @@
 """The cache of control-plane programs: one folder per platform, filled once, by one process at a time.
 
-An entry appears by a rename of a folder whose programs have all been run, so it is whole or absent.
+An entry appears through a rename, after all its programs have run, so it is complete or absent.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from shutil import rmtree
 from kelery_dev.control_plane.binaries import Binaries, verified
 from kelery_dev.errors import DevError
 
-# The minor release of Kubernetes that a download takes and that gobuild/go.mod pins.
+# The minor release of Kubernetes of a download, which gobuild/go.mod pins too.
 KUBERNETES_MINOR = (1, 36)
 _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _LOCK_POLL_SECONDS = 0.2
@@ -28,7 +28,7 @@ Announce = Callable[[str], None]
 
 
 def platform_name() -> str:
-    """This machine in Go's words, as in `linux-amd64`."""
+    """This machine's platform in Go's notation, such as `linux-amd64`."""
     machine = platform.machine().lower()
     return f"{sys.platform}-{_MACHINES.get(machine, machine)}"
 
@@ -44,7 +44,7 @@ def cache_home(environment: Mapping[str, str]) -> Path:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheEntry:
-    """The one folder of the cache that serves this machine."""
+    """The folder of the cache for this machine."""
 
     home: Path
     name: str
@@ -54,18 +54,18 @@ class CacheEntry:
         return self.home / self.name
 
     def find(self, *, announce: Announce) -> Binaries | None:
-        """The programs in the cache; a damaged entry counts as none."""
+        """The programs in the cache; None if the entry is missing or damaged."""
         if not self.folder.is_dir():
             return None
         try:
             return verified(self.folder)
         except DevError as error:
-            announce(f"control plane: the cache entry is damaged and is made anew ({error})")
+            announce(f"control plane: replacing a damaged cache entry ({error})")
             return None
 
     @contextlib.contextmanager
     def locked(self, *, announce: Announce) -> Iterator[None]:
-        """Hold the entry's lock; say so while another process has it."""
+        """Hold the entry's lock; report if another process holds it."""
         self._make_home()
         with (self.home / f"{self.name}.lock").open("w") as lock:
             started = time.monotonic()
@@ -75,7 +75,7 @@ class CacheEntry:
                 if now - noticed >= _WAIT_NOTICE_SECONDS:
                     noticed = now
                     announce(
-                        f"control plane: waiting for another process that is filling {self.folder}"
+                        f"control plane: waiting for another process that fills {self.folder}"
                         f" ({now - started:.0f} s)"
                     )
                 time.sleep(_LOCK_POLL_SECONDS)
@@ -83,8 +83,8 @@ class CacheEntry:
 
     @contextlib.contextmanager
     def staging(self) -> Iterator[Path]:
-        """A folder beside the entry to make it in, gone afterwards; call with the lock held."""
-        # Whoever left one behind is dead: the lock is ours.
+        """A temporary folder next to the entry; call with the lock held."""
+        # A process that left one is dead: this process holds the lock.
         for left in self.home.glob(f".{self.name}.staging-*"):
             rmtree(left, ignore_errors=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{self.name}.staging-", dir=self.home))
@@ -94,7 +94,7 @@ class CacheEntry:
             rmtree(folder, ignore_errors=True)
 
     def adopt(self, staged: Path) -> Binaries:
-        """Verify a made folder and rename it into its place."""
+        """Verify a staged folder and rename it to the entry."""
         verified(staged)
         staged.chmod(0o755)
         rmtree(self.folder, ignore_errors=True)
@@ -106,8 +106,8 @@ class CacheEntry:
             self.home.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DevError(
-                f"cannot make the cache directory {self.home} ({error.strerror});"
-                " set KELERY_CACHE_DIR to another"
+                f"cannot create the cache directory {self.home} ({error.strerror}):"
+                " set KELERY_CACHE_DIR to another directory"
             ) from error
 
 
@@ -123,7 +123,7 @@ def _try_lock(descriptor: int) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, InterruptedError):
         return False
-    # Opened for the lock's sake only; its content tells a person who holds it.
+    # The content of the lock file shows which process holds it.
     os.ftruncate(descriptor, 0)
     os.write(descriptor, f"{os.getpid()}\n".encode())
     return True

@@ -1,7 +1,7 @@
-"""A real control plane on loopback: etcd and kube-apiserver, with the CRD and the admission policy in it.
+"""A real control plane on loopback: etcd and kube-apiserver, with CRD and admission policy.
 
-`ControlPlane.start` is the plain synchronous way, for tests and scripts; `kelery dev` takes the same
-settings and commands and has its supervisor run them.
+`ControlPlane.start` is synchronous, for tests and scripts. `kelery dev` runs the same commands with its
+supervisor.
 """
 
 import os
@@ -27,7 +27,7 @@ _STOP_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlPlaneSettings:
-    """Both servers and the kubeconfig, derived from one state directory."""
+    """Both servers and the kubeconfig of one state directory."""
 
     etcd: EtcdSettings
     api_server: ApiServerSettings
@@ -35,7 +35,7 @@ class ControlPlaneSettings:
 
 
 def control_plane_settings(state_dir: Path, *, binaries: Binaries, durable: bool) -> ControlPlaneSettings:
-    """The settings for a state directory; its ports stay the same from start to start if they can."""
+    """The settings for a state directory; it keeps its ports across restarts if they are free."""
     chosen = ports.remembered_ports(state_dir / "ports.json", names=("etcd", "apiserver"))
     etcd_settings = EtcdSettings(
         binary=binaries.etcd, port=chosen["etcd"], folder=state_dir / "etcd", durable=durable
@@ -53,7 +53,7 @@ def control_plane_settings(state_dir: Path, *, binaries: Binaries, durable: bool
 
 
 def write_access(settings: ControlPlaneSettings) -> None:
-    """Write the kubeconfig; only after the API server is up, since it makes its certificate itself."""
+    """Write the kubeconfig, after the API server is up: the server creates its certificate itself."""
     server = settings.api_server
     write_kubeconfig(
         settings.kubeconfig, server=server.url, certificate=server.certificate, token=server.token
@@ -75,7 +75,7 @@ class ControlPlane:
     def start(
         cls, *, binaries: Binaries, state_dir: Path | None = None, durable: bool = False
     ) -> "ControlPlane":
-        """Start it, apply the chart's manifests, and return when they are served."""
+        """Start it and apply the chart's manifests; returns when they are served."""
         own_folder = None if state_dir else Path(tempfile.mkdtemp(prefix="kelery-plane-"))
         folder = (state_dir or own_folder or Path()).resolve()
         folder.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ class ControlPlane:
 
     @property
     def certificate(self) -> Path:
-        """The file to trust: the server's certificate and its authority."""
+        """The CA file: the server's certificate and its authority."""
         return self.settings.api_server.certificate
 
     def access(self) -> SyncSession:
@@ -111,11 +111,11 @@ class ControlPlane:
         return SyncSession.from_kubeconfig(self.kubeconfig)
 
     def kubectl(self, *arguments: str, input: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Run kubectl as the administrator; the caller looks at the return code."""
+        """Run kubectl as the administrator; the caller checks the return code."""
         environment = {
             **os.environ,
             "KUBECONFIG": str(self.kubeconfig),
-            # Not the person's own discovery cache.
+            # Not the user's own discovery cache.
             "KUBECACHEDIR": str(self.kubeconfig.with_name("kubectl-cache")),
         }
         return subprocess.run(
@@ -129,7 +129,7 @@ class ControlPlane:
         )
 
     def stop(self) -> None:
-        """Stop the API server, then etcd; remove the folder if it was ours."""
+        """Stop the API server, then etcd; remove a temporary folder."""
         while self._children:
             self._children.pop().stop(grace=_STOP_SECONDS)
         if self._own_folder:
@@ -153,6 +153,6 @@ class ControlPlane:
         write_access(self.settings)
 
     def _apply_manifests(self) -> None:
-        """The policy first: the API server takes a moment until a new policy is in force."""
+        """Apply the policy first: the API server needs a moment to enforce it."""
         manifests.apply_policy(self.access())
         manifests.apply_crds(self.access())

@@ -1,4 +1,4 @@
-"""etcd as a service of the local control plane: its command line and its readiness."""
+"""etcd as a service of the local control plane: command line and readiness."""
 
 import urllib.request
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from pathlib import Path
 from kelery_dev.supervise.child_process import Command
 from kelery_dev.supervise.ports import LOOPBACK
 
-# A proxy of the environment must never see a request to our own loopback servers.
+# Requests to loopback servers must not go through a proxy of the environment.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EtcdSettings:
-    """Where etcd listens and keeps its data; a throw-away one need not wait for the disk."""
+    """etcd's port and folder; if not `durable`, it does not wait for the disk."""
 
     binary: Path
     port: int
@@ -27,7 +27,7 @@ class EtcdSettings:
 
 
 def etcd_command(settings: EtcdSettings) -> Command:
-    """A single member; the peer port is never used, so the kernel picks one."""
+    """The command line of a single member; the kernel picks the unused peer port."""
     flags = {
         "name": "kelery",
         "data-dir": str(settings.folder),
@@ -44,7 +44,7 @@ def etcd_command(settings: EtcdSettings) -> Command:
 
 
 def http_answers(url: str) -> bool:
-    """Whether a loopback URL answers 200."""
+    """Whether a loopback URL returns 200."""
     try:
         with _DIRECT.open(url, timeout=1) as answer:
             return bool(answer.status == 200)

@@ -1,7 +1,7 @@
-"""A control plane built with Go from the modules that `gobuild/go.mod` pins: for networks without GitHub.
+"""A control plane built with Go from the modules that `gobuild/go.mod` pins, for networks without GitHub.
 
-The first build on a machine takes 5 to 10 minutes on two cores; later ones use Go's own build cache. etcd is
-taken from PATH if a new enough one is there.
+The first build on a machine needs 5 to 10 minutes on two cores; later builds use Go's build cache. etcd comes
+from PATH if its version is new enough.
 """
 
 import re
@@ -24,25 +24,25 @@ _PACKAGES = {
     "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
     "kubectl": "k8s.io/kubernetes/cmd/kubectl",
 }
-# From this release on, Go fetches by itself the toolchain that go.mod asks for.
+# Since this release, Go downloads the toolchain that go.mod requires.
 _OLDEST_GO = (1, 21)
 _PROGRESS_SECONDS = 5.0
 _POLL_SECONDS = 0.1
 
 
 def build_into(folder: Path, *, environment: Mapping[str, str], announce: Announce) -> None:
-    """Build (or for etcd: find) the three programs into a folder."""
+    """Build the three programs into a folder; etcd may come from PATH."""
     go = _go(environment)
     release = kubernetes_release()
-    announce(f"control plane: building Kubernetes {release} with Go; the first time takes 5 to 10 minutes")
+    announce(f"control plane: building Kubernetes {release} with Go; the first build needs 5 to 10 minutes")
     found = _etcd_on_path(environment)
-    # Go leaves its temporary folder behind when it is killed; this one goes with ours.
+    # A killed Go leaves its temporary folder; this one is removed with the target folder.
     temporary = folder / "build.tmp"
     temporary.mkdir()
     environment = {**environment, "GOTMPDIR": str(temporary)}
     for position, (program, package) in enumerate(_PACKAGES.items(), start=1):
         if program == "etcd" and found:
-            announce(f"control plane: taking {found}")
+            announce(f"control plane: using {found}")
             shutil.copy2(found, folder / program)
             continue
         step = f"{program} ({position} of {len(_PACKAGES)})"
@@ -62,7 +62,7 @@ def build_into(folder: Path, *, environment: Mapping[str, str], announce: Announ
 
 
 def kubernetes_release() -> str:
-    """The release of Kubernetes that go.mod pins, as in `v1.36.3`."""
+    """The release of Kubernetes that go.mod pins, such as `v1.36.3`."""
     found = re.search(r"^\s*k8s\.io/kubernetes (v\S+)", (MODULES / "go.mod").read_text(), re.MULTILINE)
     if not found:
         raise DevError(f"{MODULES / 'go.mod'} names no k8s.io/kubernetes")
@@ -72,7 +72,7 @@ def kubernetes_release() -> str:
 def _go(environment: Mapping[str, str]) -> str:
     go = shutil.which("go", path=environment.get("PATH"))
     if not go:
-        raise DevError("go is not on PATH (https://go.dev/dl)")
+        raise DevError("go is not in PATH (https://go.dev/dl)")
     done = subprocess.run([go, "version"], capture_output=True, text=True, timeout=60, env=dict(environment))
     found = re.search(r"go(\d+)\.(\d+)", done.stdout)
     if not found or (int(found[1]), int(found[2])) < _OLDEST_GO:
@@ -83,7 +83,7 @@ def _go(environment: Mapping[str, str]) -> str:
 
 
 def _etcd_on_path(environment: Mapping[str, str]) -> Path | None:
-    """An etcd on PATH that is new enough; Debian 12's 3.4 is not."""
+    """An etcd in PATH that is new enough; Debian 12's 3.4 is not."""
     found = shutil.which("etcd", path=environment.get("PATH"))
     if not found:
         return None
@@ -94,7 +94,7 @@ def _etcd_on_path(environment: Mapping[str, str]) -> Path | None:
 
 
 def _linker_flags(release: str) -> str:
-    """Stamp the version: without it the API server calls itself v0.0.0 and refuses to start."""
+    """The flags that set the version: without it the API server is v0.0.0 and refuses to start."""
     version = "k8s.io/component-base/version"
     major, minor, _ = release.removeprefix("v").split(".", 2)
     stamps = {"gitVersion": release, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
@@ -104,12 +104,12 @@ def _linker_flags(release: str) -> str:
 def _run(
     argv: list[str], *, step: str, log: Path, environment: Mapping[str, str], announce: Announce
 ) -> None:
-    """Run one build in a group of its own; whatever ends us, the compilers end too."""
+    """Run one build in its own process group, which ends with this process."""
     settings = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOWORK": "off"}
     started = spoken = time.monotonic()
     with log.open("wb") as output:
         build = subprocess.Popen(
-            # It dies with us: a build must not go on for minutes after we were killed.
+            # A build must not continue after this process was killed.
             die_with_parent.wrap(tuple(argv)),
             cwd=MODULES,
             env={**environment, **settings},

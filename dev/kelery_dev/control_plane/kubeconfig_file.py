@@ -1,4 +1,4 @@
-"""Writing the kubeconfig of the local control plane: one cluster, one administrator, owner's eyes only."""
+"""Writes the kubeconfig of the local control plane: one cluster, one administrator, mode 0600."""
 
 import base64
 import json
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def write_kubeconfig(file: Path, *, server: str, certificate: Path, token: str) -> None:
-    """Write it beside its final place and rename it, so that no reader sees half a file."""
+    """Write a temporary file and rename it, so that no reader sees a partial file."""
     name = "kelery-dev"
     authority = base64.b64encode(certificate.read_bytes()).decode()
     content = {

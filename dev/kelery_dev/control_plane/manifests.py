@@ -1,6 +1,6 @@
-"""Putting the chart's CRD and admission policy into an API server, and waiting until the CRD is served.
+"""Applies the chart's CRD and admission policy to an API server, and waits until the CRD is served.
 
-The chart's files are the only copy of these manifests. Server-side apply, so that applying again changes
+The chart's files are the only copy of these manifests. Server-side apply is used, so a repetition changes
 nothing.
 """
 
@@ -23,7 +23,7 @@ Manifest = Mapping[str, Any]
 
 
 def manifests(*, subfolder: str, root: Path | None = None) -> list[Manifest]:
-    """Every object in the YAML files of one subfolder, in the order of their names."""
+    """Every object in the YAML files of one subfolder, ordered by file name."""
     folder = (root or chart_files()) / subfolder
     documents = [
         document
@@ -35,7 +35,7 @@ def manifests(*, subfolder: str, root: Path | None = None) -> list[Manifest]:
 
 
 def apply_crds(access: SyncSession) -> list[str]:
-    """Apply the CRDs and wait until each is served; their names."""
+    """Apply the CRDs and wait until each is served; returns their names."""
     crds = manifests(subfolder="crds")
     for crd in crds:
         apply(access, manifest=crd)
@@ -51,7 +51,7 @@ def apply_policy(access: SyncSession) -> None:
 
 
 def apply(access: SyncSession, *, manifest: Manifest) -> None:
-    """Server-side apply of one object of any kind that the server knows."""
+    """Apply one object of any kind that the server knows."""
     name = manifest["metadata"]["name"]
     answer = access.request(
         "PATCH",
@@ -82,12 +82,12 @@ def wait_until_served(access: SyncSession, *, crd: Manifest) -> None:
             return
         if time.monotonic() > deadline:
             reasons = "; ".join(str(condition.get("message")) for condition in conditions)
-            raise DevError(f"the API server does not serve {name} after {_SERVED_SECONDS:g} s: {reasons}")
+            raise DevError(f"the API server did not serve {name} within {_SERVED_SECONDS:g} s: {reasons}")
         time.sleep(_POLL_SECONDS)
 
 
 def _collection(access: SyncSession, *, manifest: Manifest) -> str:
-    """The path under which the server keeps objects of this kind, from its own discovery."""
+    """The collection path of objects of this kind, from the server's discovery."""
     version, kind = manifest["apiVersion"], manifest["kind"]
     base = f"/apis/{version}" if "/" in version else f"/api/{version}"
     for resource in access.request("GET", path=base).body.get("resources") or ():
@@ -96,4 +96,4 @@ def _collection(access: SyncSession, *, manifest: Manifest) -> str:
                 namespace = manifest["metadata"].get("namespace", "default")
                 return f"{base}/namespaces/{namespace}/{resource['name']}"
             return f"{base}/{resource['name']}"
-    raise DevError(f"the API server knows no {kind} in {version}; Kelery needs Kubernetes 1.32 or newer")
+    raise DevError(f"the API server has no {kind} in {version}: Kelery needs Kubernetes 1.32 or newer")

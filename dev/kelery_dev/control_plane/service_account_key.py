@@ -1,7 +1,7 @@
-"""The key with which the local API server signs service account tokens.
+"""The key that signs service account tokens of the local API server.
 
-An elliptic-curve key is nothing but a random number, so it can be written without a crypto library: the ASN.1
-of RFC 5915 around 32 random bytes; the API server computes the public half itself.
+An elliptic-curve key is a random number, so it needs no crypto library: the ASN.1 of RFC 5915 around 32
+random bytes. The API server computes the public key itself.
 """
 
 import base64
@@ -16,14 +16,14 @@ _ORDER_P256 = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 def new_key_pem() -> str:
-    """A fresh P-256 private key in PEM."""
+    """A new P-256 private key as PEM."""
     number = secrets.randbelow(_ORDER_P256 - 1) + 1
     body = base64.b64encode(_BEFORE + number.to_bytes(32, "big") + _AFTER).decode()
     return f"-----BEGIN EC PRIVATE KEY-----\n{body}\n-----END EC PRIVATE KEY-----\n"
 
 
 def ensure_private_file(file: Path, *, content: str) -> None:
-    """Write the content for the owner's eyes only, unless the file is there already."""
+    """Write the content with mode 0600, unless the file exists."""
     if file.exists():
         return
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

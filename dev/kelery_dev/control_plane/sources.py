@@ -1,7 +1,8 @@
-"""Where the control plane comes from: the one place that knows the order of its sources.
+"""The sources of the control plane, in order: KUBEBUILDER_ASSETS, the cache, the envtest archive, a build
+with Go.
 
-KUBEBUILDER_ASSETS, the cache, the envtest archive, a build with Go. (`--kubeconfig` comes before all of them
-and needs no programs.) A folder that a person named is used or refused, never passed over.
+(`--kubeconfig` precedes all of them and needs no programs.) A folder that the user has named is used or
+refused, never skipped.
 """
 
 import os
@@ -13,23 +14,23 @@ from kelery_dev.control_plane.binaries import Binaries, verified
 from kelery_dev.control_plane.cache import Announce, CacheEntry, cache_entry
 from kelery_dev.errors import DevError
 
-# A source fills a folder with the three programs or says why it cannot.
+# A source fills a folder with the three programs or raises DevError.
 Source = Callable[..., object]
 SOURCES: Mapping[str, Source] = {
     "download": envtest_archive.fetch_into,
     "build with Go": go_build.build_into,
 }
-#: What the environment says about it, for the help of commands.
+#: The environment variables, for the help of commands.
 VARIABLES: Mapping[str, str] = {
     "KUBEBUILDER_ASSETS": "A folder with kube-apiserver, etcd and kubectl.  [default: one in the cache]",
-    "KELERY_CACHE_DIR": "The cache of programs that were downloaded or built."
+    "KELERY_CACHE_DIR": "The cache of downloaded and built programs."
     "  [default: kelery in XDG_CACHE_HOME, else ~/.cache/kelery]",
-    "KELERY_ENVTEST_URL": "A mirror of kubebuilder's envtest archive, or `off` to download nothing.",
+    "KELERY_ENVTEST_URL": "A mirror of kubebuilder's envtest archive, or `off` for no download.",
 }
 
 
 def announce_line(line: str) -> None:
-    """Print at once: these lines are what a person watches while minutes pass."""
+    """Print at once: the user watches these lines for minutes."""
     print(line, flush=True)
 
 
@@ -48,7 +49,7 @@ def find_control_plane(
     if found:
         return found
     with entry.locked(announce=announce):
-        # Whoever held the lock before us may have filled it.
+        # Another process may have filled it while it held the lock.
         return entry.find(announce=announce) or _make(
             entry, environment=environment, announce=announce, sources=sources
         )
@@ -59,8 +60,8 @@ def _named_folder(folder: Path) -> Binaries:
         return verified(folder.resolve())
     except DevError as error:
         raise DevError(
-            f"KUBEBUILDER_ASSETS is not usable: {error}."
-            " Name a folder with kube-apiserver, etcd and kubectl, or unset it."
+            f"cannot use KUBEBUILDER_ASSETS: {error}."
+            " Set it to a folder with kube-apiserver, etcd and kubectl, or unset it."
         ) from error
 
 
@@ -76,24 +77,24 @@ def _make(
                 return entry.adopt(staged)
             except DevError as error:
                 failures[name] = str(error)
-                announce(f"control plane: no {name}: {error}")
+                announce(f"control plane: {name} failed: {error}")
             except KeyboardInterrupt:
-                announce(f"control plane: {name} interrupted; nothing half-made is kept")
+                announce(f"control plane: {name} interrupted; partial files are removed")
                 raise
     raise DevError(_nothing_left(entry, failures=failures))
 
 
 def _nothing_left(entry: CacheEntry, *, failures: Mapping[str, str]) -> str:
-    """All options, and why each of them did not serve."""
+    """The message with all sources and why each of them failed."""
     hints = {
-        "download": "KELERY_ENVTEST_URL names the base of a mirror",
-        "build with Go": "needs Go and a module proxy that it can reach",
+        "download": "set KELERY_ENVTEST_URL to use a mirror",
+        "build with Go": "needs Go and access to a module proxy",
     }
     lines = [
-        "there is no control plane. Any one of these is enough:",
-        "  --kubeconfig FILE: not given (kelery dev then uses your cluster)",
+        "found no control plane. One of these is enough:",
+        "  --kubeconfig FILE: not given (kelery dev then uses that cluster)",
         "  KUBEBUILDER_ASSETS: not set (a folder with kube-apiserver, etcd and kubectl)",
-        f"  cache: {entry.folder} does not exist (KELERY_CACHE_DIR names another cache)",
+        f"  cache: {entry.folder} does not exist (set KELERY_CACHE_DIR for another cache)",
     ]
     for name, why in failures.items():
         hint = f" ({hints[name]})" if name in hints else ""

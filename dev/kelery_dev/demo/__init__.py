@@ -1,1 +1,1 @@
-"""`make demo`: the examples on a whole stack, and what becomes of them."""
+"""`make demo`: runs the examples on a whole stack."""

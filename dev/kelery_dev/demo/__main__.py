@@ -1,4 +1,4 @@
-"""`python -m kelery_dev.demo`: what `make demo` runs."""
+"""`python -m kelery_dev.demo`, the command of `make demo`."""
 
 import sys
 

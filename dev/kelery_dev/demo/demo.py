@@ -1,8 +1,7 @@
-"""`make demo`: the whole stack, every example applied to it and what becomes of each, then runs over HTTP;
-then nothing is left.
+"""`make demo`: starts the whole stack, applies every example, sends runs over HTTP, and stops everything.
 
-It reads how each run is to end from the examples themselves, and fails with a sentence that names the runs
-that ended otherwise. Bounded in time: an example that hangs is given up.
+The examples state how each run ends. The demo fails with a message that names the runs that ended otherwise.
+Its time is bounded: it does not wait for an example that hangs.
 """
 
 import argparse
@@ -25,7 +24,7 @@ from kelery_dev.errors import DevError
 from kelery_dev.stack.stack import Stack, StackOptions
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
-#: What is sent through both APIs after them.
+#: The manifests and bodies for both APIs, used after the examples.
 BOTH_APIS = EXAMPLES / "both-apis"
 _INTERRUPTED = 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -34,7 +33,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 async def _play_on_stack(
     stack: Stack, examples: Sequence[Example], *, both_apis: Path | None, screen: Screen, folder: Path
 ) -> list[str]:
-    """Bring the stack up, play, and take it down; interrupted by a signal, it is taken down all the same."""
+    """Start the stack, play the demo and stop the stack, also after a signal."""
     loop, playing = asyncio.get_running_loop(), asyncio.current_task()
     assert playing is not None
 
@@ -61,16 +60,16 @@ async def _play_on_stack(
 
 
 def play(paths: Sequence[Path], *, screen: Screen) -> int:
-    """The whole demo, or of examples of one's own what kubectl does with them; its exit status."""
+    """Play the whole demo, or only the given examples with kubectl; returns the exit status."""
     examples, both_apis = load_examples(paths or [EXAMPLES]), None if paths else BOTH_APIS
     folder = Path(tempfile.mkdtemp(prefix="kelery-demo-"))
     keep = False
-    # What a killed process leaves in its temporary folder goes with ours.
+    # Temporary files of killed processes are removed with this folder.
     os.environ["TMPDIR"] = str(folder)
     try:
         screen.heading("Starting the stack")
         stack = Stack(StackOptions(state_dir=folder / "state", port=0), console=screen)
-        # Before the event loop: building a control plane takes minutes, and Ctrl-C must end it.
+        # Before the event loop: building a control plane takes minutes, and Ctrl-C must stop it.
         stack.prepare()
         problems = asyncio.run(
             _play_on_stack(stack, examples, both_apis=both_apis, screen=screen, folder=folder)
@@ -91,10 +90,10 @@ def play(paths: Sequence[Path], *, screen: Screen) -> int:
 
 
 def _show_next_steps(screen: Screen, *, count: int) -> None:
-    screen.plain(f"  nothing is left running; all {count} runs ended as their examples say")
-    screen.heading("Go on by hand")
-    screen.plain("  .venv/bin/kelery dev                    keeps the same stack up, until Ctrl-C")
-    screen.plain("  . .kelery/env                           in another terminal, while it is up")
+    screen.plain(f"  nothing is left running; all {count} runs ended as expected")
+    screen.heading("Next steps")
+    screen.plain("  .venv/bin/kelery dev                    run the same stack until Ctrl-C")
+    screen.plain("  . .kelery/env                           in another terminal")
     screen.plain("  kubectl apply -f examples/01-add.yaml")
     screen.plain("  kubectl get taskruns --watch")
     screen.plain("  curl $KELERY_URL/start")
@@ -106,17 +105,19 @@ def _as_ctrl_c(*_: object) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """`python -m kelery_dev.demo [FILE OR FOLDER ...]`."""
-    parser = argparse.ArgumentParser(prog="python -m kelery_dev.demo", description="Play the examples.")
+    parser = argparse.ArgumentParser(
+        prog="python -m kelery_dev.demo", description="Run the examples on a local stack."
+    )
     parser.add_argument(
         "paths",
         nargs="*",
         type=Path,
-        help="example files or folders (default: examples/, and both APIs)",
+        help="example files or folders (default: examples/, then runs over HTTP)",
     )
     paths = parser.parse_args(arguments).paths
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _as_ctrl_c)
-    # kubectl, and Kelery's own services, must see the demo's cluster alone.
+    # kubectl and Kelery's services must use the demo's cluster only.
     os.environ.pop("KUBECONFIG", None)
     try:
         return play(paths, screen=Screen())

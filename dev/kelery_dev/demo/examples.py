@@ -1,8 +1,8 @@
-"""The examples as the demo takes them: manifests that say in annotations how their runs end.
+"""The examples of the demo: manifests with annotations that state how their runs end.
 
-`kelery.dev/expect` is a final phase, or phase/reason; `kelery.dev/expect-result` the result as JSON;
-`kelery.dev/demo-cancel` makes the demo cancel the run once it runs; `kelery.dev/demo-until` lets it go on
-before the run has ended. To Kelery itself none of them means anything.
+`kelery.dev/expect` is a final phase, or phase/reason. `kelery.dev/expect-result` is the result as JSON.
+`kelery.dev/demo-cancel` makes the demo cancel the run once it is running. `kelery.dev/demo-until` lets the
+demo continue before the run has ended. Kelery itself ignores them.
 """
 
 import json
@@ -27,44 +27,44 @@ Word = TypeVar("Word", Phase, CancelMode)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExampleRun:
-    """One TaskRun of an example and how it is to end."""
+    """One TaskRun of an example and its expected end."""
 
     name: str
     phase: Phase
-    #: "" if any will do.
+    #: Empty for any reason.
     reason: str = ""
-    #: JSON; None if any will do.
+    #: JSON; None for any result.
     result: str | None = None
     cancel: CancelMode | None = None
-    #: The demo goes on when the run is in this phase; None: when it has ended.
+    #: The demo continues when the run is in this phase; None: when it has ended.
     until: Phase | None = None
     key: str = ""
     limit: int = 1
 
     @property
     def expectation(self) -> str:
-        """As the example says it."""
+        """The expected phase, or phase/reason."""
         return f"{self.phase.value}/{self.reason}" if self.reason else self.phase.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """One file of them."""
+    """One file of examples."""
 
     file: Path
     runs: tuple[ExampleRun, ...]
 
 
 def load_examples(paths: Iterable[Path]) -> list[Example]:
-    """The examples in files and folders, in the order given, a folder's by their names."""
+    """The examples in files and folders, in the given order; within a folder, by name."""
     files = [file for path in paths for file in (sorted(path.glob("*.yaml")) if path.is_dir() else [path])]
     if not files:
-        raise DevError("there are no examples: name YAML files of TaskRuns, or a folder of them")
+        raise DevError("found no examples: give YAML files of TaskRuns, or a folder with such files")
     examples = [_load(file) for file in files]
     names = [run.name for example in examples for run in example.runs]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise DevError(f"two examples are named {twice[0]}; give each a metadata.name of its own")
+        raise DevError(f"two examples are named {twice[0]}: give each its own metadata.name")
     return examples
 
 
@@ -74,20 +74,22 @@ def _load(file: Path) -> Example:
     except (OSError, yaml.YAMLError) as error:
         raise DevError(f"cannot read the example {file}: {error}") from error
     if not documents:
-        raise DevError(f"{file}: has no TaskRun in it")
+        raise DevError(f"{file}: the file contains no TaskRun")
     return Example(file=file, runs=tuple(_run(document, file=file) for document in documents))
 
 
 def _run(document: Any, *, file: Path) -> ExampleRun:
     if not isinstance(document, Mapping) or document.get("kind") != "TaskRun":
-        raise DevError(f"{file}: an example holds TaskRuns and nothing else")
+        raise DevError(f"{file}: an example may contain only TaskRuns")
     metadata = document.get("metadata") or {}
     notes = metadata.get("annotations") or {}
     where = f"{file}: {metadata.get('name')}"
     phase, _, reason = str(notes.get(EXPECT, "")).partition("/")
     expected = _word(phase, of=Phase, where=where, note=EXPECT)
     if expected not in FINAL_PHASES:
-        raise DevError(f"{where}: {EXPECT}={phase!r} is no final phase; give Succeeded, Failed or Cancelled")
+        raise DevError(
+            f"{where}: {EXPECT}={phase!r} is not a final phase: give Succeeded, Failed or Cancelled"
+        )
     concurrency = (document.get("spec") or {}).get("concurrency") or {}
     return ExampleRun(
         name=str(metadata.get("name")),
@@ -106,14 +108,14 @@ def _word(text: str, *, of: type[Word], where: str, note: str) -> Word:
         return of(text)
     except ValueError:
         known = ", ".join(member.value for member in of)
-        raise DevError(f"{where}: {note}={text!r} is unknown; give one of {known}") from None
+        raise DevError(f"{where}: {note}={text!r} is unknown: give one of {known}") from None
 
 
 def _json(text: Any, *, where: str) -> str | None:
-    """The same value in one spelling, to be compared as text."""
+    """The same value in normalized form, for a comparison as text."""
     if text is None:
         return None
     try:
         return json.dumps(json.loads(text), ensure_ascii=False, sort_keys=True)
     except (TypeError, ValueError):
-        raise DevError(f"{where}: {EXPECT_RESULT}={text!r} is no JSON") from None
+        raise DevError(f"{where}: {EXPECT_RESULT}={text!r} is not JSON") from None

@@ -1,6 +1,6 @@
-"""HTTP for the demo: single requests to the gateway, and the events of a run as they come.
+"""HTTP for the demo: single requests to the gateway, and the event stream of a run.
 
-What is shown as `curl` on the screen is sent from here, so that the demo needs none.
+The screen shows `curl` commands; they are sent from here, so the demo does not need curl.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ _SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the gateway said; `body` is None if it said nothing."""
+    """The gateway's response; `body` is None if it is empty."""
 
     status: int
     body: Any
@@ -35,14 +35,14 @@ class Event:
 
 
 class HttpDoor:
-    """The gateway; to be used with `async with`."""
+    """A client of the gateway, for `async with`."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_SECONDS))
 
     async def ask(self, method: str, path: str, *, body: bytes | None = None) -> Answer:
-        """One request, with JSON as its body if some is given; DevError if there is no answer."""
+        """One request, with a JSON body if one is given; DevError if the gateway does not answer."""
         try:
             async with self._session.request(
                 method,
@@ -56,7 +56,7 @@ class HttpDoor:
             raise DevError(f"the gateway did not answer {method} {path}: {_in_words(error)}") from error
 
     async def events(self, path: str) -> AsyncGenerator[Event, None]:
-        """A run's events, until the stream ends; DevError if it breaks off."""
+        """The events of a run until the stream ends; DevError if it breaks."""
         try:
             async with self._session.get(f"{self._url}{path}") as answer:
                 fields: dict[str, str] = {}
@@ -69,7 +69,7 @@ class HttpDoor:
                         )
                         fields = {}
         except (OSError, aiohttp.ClientError, TimeoutError) as error:
-            raise DevError(f"the stream {path} broke off: {_in_words(error)}") from error
+            raise DevError(f"the stream {path} broke: {_in_words(error)}") from error
 
     async def __aenter__(self) -> "HttpDoor":
         return self
@@ -78,7 +78,7 @@ class HttpDoor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._session.close()
-        # Its sockets close in the turns of the loop that follow.
+        # Its sockets close in the next iterations of the loop.
         await asyncio.sleep(0)
 
 

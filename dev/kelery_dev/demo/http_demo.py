@@ -1,7 +1,6 @@
-"""The demo's second part: runs over HTTP, and that they and those of kubectl are the same runs.
+"""The second part of the demo: runs over HTTP, and runs of both APIs that share a key.
 
-Each step is shown as a person would type it, with what came of it. The first that does not go as it should
-ends the demo with a sentence.
+Each step is shown as a command with its outcome. The first unexpected outcome ends the demo with a message.
 """
 
 import asyncio
@@ -24,11 +23,11 @@ _POLL_SECONDS = 0.1
 
 
 class Unexpected(Exception):
-    """What did not happen as the demo says."""
+    """An unexpected outcome; the message names it."""
 
 
 class HttpDemo:
-    """One pass through both APIs of a running stack; `folder` has the manifests and bodies."""
+    """One pass through both APIs of a running stack; `folder` contains the manifests and bodies."""
 
     def __init__(self, *, http: HttpDoor, kubectl: Kubectl, screen: Screen, folder: Path) -> None:
         self._http = http
@@ -37,7 +36,7 @@ class HttpDemo:
         self._folder = folder
 
     async def run(self) -> list[str]:
-        """What is not as it should be: a clause, or none."""
+        """The problem as a clause, or an empty list."""
         try:
             await self._one_at_a_time()
             await self._one_key()
@@ -53,15 +52,17 @@ class HttpDemo:
         _require(
             refused.body["id"],
             equals=started.body["id"],
-            problem="the refused /start did not name the running run",
+            problem="the rejected /start did not return the id of the current run",
         )
         status = await self._curl("/status", expected=200)
-        _require(status.body["id"], equals=started.body["id"], problem="/status did not mean the running run")
+        _require(
+            status.body["id"], equals=started.body["id"], problem="/status did not return the current run"
+        )
         await self._curl("/cancel", expected=200)
         await self._curl_until("/status", "REVOKED", read=lambda answer: answer.body["status"])
 
     async def _one_key(self) -> None:
-        self._screen.heading("Both APIs, one key")
+        self._screen.heading("One key through both APIs")
         self._screen.command(f"RUNS=$KELERY_URL{_RUNS}")
         await self._curl(_RUNS, body="with-curl.json", expected=202)
         await self._apply("with-kubectl.yaml")
@@ -69,22 +70,22 @@ class HttpDemo:
         await self._curl(f"{_RUNS}/with-kubectl", expected=200)
         key = await self._curl(_KEY, expected=200)
         counts = [key.body["held"], key.body["waiting"]]
-        _require(
-            counts, equals=[1, 1], problem=f"{counts} runs held the key and waited for it (expected [1, 1])"
-        )
+        _require(counts, equals=[1, 1], problem=f"the key had {counts} holders and waiters (expected [1, 1])")
         await self._apply("takes-over.yaml")
         await self._kubectl_waits("takes-over", "{.status.phase}", is_now="Running")
         await self._curl_until(f"{_RUNS}/with-curl", "Cancelled", read=_phase)
         await self._curl_until(f"{_RUNS}/with-kubectl", "Cancelled", read=_phase)
         again = await self._curl(_RUNS, body="with-curl.json", expected=202)
-        _require(_phase(again), equals="Waiting", problem="a run by curl did not wait for the one of kubectl")
+        _require(
+            _phase(again), equals="Waiting", problem="a run over HTTP did not wait for the run of kubectl"
+        )
         await self._curl(f"{_RUNS}/takes-over:cancel", method="POST", expected=200)
         await self._kubectl_waits("takes-over", "{.status.reason}", is_now="CancelledByUser")
         await self._curl_until(f"{_RUNS}/with-curl", "Running", read=_phase)
         await self._curl(f"{_RUNS}/with-curl", method="DELETE", expected=204)
 
     async def _follow(self) -> None:
-        self._screen.heading("A run as it goes")
+        self._screen.heading("Event stream of a run")
         run = await self._curl(_RUNS, body="progress.json", expected=202)
         path = f"{_RUNS}/{run.body['metadata']['name']}/events"
         self._screen.command(f"curl -N {_typed(path)}")
@@ -93,15 +94,15 @@ class HttpDemo:
             self._screen.plain(cut(f"{event.id:>4}  {event.name:<9} {_said(event)}"))
             events.append(event)
         names = [event.name for event in events]
-        _require("progress" in names, equals=True, problem="the stream told no progress")
-        _require(names[-1], equals="finished", problem="the stream did not end with the run")
+        _require("progress" in names, equals=True, problem="the stream had no progress event")
+        _require(names[-1], equals="finished", problem="the stream did not end with the event finished")
         last = events[-1].data["status"]["phase"]
-        _require(last, equals="Succeeded", problem=f"the run that was followed ended as {last}")
+        _require(last, equals="Succeeded", problem=f"the run of the event stream ended as {last}")
 
     async def _curl(
         self, path: str, *, expected: int, method: str = "GET", body: str | None = None
     ) -> Answer:
-        """One request, shown and judged by its status."""
+        """Send one request, show it, and check its status."""
         file = self._folder / body if body else None
         self._screen.command(_curl_command(path, method=method, file=file))
         content = await asyncio.to_thread(file.read_bytes) if file else None
@@ -110,12 +111,12 @@ class HttpDemo:
         _require(
             answer.status,
             equals=expected,
-            problem=f"{path} was answered with {answer.status} (expected {expected})",
+            problem=f"{path} returned {answer.status} (expected {expected})",
         )
         return answer
 
     async def _curl_until(self, path: str, wanted: str, *, read: Callable[[Answer], Any]) -> None:
-        """The same request until the answer is as wanted; only the last is shown."""
+        """Repeat a request until its response is as wanted; show only the last."""
         self._screen.command(_curl_command(path))
         until = time.monotonic() + _SECONDS
         while True:
@@ -157,12 +158,12 @@ def _curl_command(path: str, *, method: str = "GET", file: Path | None = None) -
 
 
 def _typed(path: str) -> str:
-    """A path as it is typed after the variables are set."""
+    """The path with the variables that the user types."""
     return path.replace(_RUNS, "$RUNS") if path.startswith(_RUNS) else f"$KELERY_URL{path}"
 
 
 def _summary(answer: Answer) -> str:
-    """The answer on one line: of a TaskRun its name and how it stands, of anything else all."""
+    """The response on one line; for a TaskRun, its name, phase and reason."""
     body = answer.body
     if body is None:
         return f"{answer.status}"

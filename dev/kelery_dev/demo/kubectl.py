@@ -1,6 +1,6 @@
 """kubectl for the demo: single commands, and a watch on TaskRuns as a stream of objects.
 
-Every process it starts dies with us, however we end.
+Every process that it starts dies with this process.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ _CHUNK = 65536
 
 
 class Kubectl:
-    """A kubectl and the cluster it talks to."""
+    """A kubectl for one cluster."""
 
     def __init__(self, program: Path, *, kubeconfig: Path, cache: Path) -> None:
         self._start = (str(program), f"--kubeconfig={kubeconfig}", f"--cache-dir={cache}")
 
     async def run(self, *arguments: str) -> str:
-        """One command's output; DevError with its words if it fails."""
+        """The output of one command; DevError with its error output if it fails."""
         process = await self._spawn(*arguments)
         try:
             out, err = await asyncio.wait_for(process.communicate(), timeout=_SECONDS)
@@ -38,7 +38,7 @@ class Kubectl:
         return out.decode(errors="replace").strip()
 
     async def watch_taskruns(self) -> AsyncGenerator[Mapping[str, Any], None]:
-        """Every TaskRun as it comes and changes; raises DevError if the watch breaks off."""
+        """Every TaskRun when it is added or changes; DevError if the watch breaks."""
         process = await self._spawn("get", "taskruns", "--watch", "--output-watch-events", "-o", "json")
         assert process.stdout is not None
         decoder, buffer = codecs.getincrementaldecoder("utf-8")(), ""
@@ -49,7 +49,7 @@ class Kubectl:
                 for event in events:
                     if event.get("type") in ("ADDED", "MODIFIED"):
                         yield event["object"]
-            raise DevError("the watch on TaskRuns broke off")
+            raise DevError("the watch on TaskRuns broke")
         finally:
             await _end(process)
 
@@ -64,7 +64,7 @@ class Kubectl:
 
 
 def split_events(text: str) -> tuple[list[dict[str, Any]], str]:
-    """The whole JSON objects at the start of a text, and the rest of it."""
+    """The complete JSON objects at the start of a text, and the rest of the text."""
     found, decoder = [], json.JSONDecoder()
     text = text.lstrip()
     while text:

@@ -1,7 +1,6 @@
-"""The course of the demo: apply each example, show what becomes of its runs, cancel those that ask for it.
+"""The first part of the demo: applies each example, shows its runs, and cancels those that request it.
 
-It looks at nothing but what a watch shows. A step that hangs is given up after a while: how the runs stand is
-judged at the end.
+It uses only what a watch shows. It stops waiting for a step that hangs; the runs are checked at the end.
 """
 
 import asyncio
@@ -36,7 +35,7 @@ class Demo:
         self._until = time.monotonic() + _ALL_SECONDS
 
     async def run(self) -> list[str]:
-        """Apply and follow them all; what went wrong, a clause for each problem."""
+        """Apply and follow all examples; returns a clause for each problem."""
         watch = asyncio.create_task(self._follow())
         try:
             for example in self._examples:
@@ -52,7 +51,7 @@ class Demo:
         return [run for example in self._examples for run in example.runs]
 
     async def _with_watch(self, watch: "asyncio.Task[None]", step: Coroutine[Any, Any, None]) -> None:
-        """A step of the demo, unless the watch fails: nobody would notice the end of anything."""
+        """Run a step, and fail if the watch fails: without it no end is noticed."""
         playing = asyncio.create_task(step)
         try:
             await asyncio.wait({watch, playing}, return_when=asyncio.FIRST_COMPLETED)
@@ -77,7 +76,7 @@ class Demo:
         await self._kubectl.run("patch", "taskrun", run.name, "--type", "merge", "-p", patch)
 
     async def _follow(self) -> None:
-        """Show each change once, and wake who waits for it."""
+        """Show each change once, and wake the waiting step."""
         shown: dict[str, tuple[object, ...]] = {}
         async with contextlib.aclosing(self._kubectl.watch_taskruns()) as taskruns:
             async for taskrun in taskruns:
@@ -90,7 +89,7 @@ class Demo:
                 self._changed.set()
 
     async def _wait(self, condition: Callable[[], bool]) -> None:
-        """Return when it holds, or when the time is up: how things stand is judged at the end."""
+        """Wait until the condition holds or the time is over; the runs are checked at the end."""
         until = min(self._until, time.monotonic() + _EXAMPLE_SECONDS)
         while not condition():
             self._changed.clear()
@@ -112,26 +111,26 @@ class Demo:
         return self._ended(run) or (run.until is not None and self._phase(run) == run.until.value)
 
     def _conclude(self) -> list[str]:
-        """The table, what became of the keys, and what is wrong."""
+        """Show the table and the use of the keys; returns the problems."""
         runs = self._runs()
         self._screen.heading(f"All {len(runs)} runs")
         self._screen.table([(run.name, self._statuses.get(run.name, {})) for run in runs])
         problems = [found for run in runs if (found := problem(run, status=self._statuses.get(run.name, {})))]
         uses = key_uses(runs, statuses=self._statuses)
         if uses:
-            self._screen.heading("Keys that several runs shared")
+            self._screen.heading("Shared keys")
         for use in uses:
-            line = f"{use.runs} runs, limit {use.limit}, at most {use.most_at_once} at the same time"
+            line = f"{use.runs} runs, limit {use.limit}, at most {use.most_at_once} at once"
             self._screen.plain(f"{use.key:<16} {line}")
             if use.most_at_once > use.limit:
                 problems.append(
-                    f"the key {use.key} had {use.most_at_once} runs at once, its limit is {use.limit}"
+                    f"the key {use.key} had {use.most_at_once} runs at once; its limit is {use.limit}"
                 )
         return problems
 
 
 def _about(status: Mapping[str, Any]) -> tuple[object, ...]:
-    """What of a status is worth a line when it changes."""
+    """The part of a status whose change is shown."""
     key, progress = status.get("concurrency") or {}, status.get("progress") or {}
     waiting = (
         (tuple(key.get("heldBy") or ()), key.get("position")) if status.get("phase") == "Waiting" else ()

@@ -1,4 +1,4 @@
-"""What the demo shows: commands, lines about runs, and the table at the end; never wider than 100 columns.
+"""The output of the demo: commands, lines about runs, and the final table; at most 100 columns wide.
 
 Colours only on a terminal, and not with NO_COLOR.
 """
@@ -27,7 +27,7 @@ Status = Mapping[str, Any]
 
 
 class Screen(Console):
-    """Also the console of the stack, of whose services it shows no log lines: these go to their files."""
+    """The demo's output and the stack's console; log lines of services go only to their files."""
 
     def __init__(self, *, write: Write = to_stdout, colours: bool | None = None) -> None:
         super().__init__(write=write)
@@ -36,30 +36,30 @@ class Screen(Console):
         self._began = time.monotonic()
 
     def log(self, name: str, *, line: str) -> None:
-        """Only what the stack itself says."""
+        """Show only the stack's own lines."""
         if name == "kelery":
             for part in textwrap.wrap(line, width=WIDTH - 4, break_on_hyphens=False) or [""]:
                 self.plain(f"  {part}")
 
     def heading(self, text: str) -> None:
-        """What comes next."""
+        """The title of the next part."""
         self.plain("")
         self.plain(self._painted(text, colour=_BOLD))
 
     def command(self, text: str) -> None:
-        """A command as a person would type it."""
+        """A command as the user types it."""
         self.plain("")
         self.plain(self._painted(f"$ {text}", colour=_BOLD))
 
     def change(self, name: str, *, status: Status) -> None:
-        """A run is in another state than before."""
+        """A changed state of a run."""
         phase, reason = str(status.get("phase", "")), str(status.get("reason", ""))
         passed = f"{time.monotonic() - self._began:5.1f}s"
         line = cut(f"{passed}  {name:<16} {phase:<10} {reason:<22} {detail(status)}".rstrip())
         self.plain(line.replace(phase, self._painted(phase, colour=_COLOURS.get(phase)), 1))
 
     def table(self, rows: Sequence[tuple[str, Status]]) -> None:
-        """All runs and how they stand."""
+        """All runs with phase, reason, and result or error."""
         self.plain(f"{'NAME':<16} {'PHASE':<10} {'REASON':<22} RESULT OR ERROR")
         for name, status in rows:
             phase, reason = str(status.get("phase", "")), str(status.get("reason", ""))
@@ -71,13 +71,13 @@ class Screen(Console):
 
 
 def cut(line: str, *, width: int = WIDTH) -> str:
-    """A line, or as much of it as there is room for."""
+    """A line, cut to the width."""
     flat = " ".join(line.splitlines())
     return flat if len(flat) <= width else flat[: width - 1] + "…"
 
 
 def outcome(status: Status) -> str:
-    """The result or the error of a run that has ended."""
+    """The result or the error of an ended run."""
     result, error = status.get("result"), status.get("error")
     if status.get("phase") == "Failed" and error:
         kind, message = str(error.get("type", "")), str(error.get("message", ""))
@@ -88,14 +88,14 @@ def outcome(status: Status) -> str:
 
 
 def detail(status: Status) -> str:
-    """What is worth saying about a run in its present phase."""
+    """Details of a run in its current phase."""
     phase, attempt = status.get("phase"), status.get("attempt", 1)
     key = status.get("concurrency") or {}
     if phase == "Waiting" and key.get("heldBy"):
-        place = f"place {key['position']}; " if key.get("position") else ""
+        place = f"position {key['position']}; " if key.get("position") else ""
         return f"{place}held by {', '.join(key['heldBy'])}"
     if status.get("reason") == "RetryBackoff":
-        return f"attempt {attempt} follows; the slot is kept"
+        return f"attempt {attempt} follows; the run keeps its slot"
     if phase == "Running":
         parts = [f"attempt {attempt}"] if attempt > 1 else []
         parts += [f"{status['progress'].get('text', '')}"] if status.get("progress") else []

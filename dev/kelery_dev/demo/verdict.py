@@ -1,4 +1,4 @@
-"""Whether the runs of the demo ended as their examples say, and kept to their limits. Pure."""
+"""Whether the runs of the demo ended as expected and within their limits. Pure."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,12 +15,12 @@ Status = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyUse:
-    """How a key was used."""
+    """The use of one key."""
 
     key: str
     limit: int
     runs: int
-    #: How many of them ran at the same time at most.
+    #: The largest number of runs at once.
     most_at_once: int
 
 
@@ -30,13 +30,13 @@ def is_final(status: Status) -> bool:
 
 
 def problem(run: ExampleRun, *, status: Status) -> str | None:
-    """What is wrong with how a run ended, in a clause that names it; None if it is as it should be."""
+    """What is wrong with the end of a run, as a clause that names it; None if nothing is."""
     if not status:
-        return f"{run.name} was never taken up"
+        return f"{run.name} has no status"
     phase, reason = status.get("phase", "no phase"), status.get("reason", "")
     stands = f"{phase}/{reason}"
     if not is_final(status):
-        return f"{run.name} did not end in time, it is {stands} (expected {run.expectation})"
+        return f"{run.name} did not end in time: it is {stands} (expected {run.expectation})"
     if phase != run.phase.value or (run.reason and reason != run.reason):
         return f"{run.name} ended as {stands} (expected {run.expectation})"
     value = (status.get("result") or {}).get("value")
@@ -47,7 +47,7 @@ def problem(run: ExampleRun, *, status: Status) -> str | None:
 
 
 def key_uses(runs: Iterable[ExampleRun], *, statuses: Mapping[str, Status]) -> list[KeyUse]:
-    """For each key that several runs share: how many ran at once, by the times of their attempts."""
+    """The use of each key that several runs share, from the times of their attempts."""
     by_key: dict[str, list[ExampleRun]] = {}
     for run in runs:
         if run.key:
@@ -65,7 +65,7 @@ def key_uses(runs: Iterable[ExampleRun], *, statuses: Mapping[str, Status]) -> l
 
 
 def _most_at_once(statuses: Sequence[Status]) -> int:
-    """All times are of one clock, the ledger's, and written alike, so they compare as text."""
+    """All times come from the ledger's clock in one format, so they compare as text."""
     steps = [
         step
         for status in statuses

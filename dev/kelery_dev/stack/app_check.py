@@ -1,7 +1,7 @@
-"""A look at the user's Celery app before anything is started: does it load, what are its queues and tasks?
+"""Checks the user's Celery app before anything starts: does it load, and what are its queues and tasks?
 
-Operator and gateway must put runs that name no queue where the app's workers look; and that an app cannot be
-loaded is said at once, in a sentence, instead of by a worker that keeps dying.
+Operator and gateway must send runs without `spec.queue` to a queue that the app's worker consumes. An app
+that cannot be loaded is reported at once, instead of by a worker that keeps dying.
 """
 
 import json
@@ -25,42 +25,44 @@ _IMPORT_SECONDS = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppFacts:
-    """Where an app's messages go, the values being Celery's own defaults, and which tasks it has."""
+    """The queues and tasks of an app; the defaults are those of Celery."""
 
     default: str = "celery"
-    #: What a worker takes that is started without -Q.
+    #: The queues of a worker that is started without -Q.
     taken: tuple[str, ...] = ("celery",)
     #: `global_keyprefix` of the app's broker_transport_options.
     key_prefix: str = ""
-    #: Its own ones, in their order.
+    #: The app's own tasks, in their order.
     tasks: tuple[OwnTask, ...] = ()
 
     def control_plane_variables(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """What operator and gateway need to know; what a person has set stays as it is."""
+        """The variables for operator and gateway; a variable that the user has set stays unchanged."""
         ours = {"KELERY_DEFAULT_QUEUE": self.default, "KELERY_BROKER_KEY_PREFIX": self.key_prefix}
         return {name: value for name, value in ours.items() if value and not environ.get(name, "").strip()}
 
     def warning(self, *, chosen: str | None, environ: Mapping[str, str]) -> str:
-        """A sentence if the worker does not take what runs without spec.queue go to, else nothing."""
+        """A warning if the worker does not consume the queue of runs without spec.queue, else empty."""
         default = environ.get("KELERY_DEFAULT_QUEUE", "").strip() or self.default
         taken = [queue.strip() for queue in chosen.split(",")] if chosen else list(self.taken)
         if default in taken:
             return ""
         return (
-            f"runs without spec.queue go to the queue {default!r}, which the worker does not take:"
-            f" it takes {', '.join(taken)}. Set spec.queue, KELERY_DEFAULT_QUEUE or --queues"
+            f"runs without spec.queue go to the queue {default!r}, which the worker does not consume;"
+            f" it consumes {', '.join(taken)}. Set spec.queue, KELERY_DEFAULT_QUEUE or --queues"
         )
 
 
 def app_facts(app: str, *, variables: Mapping[str, str]) -> AppFacts:
-    """Load an app as the worker will, `variables` added to the environment; a DevError says why it cannot."""
+    """Load an app as the worker does, with `variables` added to the environment; DevError if it fails."""
     with tempfile.TemporaryDirectory(prefix="kelery-app-") as folder:
         answer, log = Path(folder) / "answer", Path(folder) / "log"
         argv = (sys.executable, "-m", "kelery_dev.stack.app_import", app, str(answer))
         code = _run(Command(name="app", argv=argv, env=variables), log=log, app=app)
         content = _content(answer)
         if content is None:
-            raise DevError(f"--app {app}: importing it ended Python ({describe_exit(code)})\n{tail(log)}")
+            raise DevError(
+                f"--app {app}: Python ended during the import ({describe_exit(code)})\n{tail(log)}"
+            )
     if "trouble" in content:
         raise DevError(f"--app {app}: {content['trouble']}")
     return AppFacts(
@@ -86,14 +88,14 @@ def _run(command: Command, *, log: Path, app: str) -> int:
     try:
         return process.wait(timeout=_IMPORT_SECONDS)
     except subprocess.TimeoutExpired as error:
-        raise DevError(f"--app {app}: importing it takes more than {_IMPORT_SECONDS} s") from error
+        raise DevError(f"--app {app}: the import did not end within {_IMPORT_SECONDS} s") from error
     finally:
         signal_group(process.pid, number=signal.SIGKILL)
         process.wait()
 
 
 def _content(answer: Path) -> dict[str, Any] | None:
-    """What the import wrote; None if it did not come that far."""
+    """What the import wrote; None if it wrote no JSON object."""
     try:
         content = json.loads(answer.read_text())
     except (OSError, ValueError):

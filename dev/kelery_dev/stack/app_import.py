@@ -1,8 +1,8 @@
-"""Run as a program: import a Celery app as a worker would, and write down what the stack must know of it.
+"""A program that imports a Celery app as a worker does, and writes its queues and tasks.
 
-`python -m kelery_dev.stack.app_import APP ANSWER`: ANSWER is a file, since an app may print what it
-likes. It gets a JSON object with the app's queues and tasks or, under "trouble", one sentence for the person
-who wrote it. In a process of its own, because importing somebody's code may do anything.
+`python -m kelery_dev.stack.app_import APP ANSWER`: ANSWER is a file, since an app may print anything. The
+program writes a JSON object with the app's queues and tasks or, under "trouble", one sentence for the user.
+It is a process of its own, because imported code may do anything.
 """
 
 import inspect
@@ -22,19 +22,19 @@ _LONGEST_MESSAGE = 300
 
 
 class NotLoadable(Exception):
-    """The sentence that says why."""
+    """The app cannot be loaded; the message says why."""
 
 
 def described(name: str) -> dict[str, Any]:
-    """What the stack must know of an app; NotLoadable if there is no such app."""
+    """The queues and tasks of an app; NotLoadable if it cannot be loaded."""
     module = name.partition(":")[0]
     if module.endswith(".py") or "/" in module:
         dotted = module.removesuffix(".py").strip("./").replace("/", ".")
-        raise NotLoadable(f"give the name of a module, {dotted}, and not a file")
+        raise NotLoadable(f"give the name of a module, such as {dotted}, not a file")
     try:
         _import(module)
         app = _app(name)
-        # As a worker does: modules that the app includes, or finds by itself, may have all of its tasks.
+        # As a worker does: modules that the app includes or discovers may contain its tasks.
         app.loader.import_default_modules()
         options = app.conf.broker_transport_options or {}
         return {
@@ -60,7 +60,7 @@ def described(name: str) -> dict[str, Any]:
 
 
 def _import(module: str) -> None:
-    """Import it, or what stands before its last dot: that may be an attribute."""
+    """Import the module, or the part before its last dot: the rest may be an attribute."""
     try:
         import_from_cwd(module)
     except ModuleNotFoundError as error:
@@ -76,29 +76,29 @@ def _import(module: str) -> None:
 def _no_module(name: str) -> NotLoadable:
     return NotLoadable(
         f"there is no module {name!r}, neither in {Path.cwd()} nor installed in {sys.prefix};"
-        " give module or module:name, as in proj or proj.celery:app"
+        " give module or module:name, such as proj or proj.celery:app"
     )
 
 
 def _app(name: str) -> Celery:
-    """The app, as Celery's own -A finds it in a module that could be imported."""
+    """The app that Celery's own -A finds in an imported module."""
     try:
         found = find_app(name)
     except ModuleNotFoundError as error:
-        # Only what stands before the last dot is a module, and the rest is no attribute of it.
+        # Only the part before the last dot is a module, and the rest is not an attribute of it.
         raise _no_module(name) from error
     except AttributeError:
         found = None
     if not isinstance(found, Celery):
         raise NotLoadable(
-            f"no Celery app is there: the module needs one, as in app = Celery({name.partition(':')[0]!r});"
-            " module:name names one of several"
+            f"the module has no Celery app: add one, such as app = Celery({name.partition(':')[0]!r}),"
+            " or name it as module:name"
         )
     return found
 
 
 def _required(function: Callable[..., Any]) -> list[str]:
-    """The parameters that must be given; none are known of what has no signature."""
+    """The required parameters; empty if the function has no signature."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
@@ -112,7 +112,7 @@ def _required(function: Callable[..., Any]) -> list[str]:
 
 
 def _in_words(error: BaseException) -> str:
-    """The error on one line, with the place in the app's own code."""
+    """The error on one line, with its place in the app's code."""
     message = " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST_MESSAGE]
     own = [
         frame
@@ -125,7 +125,7 @@ def _in_words(error: BaseException) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Write the answer, and leave whatever the app has started behind."""
+    """Write the answer and exit at once."""
     name, answer = arguments
     try:
         content = described(name)

@@ -1,6 +1,6 @@
-"""A stack in the foreground of a terminal: it shows how to use it and stays until a signal stops it.
+"""A stack in the foreground of a terminal: shows how to use it, and runs until a signal stops it.
 
-The first SIGINT, SIGTERM or SIGHUP stops the stack; a second one kills at once what is left of it.
+The first SIGINT, SIGTERM or SIGHUP stops the stack; a second one kills the rest at once.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Foreground:
-    """A prepared stack and the person who looks at it."""
+    """Runs a prepared stack in the foreground."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -23,7 +23,7 @@ class Foreground:
         self._signalled = asyncio.Event()
 
     async def run(self) -> None:
-        """Start it, show how to use it, stay, and stop it."""
+        """Start the stack, show how to use it, wait for a signal, and stop it."""
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
             loop.add_signal_handler(number, self._on_signal)
@@ -49,24 +49,24 @@ class Foreground:
 
     def _show_usage(self) -> None:
         env = self._stack.env_file
-        self._console.say(f"the stack is up; in another terminal copy these lines, or type: . {env}")
+        self._console.say(f"the stack is up; in another terminal, type these lines, or: . {env}")
         for line in env.read_text().splitlines():
             self._console.plain(line)
         self._show_start()
 
     def _show_start(self) -> None:
-        """A first command for the REST API, if it is known which task the app's worker can run."""
+        """Show a first command for the REST API, if the app has a task for it."""
         chosen = os.environ.get(VARIABLE, "").strip()
         task = None if chosen else start_task(self._stack.tasks)
-        self._console.say(f"runs over HTTP: {self._stack.url}/docs tells what there is")
+        self._console.say(f"REST API: {self._stack.url}/docs")
         if chosen or task:
             name = task.name if task else chosen
-            self._console.say(f"/start runs {name}; {VARIABLE} names another")
+            self._console.say(f"/start runs {name}; set {VARIABLE} for another task")
             self._console.plain(start_command(self._stack.url, task=task))
 
     def _on_signal(self) -> None:
         if self._signalled.is_set():
-            self._console.say("killing what is left")
+            self._console.say("killing the remaining processes")
             self._stack.kill()
             return
         self._signalled.set()

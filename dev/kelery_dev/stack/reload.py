@@ -1,7 +1,7 @@
-"""Noticing that the worker's code changed, for `kelery dev --reload`.
+"""Detects changes of the worker's code, for `kelery dev --reload`.
 
-A person's own project is watched file by file below the current directory, without what only looks like code:
-hidden folders, virtual environments, and the state directory, whose files change all the time.
+The user's project is watched below the current directory, except hidden folders, virtual environments and the
+state directory.
 """
 
 import asyncio
@@ -15,14 +15,14 @@ from watchfiles import PythonFilter, awatch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchedFolder:
-    """A folder, with or without what is below it."""
+    """A folder; with its subfolders if `deep`."""
 
     path: Path
     deep: bool
 
 
 def watched_folders(app: str, *, cwd: Path) -> list[WatchedFolder]:
-    """The folders whose Python files make up an app; the module is found, never imported."""
+    """The folders with the Python files of an app; the module is located, never imported."""
     top = app.partition(":")[0].partition(".")[0]
     if (cwd / top).is_dir() or (cwd / f"{top}.py").is_file():
         below = [WatchedFolder(path=path, deep=True) for path in sorted(cwd.iterdir()) if _holds_code(path)]
@@ -44,7 +44,7 @@ def _holds_code(path: Path) -> bool:
 
 
 async def watch_code(folders: list[WatchedFolder]) -> AsyncGenerator[Path, None]:
-    """One changed file per burst of changes, for ever."""
+    """One changed file per burst of changes, indefinitely."""
     changes: asyncio.Queue[Path] = asyncio.Queue()
     groups = [[folder.path for folder in folders if folder.deep is deep] for deep in (True, False)]
     watchers = [

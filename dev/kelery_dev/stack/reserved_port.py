@@ -1,9 +1,8 @@
-"""The gateway's port, kept for one stack from before its start until after its end.
+"""The gateway's port, reserved for one stack from before its start until after its end.
 
-The gateway binds the port itself, so between this check and its start, and between two of its lives, nobody
-listens there. Two things keep others away meanwhile: a name that only one process on this machine can have
-stands for the port among stacks, and a socket that is bound but does not listen keeps it from programs that
-ask for any free port. Both end with this process, however it ends.
+The gateway binds the port itself, so nobody listens before its start and during a restart. Two things reserve
+the port meanwhile: an abstract socket name, which only one stack on this machine can hold, and a socket that
+is bound but does not listen, which keeps out programs that ask for any free port. Both end with this process.
 """
 
 import contextlib
@@ -14,7 +13,7 @@ from kelery_dev.supervise.ports import LOOPBACK, free_port
 
 
 class ReservedPort:
-    """A port of loopback that no other stack gets; 0 means any that is free."""
+    """A loopback port that no other stack gets; 0 means any free port."""
 
     def __init__(self, port: int) -> None:
         self.number = port or free_port()
@@ -25,7 +24,7 @@ class ReservedPort:
         except OSError as error:
             self._held.close()
             raise DevError(
-                f"port {self.number} is in use ({error.strerror}); kelery dev needs it for its REST gateway:"
+                f"port {self.number} is in use ({error.strerror}); the REST gateway needs it:"
                 " choose another with --port"
             ) from error
 
@@ -34,16 +33,16 @@ class ReservedPort:
         return f"http://{LOOPBACK}:{self.number}"
 
     def release(self) -> None:
-        """Let another stack have it."""
+        """Release the port for another stack."""
         self._held.close()
 
     def _take_name(self) -> None:
-        """An abstract socket: no file, and gone with us."""
+        """Bind an abstract socket: it has no file and ends with this process."""
         name = self._held.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         name.bind(f"\0kelery-dev-port-{self.number}")
 
     def _bind(self) -> None:
         bound = self._held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-        # With it the gateway can listen beside this socket, and connections of the stack before do not count.
+        # So the gateway can listen next to this socket, and connections of an earlier stack do not count.
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((LOOPBACK, self.number))

@@ -1,7 +1,7 @@
-"""The services of the stack as the supervisor takes them: commands, environments, readiness, ways to stop.
+"""The services of the stack for the supervisor: commands, environments, readiness, stop steps.
 
-The ways to stop add up to less than 15 seconds for the whole stack, the time that `kelery dev` promises;
-operator and gateway are stopped together.
+All stop steps together take less than 15 seconds, the time that `kelery dev` promises. Operator and gateway
+stop together.
 """
 
 import signal
@@ -22,15 +22,15 @@ from kelery_dev.supervise.service import Service, StopStep, terminate
 # Loading the append-only file of a long session takes a while.
 _VALKEY_READY_SECONDS = 60.0
 _KELERY_READY_SECONDS = 60.0
-#: Within this a running task may still end; then the worker kills it and settles it.
+#: Seconds for running tasks to end; then the worker kills and settles them.
 DRAIN_SECONDS = 3
-#: The same where the worker alone is stopped, to start again with new code.
+#: The same if only the worker stops, to restart with new code.
 RELOAD_DRAIN_SECONDS = 10
 _WORKER_STOP = (
     StopStep(signal=signal.SIGTERM, seconds=5.0),
     StopStep(signal=signal.SIGQUIT, seconds=1.0),
 )
-# The worker has the longer drain then: SIGQUIT, which kills what runs and settles it, ends it in time.
+# With --reload the worker has the longer drain: SIGQUIT kills and settles its runs in time.
 _RELOADING_WORKER_STOP = (
     StopStep(signal=signal.SIGTERM, seconds=float(DRAIN_SECONDS)),
     StopStep(signal=signal.SIGQUIT, seconds=3.0),
@@ -45,7 +45,7 @@ _SERVER_STOP = terminate(1.5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Programs:
-    """How Kelery's own processes are called; tests put stand-ins here."""
+    """The command lines of Kelery's own processes; tests replace them."""
 
     worker: tuple[str, ...] = (sys.executable, "-m", "kelery", "worker")
     operator: tuple[str, ...] = (sys.executable, "-m", "kelery", "operator")
@@ -89,7 +89,7 @@ def api_server_service(settings: ApiServerSettings) -> Service:
 
 
 def worker_variables(redis_url: str) -> dict[str, str]:
-    """What leads an app to the stack's Redis, whatever its code and the person's shell say."""
+    """The variables that point an app to the stack's Redis, whatever its code and the shell say."""
     return {
         "KELERY_REDIS_URL": redis_url,
         "CELERY_BROKER_URL": redis_url,
@@ -106,7 +106,7 @@ def worker_service(
     queues: str | None = None,
     reload: bool = False,
 ) -> Service:
-    """A Celery worker with the user's app or the demo's; `reload` gives runs more time when it is stopped."""
+    """A Celery worker with the user's app or the demo; `reload` gives running tasks more time to end."""
     drain = RELOAD_DRAIN_SECONDS if reload else DRAIN_SECONDS
     chosen = ("-Q", queues) if queues else ()
     return Service(
@@ -124,7 +124,7 @@ def worker_service(
         stop_steps=_RELOADING_WORKER_STOP if reload else _WORKER_STOP,
         reload_steps=_WORKER_RELOAD,
         talkative=True,
-        where=f"app {app}, {concurrency} at a time",
+        where=f"app {app}, {concurrency} tasks at once",
     )
 
 
@@ -151,7 +151,7 @@ def gateway_service(
     port: int,
     variables: Mapping[str, str] | None = None,
 ) -> Service:
-    """The gateway: on loopback, for everybody on this machine."""
+    """The gateway on loopback, without authentication."""
     address = f"{LOOPBACK}:{port}"
     own = {"KELERY_API_ADDR": address, "KELERY_AUTH": "none", **(variables or {})}
     common = _control_plane_variables(kubeconfig=kubeconfig, redis_url=redis_url)
@@ -159,7 +159,7 @@ def gateway_service(
 
 
 def _http_service(command: Command, address: str) -> Service:
-    """What serves HTTP at `address`, and says there when it is ready."""
+    """A service that serves HTTP at `address`, with /readyz for its readiness."""
     return Service(
         command=command,
         is_ready=lambda: http_answers(f"http://{address}/readyz"),
@@ -171,17 +171,17 @@ def _http_service(command: Command, address: str) -> Service:
 
 
 def _control_plane_variables(*, kubeconfig: Path, redis_url: str) -> dict[str, str]:
-    """What operator and gateway have in common."""
+    """The common variables of operator and gateway."""
     return {
         **_python_environment(),
         "KUBECONFIG": str(kubeconfig),
         "REDIS_URL": redis_url,
-        # It takes precedence, so one from the person's shell would lead to another ledger.
+        # It takes precedence: one from the user's shell would point to another ledger.
         "KELERY_REDIS_URL": redis_url,
         "KELERY_LOG_FORMAT": "text",
     }
 
 
 def _python_environment() -> Mapping[str, str]:
-    """Lines must come when they are written, not when a buffer is full."""
+    """Lines must appear when they are written, not when a buffer is full."""
     return {"PYTHONUNBUFFERED": "1"}

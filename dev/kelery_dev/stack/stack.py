@@ -1,7 +1,7 @@
-"""The whole stack in one process's care: Valkey, control plane, worker, operator and gateway.
+"""The whole stack: Valkey, control plane, worker, operator and gateway.
 
-`prepare` finds programs and takes lock and port, and may take minutes; `start` brings the services up in
-their order. `kelery dev` (`foreground.py`) and the demo are both thin users of this class.
+`prepare` finds the programs and takes lock and port; it may take minutes. `start` starts the services in
+order. `kelery dev` (`foreground.py`) and the demo use this class.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ DEFAULT_CONCURRENCY = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackOptions:
-    """What a person chooses; `kubeconfig` means an existing cluster instead of a control plane of our own."""
+    """The user's options; with `kubeconfig`, an existing cluster replaces the local control plane."""
 
     state_dir: Path = Path(".kelery")
     app: str = DEMO_APP
@@ -68,7 +68,7 @@ class Stack:
         self._held = contextlib.ExitStack()
         self._state: StateDir | None = None
         self._binaries: Binaries | None = None
-        #: To the person's cluster.
+        #: To the user's cluster.
         self._access: SyncSession | None = None
         self._ports: dict[str, int] = {}
         self._app = AppFacts()
@@ -79,7 +79,7 @@ class Stack:
 
     @property
     def kubeconfig(self) -> Path:
-        """The kubeconfig to use, by us and by the person."""
+        """The kubeconfig for the services and for the user."""
         given = self.options.kubeconfig
         return given.expanduser().resolve() if given else self._prepared_state().kubeconfig
 
@@ -90,13 +90,13 @@ class Stack:
 
     @property
     def url(self) -> str:
-        """Where the gateway is."""
+        """The URL of the gateway."""
         assert self._port is not None, "the stack is not prepared"
         return self._port.url
 
     @property
     def kubectl(self) -> Path | None:
-        """A kubectl: that of our control plane, else the person's own, else none."""
+        """A kubectl: from the local control plane, else from PATH, else None."""
         if self._binaries:
             return self._binaries.kubectl
         own = shutil.which("kubectl")
@@ -141,7 +141,7 @@ class Stack:
             raise
 
     async def start(self) -> None:
-        """Bring every service up in its order; after an error or a cancellation, call `stop`."""
+        """Start every service in order; after an error or a cancellation, call `stop`."""
         if not self._state:
             self.prepare()
         state = self._prepared_state()
@@ -156,7 +156,7 @@ class Stack:
             self._watcher = asyncio.create_task(self._reload_on_change())
 
     async def _start_kelery(self, supervisor: Supervisor) -> None:
-        """All at the same time. Operator and gateway are stopped before the worker, for they lead to it."""
+        """Start all three at once. Operator and gateway stop before the worker, since they send it work."""
         assert self._port is not None
         options, variables = self.options, self._app.control_plane_variables(os.environ)
         worker = worker_service(
@@ -184,7 +184,7 @@ class Stack:
         await asyncio.gather(supervisor.start(worker), supervisor.start(operator, gateway))
 
     async def stop(self) -> None:
-        """Take every service down, in the reverse order, and let go of directory and port."""
+        """Stop every service in reverse order, and release directory and port."""
         if self._watcher:
             self._watcher.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -194,12 +194,12 @@ class Stack:
         self._held.close()
 
     def kill(self) -> None:
-        """End every service at once; `stop` then has nothing to wait for."""
+        """Kill every service at once; `stop` then does not wait."""
         if self._supervisor:
             self._supervisor.kill()
 
     async def failure(self) -> None:
-        """Never returns while all is well; raises what went wrong in the supervisor or the code's watcher."""
+        """Wait; raises the error of the supervisor or of the code's watcher if one fails."""
         assert self._supervisor is not None
         await asyncio.gather(self._supervisor.failure(), *([self._watcher] if self._watcher else []))
 
@@ -215,17 +215,17 @@ class Stack:
         await self.stop()
 
     def _look_at_app(self) -> None:
-        """Learn of queues and tasks; an app that cannot be loaded is refused, or with --reload waited for."""
+        """Read queues and tasks; an app that cannot be loaded is an error, or with --reload a message."""
         options = self.options
         try:
             self._app = app_facts(options.app, variables=worker_variables(self.redis_url))
         except DevError as error:
             if not options.reload:
                 raise
-            self.console.say(f"{error}\n--reload: going on; the worker starts again when that is mended.")
-            # Operator and gateway get it at their start; what the app says later stays unknown to them.
+            self.console.say(f"{error}\n--reload: continuing; the worker restarts when you fix the app.")
+            # Operator and gateway read these values at their start only.
             self.console.say(
-                "If the app has a task_default_queue, or /start is to run its task, start kelery dev anew,"
+                "If the app sets task_default_queue, or if /start should run its task, restart kelery dev,"
                 f" or set KELERY_DEFAULT_QUEUE and {VARIABLE}"
             )
             return
@@ -234,7 +234,7 @@ class Stack:
             self.console.say(warning)
 
     async def _start_cluster(self, state: StateDir) -> None:
-        """Our own control plane with CRD and policy; into a cluster of the person's goes the CRD alone."""
+        """Start the local control plane with CRD and policy; a user's cluster gets only the CRD."""
         assert self._supervisor is not None
         if self._binaries:
             plane = control_plane_settings(state.folder, binaries=self._binaries, durable=True)
@@ -256,7 +256,7 @@ class Stack:
         return {"KUBECONFIG": str(self.kubeconfig), "REDIS_URL": self.redis_url, "KELERY_URL": self.url}
 
     def _write_env(self, state: StateDir) -> None:
-        """The file to source; it adds our kubectl to PATH only for a person who has none."""
+        """Write the file to source; it adds a kubectl to PATH only if the user has none."""
         missing = not shutil.which("kubectl")
         folder = self._binaries.folder if self._binaries and missing else None
         state.write_env(variables=self._variables(), path_folder=folder)
@@ -265,12 +265,12 @@ class Stack:
         assert self._supervisor is not None
         folders = watched_folders(self.options.app, cwd=Path.cwd())
         if not folders:
-            self.console.say(f"--reload: no folder found for {self.options.app}; nothing is watched")
+            self.console.say(f"--reload: found no folder of {self.options.app}; no code is watched")
         async with contextlib.aclosing(watch_code(folders)) as changes:
             async for changed in changes:
                 self.console.say(
-                    f"{changed.name} changed; the worker starts again,"
-                    f" runs get {RELOAD_DRAIN_SECONDS} s to end before they are killed"
+                    f"{changed.name} changed; restarting the worker;"
+                    f" running tasks have {RELOAD_DRAIN_SECONDS} s to end before they are killed"
                 )
                 await self._supervisor.reload("worker")
 

@@ -1,7 +1,7 @@
-"""Which task the gateway's `/start` runs in `kelery dev`, and how to call it. Pure.
+"""The task of the gateway's `/start` in `kelery dev`, and the command to call it. Pure.
 
-The gateway itself knows no app and starts `demo.progress`; whoever tries an app of their own means one of
-its own tasks.
+The gateway itself does not know the app and starts `demo.progress`. With your own app, `/start` runs one of
+the app's tasks.
 """
 
 import json
@@ -10,20 +10,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 VARIABLE = "KELERY_START_TASK"
-#: What the gateway starts by itself.
+#: The gateway's own default.
 DEMO_TASK = "demo.progress"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnTask:
-    """A task of the app, and the parameters that it cannot be called without."""
+    """A task of the app and its required parameters."""
 
     name: str
     required: tuple[str, ...] = ()
 
 
 def start_task(tasks: Sequence[OwnTask]) -> OwnTask | None:
-    """The demo's if the app has it, else the first by name, but one that needs no arguments before others."""
+    """The demo's task if the app has it, else the first by name; tasks without required arguments first."""
     by_name = sorted(tasks, key=lambda task: task.name)
     demo = [task for task in by_name if task.name == DEMO_TASK]
     easy = [task for task in by_name if not task.required]
@@ -31,12 +31,12 @@ def start_task(tasks: Sequence[OwnTask]) -> OwnTask | None:
 
 
 def start_variables(task: OwnTask | None, *, environ: Mapping[str, str]) -> dict[str, str]:
-    """What the gateway needs to know; what a person has set stays as it is."""
+    """The variable for the gateway; one that the user has set stays unchanged."""
     return {VARIABLE: task.name} if task and not environ.get(VARIABLE, "").strip() else {}
 
 
 def start_command(url: str, *, task: OwnTask | None) -> str:
-    """A command to be copied that runs the task; `...` stands for what only a person can know."""
+    """A command that runs the task; `...` marks values that the user must fill in."""
     if not task or not task.required:
         return f"curl {url}/start"
     kwargs = json.dumps(dict.fromkeys(task.required, "..."))

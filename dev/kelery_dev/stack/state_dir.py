@@ -1,6 +1,6 @@
-"""The state directory of `kelery dev`: whose it is, and the files in it that a person uses.
+"""The state directory of `kelery dev`: its lock, and the files in it for the user.
 
-One process at a time holds it, by a lock that the kernel releases however that process ends.
+One process at a time holds the lock. The kernel releases it when that process ends, for whatever reason.
 """
 
 import fcntl
@@ -22,7 +22,8 @@ class StateDir:
             descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise DevError(
-                f"cannot use {self.folder} as state directory ({error.strerror}); choose one with --state-dir"
+                f"cannot use the state directory {self.folder} ({error.strerror}):"
+                " choose another with --state-dir"
             ) from error
         self._lock = os.fdopen(descriptor, "r+")
         try:
@@ -37,7 +38,7 @@ class StateDir:
         self._lock.truncate(0)
         self._lock.write(f"{os.getpid()}\n")
         self._lock.flush()
-        # It holds keys and data; often it lies in somebody's repository.
+        # It contains keys and data, and is often inside a repository.
         (self.folder / ".gitignore").write_text("*\n")
 
     @property
@@ -49,18 +50,18 @@ class StateDir:
         return self.folder / "logs"
 
     def write_env(self, *, variables: Mapping[str, str], path_folder: Path | None) -> Path:
-        """Write `env`, to be sourced by a shell; `path_folder` is put in front of PATH."""
+        """Write `env` for a shell to source; `path_folder` goes to the front of PATH."""
         file = self.folder / "env"
         file.write_text(env_file(variables=variables, path_folder=path_folder))
         return file
 
     def release(self) -> None:
-        """Let another process have it."""
+        """Release the lock."""
         self._lock.close()
 
 
 def env_file(*, variables: Mapping[str, str], path_folder: Path | None) -> str:
-    """The lines of a file that any POSIX shell can source, whatever the values contain."""
+    """The lines of a file that any POSIX shell can source; values are quoted."""
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     if path_folder:
         lines.append(f'export PATH={shlex.quote(str(path_folder))}:"$PATH"')

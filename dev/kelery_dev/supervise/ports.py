@@ -1,8 +1,8 @@
-"""Loopback ports: found free, and remembered in a state directory so that they outlive a restart.
+"""Free loopback ports, remembered in a state directory across restarts.
 
-Ports are picked below the range from which the kernel hands ports to outgoing connections, so that a port
-that is free while its server is down is not lost to some client. `free_port` never gives one port to two
-living processes: nobody listens yet between its check and the start of the server.
+Ports are below the kernel's range for outgoing connections, so that no client takes a port while its server
+is down. `free_port` never gives one port to two living processes, although nobody listens between its check
+and the start of the server.
 """
 
 import json
@@ -17,12 +17,12 @@ _TRIES = 200
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on the port now (connections in TIME_WAIT do not count)."""
+    """Whether a server can listen on the port now (connections in TIME_WAIT do not count)."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
-            # Two sockets that only bind may share an address; listening may not.
+            # Two bound sockets may share an address, but only one may listen.
             probe.listen(1)
         except OSError:
             return False
@@ -30,7 +30,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port(*, taken: Sequence[int] = ()) -> int:
-    """A loopback port on which nothing listens and which is not among `taken`."""
+    """A free loopback port that is not in `taken`."""
     for _ in range(_TRIES):
         port = random.choice(_RANGE)
         if port not in taken and is_free(port) and _is_ours(port):
@@ -39,23 +39,23 @@ def free_port(*, taken: Sequence[int] = ()) -> int:
 
 
 def _is_ours(port: int) -> bool:
-    """Reserve the port for the life of this process; False if a process has it already."""
+    """Reserve the port for the life of this process; False if another process has it."""
     name = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        # An abstract socket: only one process of the machine can have it, and it leaves no file.
+        # An abstract socket: only one process of the machine can hold it, and it has no file.
         name.bind(f"\0kelery-port-{port}")
     except OSError:
         name.close()
         return False
-    # The descriptor stays open until the process ends; nobody holds the object.
+    # The descriptor stays open until the process ends.
     name.detach()
     return True
 
 
 def remembered_ports(file: Path, *, names: Sequence[str]) -> dict[str, int]:
-    """One port per name: the one used last time if it is still free, else a new one; written back.
+    """One port per name: the last one if it is still free, else a new one; written to the file.
 
-    Names that are not asked for keep their ports, so several programs may share one file.
+    Other names in the file keep their ports, so several programs may share one file.
     """
     earlier = _read(file)
     ports = {name: port for name, port in earlier.items() if name not in names}
@@ -70,7 +70,7 @@ def remembered_ports(file: Path, *, names: Sequence[str]) -> dict[str, int]:
 
 
 def _read(file: Path) -> dict[str, int]:
-    """The remembered ports; a missing or damaged file is the same as none."""
+    """The remembered ports; empty if the file is missing or damaged."""
     try:
         content = json.loads(file.read_text())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""A service of the stack: its command, how one sees that it is ready, and how it is stopped."""
+"""A service of the stack: its command, its readiness, and its stop steps."""
 
 import signal
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from kelery_dev.supervise.child_process import Command
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopStep:
-    """One way of asking a service to end, and how long to wait for it."""
+    """A signal that asks a service to end, and the seconds to wait for it."""
 
     signal: signal.Signals
     seconds: float
@@ -17,17 +17,17 @@ class StopStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """One process that the supervisor keeps up.
+    """One process that the supervisor keeps running.
 
-    It is ready when `is_ready` says so or, without one, when it prints a line that contains `ready_line`.
-    The stack does not come up without its `essential` services; it goes on without the others, which are
-    tried again. The output of a `talkative` service goes to the screen, that of the others only to their log.
+    It is ready when `is_ready` returns True or, without it, when it prints a line that contains `ready_line`.
+    The stack does not start without its `essential` services; it continues without the others, which are
+    restarted. The output of a `talkative` service goes to the screen, that of the others only to its log.
     """
 
     command: Command
     ready_seconds: float
     stop_steps: tuple[StopStep, ...]
-    #: How it is stopped to be started again at once; none means like any stop.
+    #: The stop steps before an immediate restart; empty means `stop_steps`.
     reload_steps: tuple[StopStep, ...] = ()
     is_ready: Callable[[], bool] | None = None
     ready_line: str = ""
@@ -41,12 +41,12 @@ class Service:
 
 
 def terminate(seconds: float) -> tuple[StopStep, ...]:
-    """The usual way: SIGTERM, and after so many seconds the supervisor's SIGKILL."""
+    """The usual steps: SIGTERM, and after `seconds` the supervisor's SIGKILL."""
     return (StopStep(signal=signal.SIGTERM, seconds=seconds),)
 
 
 def describe_exit(code: int) -> str:
-    """An exit code in a person's words; negative ones are signals."""
+    """An exit code as text; negative codes are signals."""
     if code >= 0:
         return f"exit code {code}"
     try:

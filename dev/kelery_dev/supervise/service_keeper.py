@@ -1,4 +1,4 @@
-"""Keeps one service up: starts it, sees when it is ready, and starts it again with back-off when it dies."""
+"""Keeps one service running: starts it, detects its readiness, and restarts it with back-off."""
 
 import asyncio
 import contextlib
@@ -14,19 +14,19 @@ from kelery_dev.supervise.service_process import ServiceProcess
 
 _READY_POLL_SECONDS = 0.1
 _TAIL_LINES = 20
-#: Of a service whose lines are not on the screen, so much is shown when it dies.
+#: The lines that are shown when a service dies whose output is not on the screen.
 _LAST_LINES = 3
 _LAST_SECONDS = 10.0
 
 
 class ServiceKeeper:
-    """One service and the process that is its present life."""
+    """One service and its current process."""
 
     def __init__(self, service: Service, *, console: Console, logs: Path) -> None:
         self.service = service
         self._console = console
         self._log = ServiceLog(logs / f"{service.name}.log")
-        #: When each came, and what it says.
+        #: The last lines, each with its time.
         self._recent: deque[tuple[float, str]] = deque(maxlen=_TAIL_LINES)
         self._process: ServiceProcess | None = None
         self._backoff = Backoff()
@@ -39,16 +39,16 @@ class ServiceKeeper:
 
     @property
     def task(self) -> "asyncio.Task[None]":
-        """Ends only after `stop`, or by a fault of ours."""
+        """The keeper's task; it ends only after `stop`, or with an error in the keeper."""
         return self._task
 
     @property
     def pid(self) -> int | None:
-        """The process of the present life; none between two lives."""
+        """The pid of the current process; None between two processes."""
         return self._process.pid if self._process else None
 
     async def wait_until_ready(self) -> None:
-        """Return when it is ready, or with a warning if it may come up later; raise if it must not."""
+        """Wait until it is ready. If not in time: DevError for an essential service, else a warning."""
         service = self.service
         waits = {asyncio.create_task(event.wait()) for event in (self._ready, self._first_life_over)}
         try:
@@ -63,14 +63,14 @@ class ServiceKeeper:
         if self._task.done():
             self._task.result()
         ended = self._first_life_over.is_set()
-        trouble = "ended at its start" if ended else f"was not ready after {service.ready_seconds:g} s"
+        trouble = "ended during its start" if ended else f"was not ready after {service.ready_seconds:g} s"
         if service.essential:
             tail = "\n".join(f"  | {line}" for _, line in self._recent)
             raise DevError(f"{service.name} {trouble}:\n{tail}")
-        self._console.say(f"{service.name} {trouble}; going on without it until it comes up")
+        self._console.say(f"{service.name} {trouble}; continuing without it until it is up")
 
     async def reload(self) -> None:
-        """End the present life in the service's own gentle way; the next begins at once, and a new series."""
+        """Stop the process with the service's reload steps; restart at once, with a new back-off series."""
         self._backoff = Backoff()
         if self._process:
             self._reloading = True
@@ -79,18 +79,18 @@ class ServiceKeeper:
             self._wake.set()
 
     async def stop(self) -> None:
-        """End it for good; return when nothing of it is left."""
+        """Stop it finally; returns when all its processes are gone."""
         self._stopping = True
         self._wake.set()
         if self._process:
             await self._process.stop(self.service.stop_steps)
-        # A fault in the keeper has been reported already; here only the end matters.
+        # An error in the keeper has been reported already; here only the end matters.
         with contextlib.suppress(Exception):
             await self._task
         self._log.close()
 
     def kill(self) -> None:
-        """End the present life at once."""
+        """Kill the current process at once."""
         self._stopping = True
         self._wake.set()
         if self._process:
@@ -107,10 +107,10 @@ class ServiceKeeper:
             await self._pause(code, lived=time.monotonic() - began)
 
     async def _live_once(self) -> int:
-        """One life, from start to end; its exit code."""
+        """Run one process from start to end; returns its exit code."""
         self._process = await ServiceProcess.spawn(self.service.command, on_line=self._on_line)
         if self._stopping:
-            # Stopped while it was being started, when there was nothing yet to stop.
+            # `stop` was called during the start, when there was no process yet.
             self._process.kill()
         readiness = asyncio.create_task(self._poll_readiness())
         try:
@@ -120,29 +120,29 @@ class ServiceKeeper:
             readiness.cancel()
 
     async def _pause(self, code: int, *, lived: float) -> None:
-        """Say what happened and wait as long as the back-off says."""
+        """Report the end, and wait for the back-off."""
         service = self.service
         if self._reloading:
             self._reloading = False
-            self._console.say(f"{service.name}: starting it again with the new code")
+            self._console.say(f"{service.name}: restarting with the new code")
             return
         self._backoff = self._backoff.after_death(lived=lived)
         delay = self._backoff.delay
-        self._console.say(f"{service.name} died ({describe_exit(code)}); starting it again in {delay:g} s")
-        self._console.say("\n".join([*self._last_words(), f"  its log: {self._log.file}"]))
+        self._console.say(f"{service.name} died ({describe_exit(code)}); restarting it in {delay:g} s")
+        self._console.say("\n".join([*self._last_words(), f"  log: {self._log.file}"]))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), timeout=delay)
         self._wake.clear()
 
     def _last_words(self) -> list[str]:
-        """What it wrote just before it died, unless that is on the screen already."""
+        """The last lines before its death, unless they are on the screen already."""
         if self.service.talkative:
             return []
         since = time.monotonic() - _LAST_SECONDS
         return [f"  | {line}" for came, line in self._recent if came >= since][-_LAST_LINES:]
 
     async def _poll_readiness(self) -> None:
-        """Ask the service until it says that it is ready; without a question, `_on_line` listens."""
+        """Poll `is_ready` until it returns True; without it, `_on_line` detects the readiness."""
         is_ready = self.service.is_ready
         if not is_ready:
             return

@@ -1,7 +1,7 @@
-"""One life of a service: a process that dies with us, in a session of its own, its output, and its end.
+"""One process of a service, in its own session, which dies with this process.
 
-`wait` returns only when nothing of the service is left: after the process ended, what remains of its group,
-and of the descendants seen when it was stopped, is killed.
+`wait` returns only when all processes of the service are gone: after the process has ended, the rest of its
+group and of its recorded descendants is killed.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ from kelery_dev.supervise.child_process import Command, signal_group
 from kelery_dev.supervise.service import StopStep
 
 _CHUNK = 64 * 1024
-# A process that fled from the group may hold the pipe open; its words are not waited for.
+# A process that left the group may hold the pipe open; its output is not waited for.
 _LAST_WORDS_SECONDS = 1.0
 _LOOK_SECONDS = 0.25
 
 
 class ServiceProcess:
-    """A started service. Make it with `spawn`, from the thread that will outlive it."""
+    """A started service. Create it with `spawn`, in a thread that outlives it."""
 
     def __init__(self, process: asyncio.subprocess.Process, *, output: "asyncio.Task[None]") -> None:
         self._process = process
@@ -34,8 +34,8 @@ class ServiceProcess:
 
     @classmethod
     async def spawn(cls, command: Command, *, on_line: Callable[[str], None]) -> "ServiceProcess":
-        """Start it; every line it prints goes to `on_line`."""
-        # A pipe of our own: asyncio's would make its `wait` depend on whoever inherits the other end.
+        """Start it; each line of its output goes to `on_line`."""
+        # An own pipe: with asyncio's, `wait` would depend on every process that inherits the other end.
         reading, writing = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
@@ -59,7 +59,7 @@ class ServiceProcess:
         return self._process.pid
 
     async def wait(self) -> int:
-        """The exit code, after the process and all that is left of it are gone."""
+        """The exit code, after all processes of the service are gone."""
         code = await self._process.wait()
         self._kill_rest()
         done, _ = await asyncio.wait({self._output}, timeout=_LAST_WORDS_SECONDS)
@@ -70,7 +70,7 @@ class ServiceProcess:
         return code
 
     async def stop(self, steps: tuple[StopStep, ...]) -> None:
-        """Ask it to end step by step, then kill what is left; `wait` tells when it is gone."""
+        """Apply the stop steps, then kill the rest; `wait` returns when it is gone."""
         for step in steps:
             self._note_descendants()
             with contextlib.suppress(ProcessLookupError):
@@ -80,7 +80,7 @@ class ServiceProcess:
         self.kill()
 
     async def _ended_within(self, seconds: float) -> bool:
-        """Whether it ended in time; a worker's tasks may start processes meanwhile, so look repeatedly."""
+        """Whether it ended in time; descendants are recorded repeatedly, since tasks may start new ones."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             with contextlib.suppress(TimeoutError):
@@ -90,26 +90,26 @@ class ServiceProcess:
         return False
 
     def kill(self) -> None:
-        """End it, its group and its descendants at once."""
+        """Kill it, its group and its descendants at once."""
         self._note_descendants()
         self._kill_rest()
 
     def _note_descendants(self) -> None:
-        """Remember who is below it now: once it is dead, nothing tells whose they were."""
+        """Record its descendants: after its death they cannot be found."""
         with contextlib.suppress(psutil.Error):
             self._descendants.update(psutil.Process(self.pid).children(recursive=True))
 
     def _kill_rest(self) -> None:
         signal_group(self.pid, number=signal.SIGKILL)
         for process in self._descendants:
-            # psutil compares start times, so a recycled pid is never hit.
+            # psutil compares start times, so a reused pid is never hit.
             with contextlib.suppress(psutil.Error):
                 process.kill()
         self._descendants.clear()
 
 
 async def _pump(descriptor: int, *, on_line: Callable[[str], None]) -> None:
-    """Cut what comes through the pipe into lines, however long they are."""
+    """Split the output into lines of any length."""
     reader = asyncio.StreamReader()
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb")

@@ -1,8 +1,7 @@
-"""Keeps the services of the stack up, and takes them down in the reverse of the order in which they came;
-those that came together go together.
+"""Keeps the services of the stack running, and stops them in reverse order of their start, group by group.
 
-It knows nothing of Valkey or Kubernetes: `stack.py` says which services there are. To be used from one
-thread that lives as long as the services, since they are tied to the thread that started them.
+`stack.py` defines the services. Use the supervisor from one thread that outlives the services, since they die
+with the thread that started them.
 """
 
 import asyncio
@@ -14,7 +13,7 @@ from kelery_dev.supervise.service_keeper import ServiceKeeper
 
 
 class Supervisor:
-    """The services that are up, in groups in the order of their start."""
+    """The running services, in groups in the order of their start."""
 
     def __init__(self, *, console: Console, logs: Path) -> None:
         self._console = console
@@ -23,7 +22,7 @@ class Supervisor:
         self._groups: list[list[ServiceKeeper]] = []
 
     async def start(self, *services: Service) -> None:
-        """Start these at the same time; return when each is ready, or has been given up waiting for."""
+        """Start services at once; returns when each is ready or its time is over."""
         started = [ServiceKeeper(service, console=self._console, logs=self._logs) for service in services]
         self._groups.append(started)
         for keeper in started:
@@ -31,28 +30,28 @@ class Supervisor:
         await asyncio.gather(*(keeper.wait_until_ready() for keeper in started))
 
     def pid(self, name: str) -> int | None:
-        """The process that a service has at this moment."""
+        """The pid of a service's current process."""
         return self._keepers[name].pid
 
     async def reload(self, name: str) -> None:
-        """End a service gently and start it again at once."""
+        """Stop a service with its reload steps and restart it at once."""
         await self._keepers[name].reload()
 
     async def failure(self) -> None:
-        """Never returns while all is well; raises what went wrong inside the supervisor itself."""
+        """Wait; raises the error of a keeper if one fails."""
         tasks = {keeper.task for keeper in self._keepers.values()}
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
 
     async def stop(self) -> None:
-        """Stop every service, the latest group first, each before those it depends on."""
+        """Stop every service, the last group first."""
         for group in reversed(self._groups):
             await asyncio.gather(*(keeper.stop() for keeper in group))
         self._groups.clear()
         self._keepers.clear()
 
     def kill(self) -> None:
-        """End every service at once; `stop` then has nothing to wait for."""
+        """Kill every service at once; `stop` then does not wait."""
         for keeper in self._keepers.values():
             keeper.kill()

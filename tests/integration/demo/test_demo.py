@@ -93,7 +93,7 @@ def test_every_example_ends_as_it_says_and_nothing_is_left(
     for run in runs:
         assert rows[run.name][0] == run.phase.value, demo.out
         assert run.reason in (rows[run.name][1], ""), demo.out
-    assert "report/tenant-7  3 runs, limit 1, at most 1 at the same time" in demo.out
+    assert "report/tenant-7  3 runs, limit 1, at most 1 at once" in demo.out
     assert "held by exclusive-1" in demo.out
     assert '$ kubectl patch taskrun cancel --type merge -p \'{"spec":{"cancel":"Graceful"}}\'' in demo.out
     refused = re.search(r"^409  a run of this key is .*; id (\S+)$", demo.out, re.M)

@@ -52,7 +52,7 @@ def test_a_second_start_that_is_not_refused_is_said_and_ends_it(tmp_path: Path) 
         return web.json_response({"id": "1", "status": "PENDING", "result": None})
 
     said = problems(starts_everything, folder=tmp_path)
-    assert said == ["/start was answered with 200 (expected 409)"]
+    assert said == ["/start returned 200 (expected 409)"]
     assert asked == ["/start", "/start"]
 
 

@@ -73,7 +73,7 @@ def test_a_module_that_is_nowhere_is_named_with_the_way_to_write_it(project: Pat
 
 def test_a_file_in_place_of_a_module_is_put_right(project: Path) -> None:
     (project / "proj.py").write_text(APP.format(name="app"))
-    assert trouble("proj.py") == "--app proj.py: give the name of a module, proj, and not a file"
+    assert trouble("proj.py") == "--app proj.py: give the name of a module, such as proj, not a file"
 
 
 @pytest.mark.parametrize(
@@ -84,9 +84,9 @@ def test_a_file_in_place_of_a_module_is_put_right(project: Path) -> None:
         ("\nraise ValueError('first\\nsecond')\n", "ValueError: first second ("),
         ("\nraise ValueError('x')\n", "proj.py, line 2)"),
         ("import sys\nsys.exit('bye')\n", "proj cannot be imported: SystemExit: bye"),
-        ("import os\nos._exit(3)\n", "importing it ended Python (exit code 3)"),
-        ("x = 1\n", "no Celery app is there: the module needs one, as in app = Celery('proj')"),
-        ("app = 1\n", "no Celery app is there"),
+        ("import os\nos._exit(3)\n", "Python ended during the import (exit code 3)"),
+        ("x = 1\n", "the module has no Celery app: add one, such as app = Celery('proj'), or name it"),
+        ("app = 1\n", "the module has no Celery app"),
     ],
 )
 def test_the_cause_is_said_in_one_sentence(project: Path, code: str, words: str) -> None:

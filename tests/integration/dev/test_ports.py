@@ -16,7 +16,7 @@ from kelery_dev.supervise import ports
 def refused(number: int) -> pytest.RaisesExc[DevError]:
     """What a second stack is told."""
     return pytest.raises(
-        DevError, match=f"port {number} is in use .* REST gateway: choose another with --port"
+        DevError, match=f"port {number} is in use .* REST gateway needs it: choose another with --port"
     )
 
 

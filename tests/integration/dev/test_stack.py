@@ -243,7 +243,7 @@ def test_a_gateway_whose_port_somebody_took_meanwhile_says_so_and_holds_nothing_
     stack = start_stack("--real-gateway", on=control_plane)
     stack.wait_for("valkey is up")
     with socket.create_server(("127.0.0.1", stack.port)):
-        stack.wait_for("gateway ended at its start; going on without it until it comes up")
+        stack.wait_for("gateway ended during its start; continuing without it until it is up")
     assert f"KELERY_API_ADDR=127.0.0.1:{stack.port}: address already in use" in stack.text()
     stack.wait_for("gateway is up")
 
@@ -264,7 +264,7 @@ def test_with_reload_an_app_that_cannot_be_loaded_is_waited_for(
     stack = start_stack("--app=nowhere", "--reload", on=control_plane)
     stack.wait_for("--app nowhere: there is no module 'nowhere'")
     stack.wait_for("valkey is up")
-    assert "--reload: going on" in stack.text()
+    assert "--reload: continuing" in stack.text()
 
 
 def test_a_server_of_the_stack_that_crashes_comes_back(
@@ -275,7 +275,7 @@ def test_a_server_of_the_stack_that_crashes_comes_back(
     for name in ("etcd", "valkey-server"):
         [victim] = [process for process in marked.processes() if process.name() == name]
         victim.kill()
-    stack.wait_for("etcd died (signal SIGKILL); starting it again in 1 s")
+    stack.wait_for("etcd died (signal SIGKILL); restarting it in 1 s")
     stack.wait_for("valkey died (signal SIGKILL)")
     poll_until(
         lambda: stack.text().count("etcd is up") == 2 and stack.text().count("valkey is up") == 2,
@@ -307,6 +307,6 @@ def test_a_worker_that_does_not_start_holds_nothing_up(
 ) -> None:
     stack = start_stack("--exit=1", on=control_plane)
     stack.wait_for(UP)
-    assert "worker ended at its start; going on without it until it comes up" in stack.text()
+    assert "worker ended during its start; continuing without it until it is up" in stack.text()
     stack.end(signal.SIGTERM)
     assert stack.process.returncode == 0, stack.text()

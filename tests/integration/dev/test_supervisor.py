@@ -79,13 +79,13 @@ def test_a_part_that_dies_is_named_and_started_again_after_a_pause(stage: Stage)
         assert time.monotonic() - killed >= 1
 
     stage.play(scene)
-    assert "kelery   | thing died (signal SIGKILL); starting it again in 1 s" in stage.lines
+    assert "kelery   | thing died (signal SIGKILL); restarting it in 1 s" in stage.lines
 
 
 def test_a_part_that_keeps_dying_waits_longer_each_time(stage: Stage) -> None:
     async def scene(supervisor: Supervisor) -> None:
         starting = asyncio.create_task(supervisor.start(service("--exit=3")))
-        await stage.see("died (exit code 3); starting it again in 2 s")
+        await stage.see("died (exit code 3); restarting it in 2 s")
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
 
@@ -94,7 +94,7 @@ def test_a_part_that_keeps_dying_waits_longer_each_time(stage: Stage) -> None:
 
 def test_an_essential_part_that_does_not_start_is_an_error_with_its_last_words(stage: Stage) -> None:
     async def scene(supervisor: Supervisor) -> None:
-        with pytest.raises(DevError, match=r"thing ended at its start:\n  \| giving up"):
+        with pytest.raises(DevError, match=r"thing ended during its start:\n  \| giving up"):
             await supervisor.start(service("--exit=1", essential=True))
 
     stage.play(scene)
@@ -163,9 +163,9 @@ def test_a_reload_starts_the_part_again_without_a_pause(stage: Stage) -> None:
 def test_a_reload_begins_a_new_series_of_waits(stage: Stage) -> None:
     async def scene(supervisor: Supervisor) -> None:
         starting = asyncio.create_task(supervisor.start(service("--exit=3")))
-        await stage.see("starting it again in 4 s")
+        await stage.see("restarting it in 4 s")
         await supervisor.reload("thing")
-        await stage.see("starting it again in 1 s", times=2)
+        await stage.see("restarting it in 1 s", times=2)
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
 
@@ -183,7 +183,7 @@ def test_a_death_names_the_log_and_shows_three_lines_at_most(stage: Stage, tmp_p
     async def scene(supervisor: Supervisor) -> None:
         await supervisor.start(quiet)
         os.kill(supervisor.pid("thing") or 0, signal.SIGKILL)
-        await stage.see("its log:")
+        await stage.see("log:")
 
     stage.play(scene)
     first = next(n for n, line in enumerate(stage.lines) if "thing died" in line)
@@ -191,5 +191,5 @@ def test_a_death_names_the_log_and_shows_three_lines_at_most(stage: Stage, tmp_p
         "  | line 7",
         "  | line 8",
         "  |  ready.",
-        f"  its log: {tmp_path / 'thing.log'}",
+        f"  log: {tmp_path / 'thing.log'}",
     ]

@@ -119,7 +119,7 @@ def test_a_run_whose_connection_breaks_before_its_child_has_answered_ends_all_th
     os.kill(child, signal.SIGCONT)
     record = probe.wait_for(uid, seconds=30)
     assert record.phase is Phase.SUCCEEDED, worker.output()
-    assert ("lost sight of it" in worker.output()) is bool(pool_forgets)
+    assert ("Celery's pool has lost it" in worker.output()) is bool(pool_forgets)
     assert sum("begin" in line for line in lines(file)) == 1
     assert probe.wait_for(probe.submit("users.echo", 1, key="k")).phase is Phase.SUCCEEDED
 

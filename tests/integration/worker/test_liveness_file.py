@@ -206,4 +206,4 @@ def test_a_file_that_cannot_be_written_ends_the_worker_with_a_sentence(
         assert worker.process.wait(30) != 0
     finally:
         worker.close()
-    assert "missing/heartbeat: cannot write it: No such file or directory" in worker.output()
+    assert "missing/heartbeat: cannot write the file: No such file or directory" in worker.output()

@@ -119,11 +119,11 @@ def test_a_job_has_ended_when_it_is_complete_and_its_failure_is_an_error() -> No
 @pytest.mark.parametrize(
     ("status", "queue", "said"),
     [
-        ({}, None, "no operator has taken up a TaskRun in the namespace team within 3 s"),
+        ({}, None, "no operator handled a TaskRun in the namespace team within 3 s"),
         (
             {"phase": Phase.FAILED.value, "reason": Reason.TASK_NOT_REGISTERED.value, "error": {"type": "E"}},
             None,
-            "the workers know no task shop.noop",
+            "the workers have no task shop.noop",
         ),
         (
             {
@@ -137,14 +137,14 @@ def test_a_job_has_ended_when_it_is_complete_and_its_failure_is_an_error() -> No
         (
             {"phase": Phase.ADMITTED.value, "reason": Reason.WAITING_FOR_WORKER.value},
             "fast",
-            "no worker has taken a run from the queue fast within 3 s",
+            "no worker took a run from the queue fast within 3 s",
         ),
         (
             {"phase": Phase.ADMITTED.value, "reason": Reason.WAITING_FOR_WORKER.value},
             None,
             "from the installation's default queue",
         ),
-        ({"phase": Phase.RUNNING.value}, None, "still ran after 3 s"),
+        ({"phase": Phase.RUNNING.value}, None, "still running after 3 s"),
         ({"conditions": [{"message": "the ledger is away"}]}, None, "within 3 s: the ledger is away"),
     ],
 )
@@ -170,7 +170,7 @@ def test_a_small_ratio_keeps_two_digits_that_mean_something(ratio: float, text: 
 def test_cases_of_a_cluster_are_chosen_by_name() -> None:
     assert chosen_cases([]) == ["job-latency", "job-throughput"]
     assert chosen_cases(["job-throughput"]) == ["job-throughput"]
-    with pytest.raises(DevError, match="no case named rest on a cluster; give some of job-latency"):
+    with pytest.raises(DevError, match="there is no case rest on a cluster: give one or more of job-latency"):
         chosen_cases(["rest"])
 
 
@@ -185,7 +185,7 @@ def test_what_is_no_namespace_s_name_is_refused(name: str, good: bool) -> None:
 def test_options_of_a_cluster_without_a_kubeconfig_are_a_mistake() -> None:
     done = CliRunner().invoke(bench, ["--worker-namespace", "kelery"])
     assert done.exit_code == 2
-    assert "--worker-namespace is for a cluster: give --kubeconfig too" in done.output
+    assert "--worker-namespace needs --kubeconfig" in done.output
 
 
 def test_a_context_that_is_not_there_is_named(tmp_path: Path) -> None:

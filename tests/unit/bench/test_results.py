@@ -150,7 +150,7 @@ def test_a_limit_that_is_not_kept_or_not_measured_is_said(tmp_path: Path) -> Non
     budgets = load_budgets(file)
     assert overruns(budgets, [a_result(2.0), a_result(0.5, figure="rate")]) == []
     assert overruns(budgets, [a_result(2.5, 2.6, 2.4)]) == [
-        "post p50: 2.50 (rounds: 2.50, 2.60, 2.40) is not ≤ 2.00; 1.40 was measured for the budget",
+        "post p50: 2.50 (rounds: 2.50, 2.60, 2.40) is not ≤ 2.00; the budget was set with a measured 1.40",
         "post rate: not measured",
     ]
 
@@ -176,5 +176,5 @@ def test_a_budget_that_cannot_be_used_is_refused_by_its_file(tmp_path: Path, con
 def test_groups_are_chosen_by_name_in_the_order_of_the_whole() -> None:
     assert chosen_groups([]) == list(GROUPS)
     assert [group.name for group in chosen_groups(["ledger", "taskrun"])] == ["taskrun", "ledger"]
-    with pytest.raises(DevError, match="no cases named speed"):
+    with pytest.raises(DevError, match="there is no group speed"):
         chosen_groups(["ledger", "speed"])

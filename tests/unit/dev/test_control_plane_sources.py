@@ -48,7 +48,7 @@ def test_unusable_assets_are_refused_and_not_passed_over(
 ) -> None:
     make_programs(cache_entry(environment).folder)
     environment["KUBEBUILDER_ASSETS"] = str(make_programs(tmp_path / "mine", without="etcd"))
-    with pytest.raises(DevError, match=r"KUBEBUILDER_ASSETS is not usable: .* has no etcd"):
+    with pytest.raises(DevError, match=r"cannot use KUBEBUILDER_ASSETS: .* has no etcd"):
         find_control_plane(environment=environment, sources={})
 
 
@@ -78,7 +78,7 @@ def test_a_build_comes_last_and_what_failed_before_is_announced(
     sources, lines = Sources(build=make_programs), list[str]()
     find_control_plane(environment=environment, announce=lines.append, sources=sources.table)
     assert sources.asked == ["download", "build"]
-    assert lines == ["control plane: no download: no luck with download"]
+    assert lines == ["control plane: download failed: no luck with download"]
 
 
 def test_the_real_order_is_download_then_build() -> None:
@@ -95,8 +95,8 @@ def test_with_nothing_left_the_error_names_every_option_and_why_it_failed(
         "--kubeconfig FILE",
         "KUBEBUILDER_ASSETS: not set",
         "KELERY_CACHE_DIR",
-        "download: switched off by KELERY_ENVTEST_URL=off",
-        "build with Go: go is not on PATH",
+        "download: disabled by KELERY_ENVTEST_URL=off",
+        "build with Go: go is not in PATH",
     ):
         assert expected in message
 
@@ -107,7 +107,7 @@ def test_a_source_that_delivers_a_broken_program_leaves_no_entry(
     def broken(folder: Path) -> Path:
         return make_programs(folder, etcd="no version here")
 
-    with pytest.raises(DevError, match="does not name its version"):
+    with pytest.raises(DevError, match="does not print its version"):
         find_control_plane(
             environment=environment, announce=lambda _: None, sources=Sources(download=broken).table
         )
@@ -124,7 +124,7 @@ def test_an_interruption_leaves_nothing_half_made_and_says_so(environment: dict[
         find_control_plane(
             environment=environment, announce=lines.append, sources=Sources(download=interrupted).table
         )
-    assert lines == ["control plane: download interrupted; nothing half-made is kept"]
+    assert lines == ["control plane: download interrupted; partial files are removed"]
     assert [path.suffix for path in cache_entry(environment).home.iterdir()] == [".lock"]
 
 

@@ -83,5 +83,5 @@ def test_an_old_go_is_refused(tools: Path, tmp_path: Path) -> None:
 
 
 def test_without_go_the_error_says_where_to_get_it(tmp_path: Path) -> None:
-    with pytest.raises(DevError, match=r"go is not on PATH \(https://go.dev/dl\)"):
+    with pytest.raises(DevError, match=r"go is not in PATH \(https://go.dev/dl\)"):
         build_into(tmp_path, environment={"PATH": str(tmp_path)}, announce=lambda _: None)

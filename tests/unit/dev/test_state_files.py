@@ -48,7 +48,7 @@ def test_a_state_directory_keeps_itself_out_of_git(tmp_path: Path) -> None:
 
 def test_a_file_in_place_of_the_state_directory_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "state").touch()
-    with pytest.raises(DevError, match=r"cannot use .*state as state directory .* --state-dir"):
+    with pytest.raises(DevError, match=r"cannot use the state directory .*state .* --state-dir"):
         StateDir(tmp_path / "state")
 
 

@@ -44,4 +44,4 @@ def test_flags_become_variables_and_the_rest_is_celerys(started: dict[str, objec
 def test_another_pool_is_refused(started: dict[str, object]) -> None:
     result = CliRunner().invoke(worker, ["-A", "proj", "-P", "threads"])
     assert (result.exit_code, started) == (2, {})
-    assert "leave -P/--pool out" in result.stderr
+    assert "remove -P/--pool" in result.stderr

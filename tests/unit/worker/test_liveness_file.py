@@ -73,7 +73,7 @@ def test_a_drain_may_also_wait_for_a_plain_task() -> None:
 
 def test_what_is_said_tells_a_loop_that_hangs_from_a_ledger_that_is_away() -> None:
     assert why_silent(Grounds(answered_at=-0.1), looped_ago=60) == (
-        "the ledger last answered 0 s ago, and the consumer's event loop last came round 60 s ago"
+        "the ledger last answered 0 s ago, and the consumer's event loop last ran 60 s ago"
     )
 
 
@@ -84,7 +84,7 @@ def test_a_loop_in_which_tasks_run_is_not_looked_at() -> None:
 def test_a_file_that_cannot_be_written_is_refused_at_the_start(tmp_path: Path) -> None:
     file = str(tmp_path / "missing" / "heartbeat")
     keeper: Any = Grounds()
-    with pytest.raises(SettingsError, match=r"KELERY_HEARTBEAT_FILE=.*: cannot write it: No such file"):
+    with pytest.raises(SettingsError, match=r"KELERY_HEARTBEAT_FILE=.*: cannot write the file: No such file"):
         LivenessFile(file, keeper=keeper, looks_at_loop=True).start()
 
 

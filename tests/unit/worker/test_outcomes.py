@@ -57,7 +57,7 @@ def test_everyday_types_that_json_lacks_become_text(value: Any, expected: Any) -
         (-(2**63) - 1, "beyond 64 bits"),
         ({1, 2}, "a set"),
         (b"bytes", "a bytes"),
-        ("\udcff", "no valid Unicode"),
+        ("\udcff", "not valid Unicode"),
         ({"\udcff": 1}, "a key of result"),
         (object(), "a object"),
     ],

@@ -1,1 +1,1 @@
-"""Where Celery calls the plug-in in the main process: each module hooks into one place."""
+"""The hooks in the worker's main process; each module hooks into one place of Celery."""

@@ -1,8 +1,9 @@
-"""When the connection to the broker breaks, Celery's pool forgets the jobs that no child has said it took.
+"""Keeps runs in Celery's pool when the connection to the broker breaks.
 
-It expects the broker to deliver them again. A run is claimed by then, so its message starts nothing when it
-comes again, and a child may have its job already: then the pool must go on knowing it, or nobody hears how it
-ends. One that has not been sent to a child yet is handed back, and the ledger sends its message again.
+Celery's pool forgets the jobs that no child has confirmed, and expects the broker to redeliver them. A run is
+claimed by then, so a redelivered message starts nothing. If a child may have the job, the pool must keep it,
+else nobody reports its end. If no child has it, the run is handed back, and the ledger redelivers its
+message.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from kelery_worker.lease import keeper_access
 
 
 def install(consumer_class: Any) -> None:
-    """Around what Celery does when the connection closes."""
+    """Wrap Celery's handling of a closed connection."""
     original = consumer_class.on_close
 
     @functools.wraps(original)
@@ -27,7 +28,7 @@ def install(consumer_class: Any) -> None:
             if run.job._write_to is None:
                 keeper.not_dispatched(run)
             else:
-                # So the pool keeps it; the child's own word for it comes later, and changes nothing.
+                # So the pool keeps it; the child's own confirmation comes later and changes nothing.
                 run.job._accepted = True
                 kept.append(run)
         try:

@@ -1,7 +1,7 @@
-"""A cold shutdown (SIGQUIT) stops Kelery's runs through the keeper.
+"""Lets the keeper stop runs at a cold shutdown (SIGQUIT).
 
-Celery itself waits for a task whose message is acknowledged late and already was, which is what a run looks
-like to it; and for one that it does stop it writes RETRY, although nobody will.
+Celery itself waits for a late-acknowledged task whose message is already acknowledged, and a run looks like
+one. For a task that it stops, it writes RETRY, although nobody retries the run.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from kelery_worker.lease import keeper_access
 
 
 def install(consumer_class: Any) -> None:
-    """Go before Celery's own cancelling; `RunRequest.cancel` keeps that away from runs."""
+    """Run before Celery's own cancel, which `RunRequest.cancel` keeps away from runs."""
     original = consumer_class.cancel_active_requests
 
     def cancel_active_requests(self: Any) -> Any:

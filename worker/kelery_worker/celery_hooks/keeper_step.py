@@ -1,8 +1,8 @@
 """The worker step that starts the keeper, after the pool and before messages are consumed.
 
-It has no `stop`: runs that still end during a warm shutdown must be renewed and settled, so the keeper lives
-until Celery says `worker_shutdown`. A cold shutdown kills what runs; the keeper does it first, so that it
-knows and can say so.
+It does not stop the keeper: runs that end during a warm shutdown must be renewed and settled, so the keeper
+lives until Celery's signal `worker_shutdown`. At a cold shutdown the keeper kills the runs before Celery
+does, so that it can report their end.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class KeeperStep(bootsteps.StartStopStep):
     requires = ("celery.worker.components:Pool",)
 
     def start(self, parent: Any) -> None:
-        """Connect to the ledger and start renewing; raises SettingsError if the broker is no Redis."""
+        """Connect to the ledger and start renewing; SettingsError if the broker is not Redis."""
         chosen = worker_settings.of_app(parent.app)
         timeout = min(1.0, chosen.lease.seconds / 15)
         client = sync_client.connect(chosen.redis_url, timeout_seconds=timeout, client_name="kelery-worker")
@@ -40,10 +40,10 @@ class KeeperStep(bootsteps.StartStopStep):
         signals.worker_shutdown.connect(keeper.on_shutdown, weak=False)
 
     def stop(self, parent: Any) -> None:
-        """Nothing: see the module."""
+        """Do nothing; see the module."""
 
     def terminate(self, parent: Any) -> None:
-        """A cold shutdown: end what runs, and say so, before the pool is torn down."""
+        """A cold shutdown: end the runs and settle them before the pool is destroyed."""
         keeper = keeper_access.get()
         if keeper is not None:
             keeper.end_all()

@@ -1,4 +1,4 @@
-"""The boot steps of the liveness file: one starts it, one reports that the consumer's event loop turns."""
+"""The boot steps of the liveness file: one starts it, one reports that the consumer's event loop runs."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from kelery_worker.settings import HEARTBEAT_FILE
 
 
 def install(worker: Any) -> None:
-    """Add the steps to a worker that is being put together, if a file is named."""
+    """Add the steps to a worker that is being built, if a file is set."""
     if HEARTBEAT_FILE.read(os.environ):
         worker.app.steps["worker"].add(LivenessFileStep)
         worker.app.steps["consumer"].add(LoopStep)
 
 
 class LivenessFileStep(bootsteps.StartStopStep):
-    """Starts it once there is a keeper; like the keeper, it lasts to the end of the process."""
+    """Starts the file after the keeper; like the keeper, it lasts until the process ends."""
 
     requires = (KeeperStep,)
 
     def start(self, parent: Any) -> None:
-        """Start it; LoopStep finds it at the worker."""
+        """Start it, and attach it to the worker for LoopStep."""
         keeper = keeper_access.get()
         assert keeper is not None
         file = HEARTBEAT_FILE.read(os.environ)
@@ -35,14 +35,14 @@ class LivenessFileStep(bootsteps.StartStopStep):
         parent.kelery_liveness_file.start()
 
     def stop(self, parent: Any) -> None:
-        """Nothing: what still drains is to be seen."""
+        """Do nothing: a worker that shuts down must stay visible."""
 
     def terminate(self, parent: Any) -> None:
-        """Nothing, likewise."""
+        """Do nothing, for the same reason."""
 
 
 class LoopStep(bootsteps.StartStopStep):
-    """Has the consumer's event loop say each second that it goes round; again after each new connection."""
+    """Makes the consumer's event loop report every second; restarted with each new connection."""
 
     requires = ("celery.worker.consumer.connection:Connection",)
 
@@ -51,12 +51,12 @@ class LoopStep(bootsteps.StartStopStep):
         self._timer: Any = None
 
     def start(self, parent: Any) -> None:
-        """With a timer of the loop's own."""
+        """Add a timer to the loop."""
         looped = parent.controller.kelery_liveness_file.looped
         self._timer = parent.timer.call_repeatedly(BEAT_SECONDS, looped)
 
     def stop(self, parent: Any) -> None:
-        """Take the timer back: the next start brings another."""
+        """Remove the timer; the next start adds another."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,9 +1,8 @@
-"""Messages of runs on their way to the gate: the real task's name is put back, and what cannot get there ends
-the run.
+"""Messages of runs before the start gate: restores the real task name, and ends runs that cannot start.
 
-A run's message names a stand-in task, so that a worker without the plug-in rejects it. A task that this
-worker's app does not know ends the run as TaskNotRegistered, a message that it cannot read as MessageRefused.
-Celery's own handling would log the message with its body; a run's args stay out of the log.
+The message of a run names a placeholder task, so that a worker without the plug-in rejects it. An unknown
+task ends the run as TaskNotRegistered, an unreadable message as MessageRefused. Celery's own handling would
+log the message with its body; the arguments of a run must not be logged.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ logger = logging.getLogger("kelery.worker")
 
 
 def install(consumer_class: Any) -> None:
-    """Go before Celery's own handling."""
+    """Run before Celery's own handling."""
     _restore_names(consumer_class)
     unknown, invalid, undecodable = (
         consumer_class.on_unknown_task,
@@ -39,7 +38,7 @@ def install(consumer_class: Any) -> None:
             self,
             message,
             Reason.TASK_NOT_REGISTERED,
-            f"no task is registered as {name!r} in worker {self.hostname}: "
+            f"worker {self.hostname} has no task {name!r}: "
             "check spec.task and spec.queue, and that the worker imports the task's module",
         )
         request = Bunch(
@@ -93,8 +92,8 @@ def _unreadable(consumer: Any, message: Any, error: BaseException) -> None:
         consumer,
         message,
         Reason.MESSAGE_REFUSED,
-        f"worker {consumer.hostname} cannot read its message ({type(error).__name__}): "
-        "is 'json' in its app's accept_content?",
+        f"worker {consumer.hostname} cannot read the run's message ({type(error).__name__}): "
+        "add 'json' to accept_content of its Celery app",
     )
 
 

@@ -1,13 +1,13 @@
-"""The start gate: a Kelery message becomes a claim before its task body may start.
+"""The start gate: claims a run before its task may start.
 
-`revoked()` is the last thing that Celery asks in the main process before it hands a request to the pool. The
-class that Celery derives from a task's Request shadows `execute_using_pool` and `on_success`, so those two
-are wrapped when it is made.
+`revoked()` is Celery's last check in the main process before it hands a request to the pool. Celery derives a
+class from a task's Request that shadows `execute_using_pool` and `on_success`, so those two are wrapped when
+that class is created.
 
-Invariant: a Kelery request reaches the pool only with a good claim, and its message is acknowledged once a
-child has taken it, whatever its task says of that: the ledger, not the broker, brings a run back. A message
-that is delivered again because the worker died before that names a claimed attempt, and starts nothing.
-Celery's own `revoke` has no say over a run; `cancel` has.
+Invariant: a run reaches the pool only with a granted claim. Its message is acknowledged once a child has
+taken it, no matter what `acks_late` says: the ledger, not the broker, redelivers a run. If the worker dies
+before that, the broker redelivers a message for a claimed attempt, which starts nothing. Celery's `revoke`
+has no effect on a run.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from kelery_worker.runs.request_claim import RequestClaim
 
 logger = logging.getLogger("kelery.worker")
 
-#: What Celery reports itself, while the process is still ending or for one that is gone.
+#: Errors that Celery itself reports for a process that is ending or gone.
 _DYING = (SystemExit, KeyboardInterrupt, WorkerLostError, Terminated, TimeLimitExceeded)
-#: What a child reports of itself before it ends.
+#: Errors that a child reports before it ends.
 _LEAVING = (SystemExit, KeyboardInterrupt)
 
-# The published types of Celery's Request lack what is overridden here, and say otherwise of a pid.
+# The published types of Celery's Request lack some methods that are overridden here.
 _Request: Any = celery_request.Request
 
 
 class RunRequest(_Request):  # type: ignore[misc]
-    """Celery's Request, with the gate; plain messages take Celery's own way through it."""
+    """Celery's Request with the start gate; plain messages keep Celery's own behaviour."""
 
-    #: Set by the watcher when it stops the run for its time.
+    #: Set by the watcher when it stops the run at its time limit; in seconds.
     timed_out_after: float | None = None
     _run: LiveRun | None = None
     _kelery_passed: bool | None = None
@@ -55,28 +55,26 @@ class RunRequest(_Request):  # type: ignore[misc]
 
     @property
     def is_run(self) -> bool:
-        """Whether this is a Kelery run and not a plain Celery task, even one that was sent with a run's
-        headers.
-        """
+        """Whether this is a run, and not a plain task that was sent with a run's headers."""
         return bool(self._request_dict.get(run_message.HEADER) == self.id)
 
     def revoked(self) -> bool:
-        """Celery's question "may it start?"; True keeps it from starting."""
+        """Celery's check before a start; True prevents the start."""
         if not self.is_run:
             return bool(super().revoked())
         if self._kelery_passed is None:
             try:
                 self._kelery_passed = self._gate()
             except Exception:
-                # Celery expects none here, and would lose a place of its pool. The ledger redelivers it.
-                logger.exception("run %s: cannot be claimed", self.id)
+                # Celery expects no exception here, and would lose a slot of its pool. The ledger redelivers.
+                logger.exception("run %s: the claim failed", self.id)
                 self._drop()
         return not self._kelery_passed
 
     def _gate(self) -> bool:
         keeper = keeper_access.get()
         if keeper is None or keeper.is_draining:
-            # Not acknowledged: the broker gives the message back when this worker's connection closes.
+            # Not acknowledged: the broker requeues the message when this worker's connection closes.
             worker_state.task_ready(self)
             return False
         self._run = keeper.claim(self, tag=run_message.read_tag(str(self._message.delivery_tag)))
@@ -98,38 +96,34 @@ class RunRequest(_Request):  # type: ignore[misc]
         if not self.is_run:
             super().terminate(pool, signal)
             return
-        logger.warning("run %s: Celery's revoke does not stop a run; set spec.cancel", self.id)
+        logger.warning("run %s: ignored Celery's revoke; set spec.cancel to stop the run", self.id)
 
     def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
-        """Celery stops its tasks at a cold shutdown, and on request when a connection breaks; runs have their
-        lease.
-        """
+        """Celery's cancel at a cold shutdown or a broken connection; ignored for runs, which have a lease."""
         if not self.is_run:
             super().cancel(pool, signal, emit_retry)
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
-        """A pool child has taken the request; the broker hears of it while the body executes."""
+        """A pool child has taken the request; acknowledge its message."""
         keeper = keeper_access.get()
         try:
             if self._run is not None and keeper is not None:
                 keeper.accepted(self._run, pid)
             super().on_accepted(pid, time_accepted)
         finally:
-            # Whatever a Request class of the user's does: one that is never acknowledged keeps a place.
+            # Even if a user's Request class raises: an unacknowledged request would occupy a slot.
             if self._run is not None:
                 self.acknowledge()
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
-        """Celery's own time limit, from the task's decorator; it says so before the process is dead."""
+        """Celery's own time limit is over; Celery calls this before the process is dead."""
         keeper = keeper_access.get()
         if self._run is not None and not soft and keeper is not None:
             keeper.timed_out(self._run, timeout)
         super().on_timeout(soft, timeout)
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
-        """The body raised, or its process is gone. `return_ok`: the child gave it back, which was reported
-        then.
-        """
+        """The task raised, or its process is gone. `return_ok`: the child returned it, already reported."""
         keeper = keeper_access.get()
         if self._run is not None and keeper is not None and not return_ok:
             error = _bare(exc_info.exception)
@@ -140,7 +134,7 @@ class RunRequest(_Request):  # type: ignore[misc]
         super().on_failure(exc_info, send_failed_event, return_ok)
 
     def _show_timeout(self, seconds: float) -> None:
-        """For plain Celery clients a run that was killed for its time is a FAILURE, not REVOKED."""
+        """Celery clients see a run that exceeded its time limit as FAILURE, not as REVOKED."""
         self._already_cancelled = True
         self.task.backend.mark_as_failure(
             self.id, TimeLimitExceeded(seconds), request=self._context, store_result=self.store_errors
@@ -160,7 +154,7 @@ def _watching_dispatch(dispatch: Callable[..., Any]) -> Callable[..., Any]:
         finally:
             keeper = keeper_access.get()
             if self._run is not None and keeper is not None:
-                # A pool that is closing takes nothing, and says so only by returning nothing.
+                # A pool that is closing accepts nothing, and returns None.
                 if job is None:
                     keeper.not_dispatched(self._run)
                     self.acknowledge()
@@ -172,7 +166,7 @@ def _watching_dispatch(dispatch: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _reporting_return(on_success: Callable[..., Any]) -> Callable[..., Any]:
-    """What comes this way was given back by the child, whatever it raised; but for its own end."""
+    """Report every request that the child returned, except the child's own end."""
 
     def reported(self: RunRequest, failed_retval_runtime: Any, **kwargs: Any) -> Any:
         keeper = keeper_access.get()

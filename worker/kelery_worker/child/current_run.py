@@ -1,6 +1,6 @@
-"""The run whose body executes in this pool child. A child executes one run at a time.
+"""The run that executes in this pool child, one at a time.
 
-Set by the task signals before the body starts, cleared when the body has ended.
+The task signals set it before the task starts and clear it when the task has ended.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from kelery.errors import LedgerError
 from kelery.ledger import commands, sync_client
 
-#: Progress that comes sooner after the last one waits for the next, or for the end.
+#: The least time between two progress reports; an earlier one is kept until the next or the end.
 PROGRESS_SECONDS = 0.5
 
 
 @dataclass(slots=True, kw_only=True)
 class CurrentRun:
-    """The claim, and what the body has reported so far."""
+    """The claim, and what the task has reported so far."""
 
     uid: str
     fence: int
@@ -32,7 +32,7 @@ class CurrentRun:
     pending_progress: str | None = None
 
     def report_progress(self, current: float, *, total: float | None, message: str | None) -> None:
-        """Send it, or keep it if the last one was sent just now; raises ValueError if it is no JSON."""
+        """Send progress, or keep it if the last one is recent; ValueError if it is not JSON."""
         shown = {"current": current, "total": total, "message": message}
         text = json.dumps(
             {name: value for name, value in shown.items() if value is not None}, allow_nan=False
@@ -45,7 +45,7 @@ class CurrentRun:
         self._send_progress(text)
 
     def send_pending_progress(self) -> None:
-        """Send what was kept; the body has ended."""
+        """Send the kept progress; the task has ended."""
         if self.pending_progress is not None:
             self._send_progress(self.pending_progress)
 
@@ -58,11 +58,11 @@ _current: CurrentRun | None = None
 
 
 def put(run: CurrentRun | None) -> None:
-    """Make `run` the one that executes here; None if none does."""
+    """Set the run that executes here, or None."""
     global _current
     _current = run
 
 
 def get() -> CurrentRun | None:
-    """The run that executes here; None outside of a run."""
+    """The run that executes here; None outside a run."""
     return _current

@@ -1,9 +1,9 @@
-"""A pool child lets go of the main process's connections to Redis.
+"""Releases the main process's connections to Redis in a pool child.
 
-A child that is forked later, to replace one that ended, inherits them. As long as it holds a copy, a
-connection that broke and was closed in the main process stays in that one's epoll set: its event loop spins,
-and may take the stale event for one of a new connection with the same number and wait on that for ever, so
-that the worker no longer consumes. (Measured: connections cut while children die, Celery 5.7.)
+A child that replaces an earlier one inherits them. While it holds a copy, a broken connection that the main
+process has closed stays in the main process's epoll set. The event loop spins there, and may mistake the
+stale event for one of a new connection with the same number. Then it waits indefinitely, and the worker no
+longer consumes. (Observed with Celery 5.7: connections cut while children die.)
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 
 
 def let_go(*redis_urls: str) -> int:
-    """Replace inherited connections to these servers by /dev/null; how many there were.
+    """Replace inherited connections to these servers by /dev/null; returns their number.
 
-    Not closed: the objects that own them would close their number again, which by then may be somebody
-    else's.
+    They are not closed: the objects that own them would close the same descriptor again, which may belong to
+    another connection by then.
     """
     servers = {address for url in redis_urls for address in _addresses(url)}
     released = 0

@@ -1,7 +1,7 @@
-"""Keeps args and results of runs out of Celery's own log lines.
+"""Hides arguments and results of runs in Celery's own log lines.
 
-Celery logs a task's return value at INFO, and hands its args to handlers. Plain Celery tasks are logged as
-ever.
+Celery logs a task's return value at INFO and passes its arguments to handlers. Plain Celery tasks are logged
+unchanged.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _HIDDEN = {"return_value": "(result not logged)", "args": "(...)", "kwargs": "{.
 
 
 class HideRunData(logging.Filter):
-    """Replaces, in the fields of a record about the run that is executing, what belongs to the user."""
+    """Replaces the user's data in log records about the current run."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Never drops a record."""
@@ -28,5 +28,5 @@ class HideRunData(logging.Filter):
 
 
 def install() -> None:
-    """On the logger that traces tasks; a filter of a handler would not reach users' own handlers."""
+    """Add the filter to the logger that traces tasks; a handler's filter would not cover users' handlers."""
     logging.getLogger("celery.app.trace").addFilter(HideRunData())

@@ -1,10 +1,8 @@
-"""Celery's own retries of a run: the message that `self.retry` and `autoretry_for` would publish is kept
-instead.
+"""Celery's own retries of a run: captures the message that `self.retry` and `autoretry_for` would publish.
 
-Celery would put an ETA message on the queue, to wait in some worker's memory while the slot is free for
-others. The ledger keeps the slot and sends the message when it is due, on the run's own queue: a queue or a
-priority given to `retry` has no effect. `max_retries` stays Celery's business; it decides whether `retry` is
-reached at all.
+Celery would publish an ETA message that waits in a worker's memory while the slot is free for others. Instead
+the ledger keeps the slot and sends the message when it is due, on the run's own queue. So a queue or priority
+given to `retry` has no effect. Celery itself enforces `max_retries`.
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ from kelery.run import run_message
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapturedRetry:
-    """The next attempt as the task asked for it."""
+    """The next attempt that the task requested."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
@@ -29,21 +27,21 @@ class CapturedRetry:
     delay_seconds: float
 
 
-#: Of the run that this pool child is executing; a child executes one at a time.
+#: For the run that executes in this pool child, one at a time.
 _captured: CapturedRetry | None = None
 
 
 def take() -> CapturedRetry | None:
-    """The retry that was asked for since the last call."""
+    """The retry that was requested since the last call, or None."""
     global _captured
     captured, _captured = _captured, None
     return captured
 
 
 class _KeptRetry(Signature):
-    """A signature whose publishing is kept."""
+    """A signature that captures the retry instead of publishing it."""
 
-    # Publishes nothing, so it has nothing to answer.
+    # Publishes nothing, so it returns nothing.
     def apply_async(self, *_: Any, **__: Any) -> None:  # type: ignore[override]
         global _captured
         options = self.options
@@ -56,24 +54,24 @@ class _KeptRetry(Signature):
 
 
 def delay(countdown: float | None, eta: datetime.datetime | None) -> float:
-    """Seconds until the retry that a task asked for is due; 0 if it is already."""
+    """Seconds until a requested retry is due; 0 if it is due already."""
     if countdown is not None:
         return max(0.0, float(countdown))
     if eta is None:
         return 0.0
-    # Without a zone it is in the app's, as Celery takes it.
+    # Without a zone it is in the app's zone, as in Celery.
     zone = eta.tzinfo or current_app.timezone
     return max(0.0, (eta.replace(tzinfo=zone) - datetime.datetime.now(zone)).total_seconds())
 
 
 def install(task_class: Any) -> None:
-    """Wrap the one function through which Celery makes the message of a retry."""
+    """Wrap the one function that creates the message of a retry."""
     original = task_class.signature_from_request
 
     def signature_from_request(self: Any, request: Any = None, *args: Any, **kwargs: Any) -> Any:
         signature = original(self, request, *args, **kwargs)
         current = self.request if request is None else request
-        # Context keeps headers as attributes; this one's name is no identifier.
+        # Context keeps headers as attributes; this header's name is not an identifier.
         if vars(current).get(run_message.HEADER) is None:
             return signature
         return _KeptRetry(signature)

@@ -1,7 +1,7 @@
-"""How a body ended, offered to the ledger by the pool child that executed it.
+"""Stages the outcome of a run in the ledger, from the pool child that executed it.
 
-The child stages the outcome; the main process settles it once the child has given the run back, or is dead.
-So a result survives the death of either, and a slot is never freed while the body may still execute.
+The main process settles the run once the child has returned it or is dead. So a result survives the death of
+either process, and a slot is never freed while the task may still execute.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from kelery_worker.runs import outcomes
 
 logger = logging.getLogger("kelery.worker")
 
-#: How long a finished body's outcome is offered to a Redis that does not answer.
+#: How long staging is retried while Redis does not answer.
 STAGE_SECONDS = 30.0
 
 
 def stage_end(run: CurrentRun, *, state: str | None, retval: Any) -> None:
-    """Stage how the body ended; `state` and `retval` are Celery's."""
+    """Stage the outcome; `state` and `retval` come from Celery."""
     outcome = _outcome(run, state, retval)
     if outcome is not None:
         _stage(run, outcome)
 
 
 def _outcome(run: CurrentRun, state: str | None, retval: Any) -> Outcome | None:
-    """None: the body did not end by itself (SystemExit, a killed thread), so there is nothing to say."""
+    """None if the task did not end by itself (SystemExit, a killed thread)."""
     try:
         return _outcome_of_body(run, state, retval)
     except Exception as error:
-        # Celery would only log it, and the run would look lost.
+        # Celery would only log the error, and the run would look lost.
         return outcomes.of_error(error)
 
 
@@ -78,6 +78,6 @@ def _stage(run: CurrentRun, outcome: Outcome) -> None:
             return
         except LedgerUnavailable as error:
             if time.monotonic() > until:
-                logger.error("run %s: its outcome could not be stored: %s", run.uid, error)
+                logger.error("run %s: cannot store the outcome: %s", run.uid, error)
                 return
             time.sleep(random.uniform(0.2, 1.0))

@@ -1,6 +1,6 @@
-"""Celery's task signals, in the pool child: before the body the ledger is asked, after it the end is staged.
+"""Celery's task signals in the pool child: asks the ledger before the task, stages the outcome after it.
 
-Invariant: the body of a run starts only if the ledger says that its claim may start, once for each claim.
+Invariant: a run's task starts only if the ledger allows its claim to start, once for each claim.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from kelery_worker.runs.request_claim import RequestClaim
 
 logger = logging.getLogger("kelery.worker")
 
-#: How long a body that is about to start waits for a Redis that does not answer.
+#: How long a start waits while Redis does not answer.
 START_SECONDS = 8.0
 _TIMEOUT_SECONDS = 5.0
 
@@ -34,7 +34,7 @@ _ledger_pid = 0
 
 
 def install(task_class: Any) -> None:
-    """Connect to Celery's signals, and show progress that is reported in Celery's own way."""
+    """Connect to Celery's signals, and forward progress from `update_state`."""
     signals.worker_process_init.connect(_settle_in, weak=False)
     signals.task_prerun.connect(_before, weak=False)
     signals.task_failure.connect(_failed, weak=False)
@@ -54,7 +54,7 @@ def _show_progress(meta: Any) -> None:
     if run is None or not isinstance(meta, dict) or not isinstance(meta.get("current"), (int, float)):
         return
     total, message = meta.get("total"), meta.get("message")
-    # The task did not ask for our view of it: what cannot be shown is not shown.
+    # `update_state` is Celery's API: progress that is not valid JSON is ignored.
     with suppress(ValueError):
         run.report_progress(
             meta["current"],
@@ -64,7 +64,7 @@ def _show_progress(meta: Any) -> None:
 
 
 def _settle_in(**_: Any) -> None:
-    # What a task forks without exec carries no marker; its process group tells whose it is.
+    # A process that a task forks without exec has no marker; its process group identifies it.
     with suppress(OSError):
         os.setpgid(0, 0)
     inherited_sockets.let_go(settings.of_app(current_app).redis_url)
@@ -74,7 +74,7 @@ def _before(task_id: str, task: Any, **_: Any) -> None:
     request = vars(task.request)
     claim = request_claim.read(request)
     if claim is None:
-        # A plain task, maybe one that the body of a run applies in place.
+        # A plain task, perhaps one that a run applies in its own process.
         if request.get(run_message.HEADER) == task_id:
             _refuse_unclaimed(task_id, task)
         return
@@ -83,14 +83,14 @@ def _before(task_id: str, task: Any, **_: Any) -> None:
         ledger = _connected(task.app)
         may_start = _may_start(ledger, claim)
     except LedgerUnavailable:
-        logger.warning("run %s: cannot ask whether it may start: Redis is away", claim.uid)
+        logger.warning("run %s: not started: the ledger does not answer", claim.uid)
         may_start = False
     except Exception:
-        logger.exception("run %s: cannot ask whether it may start", claim.uid)
+        logger.exception("run %s: not started: the ledger call failed", claim.uid)
         may_start = False
     if not may_start:
-        # An exception would not keep the body from executing: those of signal handlers are logged and
-        # dropped. An exit does, and the pool replaces this child.
+        # Celery logs and drops exceptions of signal handlers, and would execute the task. SystemExit prevents
+        # that, and the pool replaces this child.
         raise SystemExit(0)
     retry_capture.take()
     current_run.put(
@@ -108,18 +108,18 @@ def _before(task_id: str, task: Any, **_: Any) -> None:
 
 
 def _refuse_unclaimed(task_id: str, task: Any) -> None:
-    """A run that came past the gate (its task's Request class cannot be wrapped) must not execute."""
+    """A run that bypassed the gate (its task's Request class cannot be wrapped) must not execute."""
     if not task.request.is_eager:
         logger.error(
-            "run %s: came here without a claim; task %s has a Request of its own", task_id, task.name
+            "run %s: not started: no claim; the Request class of task %s must be a subclass of Celery's",
+            task_id,
+            task.name,
         )
         raise SystemExit(0)
 
 
 def _may_start(ledger: sync_client.Ledger, claim: RequestClaim) -> bool:
-    """Whether this claim may begin here and now: Celery's pool sends a job again when a child dies before it
-    said that it took it.
-    """
+    """Whether this claim may start here: Celery's pool resends a job if a child dies before it confirms it."""
     until = time.monotonic() + START_SECONDS
     while True:
         try:
@@ -130,7 +130,7 @@ def _may_start(ledger: sync_client.Ledger, claim: RequestClaim) -> bool:
             time.sleep(random.uniform(0.05, 0.2))
             continue
         if not allowed:
-            logger.warning("run %s: this claim has begun before, or was taken away", claim.uid)
+            logger.warning("run %s: not started: its claim has already started or was revoked", claim.uid)
         return allowed
 
 
@@ -154,7 +154,7 @@ def _after(task_id: str = "", state: str | None = None, retval: Any = None, **_:
 
 
 def _connected(app: Any) -> sync_client.Ledger:
-    """This child's own connection; one made before the fork belongs to the main process."""
+    """This child's own connection; a connection from before the fork belongs to the main process."""
     global _ledger, _ledger_pid
     if _ledger is None or _ledger_pid != os.getpid():
         chosen = settings.of_app(app)

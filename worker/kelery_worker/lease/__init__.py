@@ -1,1 +1,1 @@
-"""What a worker owes the ledger for the runs it has claimed: claims, renewals, cancels, settlements."""
+"""The worker's calls to the ledger for claimed runs: claims, renewals, cancels, settlements."""

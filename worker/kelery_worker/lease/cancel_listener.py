@@ -1,6 +1,6 @@
-"""Listens for cancels of this worker's runs, so that they need not wait for the next renewal.
+"""Listens for cancels of this worker's runs, so that they do not wait for the next renewal.
 
-Only a push: the answer to a renewal is what stops a run. So a message that is lost costs time, nothing else.
+A message only triggers a renewal, and its answer stops the run. So a lost message only delays the cancel.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _AGAIN_SECONDS = 1.0
 
 
 class CancelListener:
-    """A thread that calls `on_cancel` for every message on `channel` and once after each subscription."""
+    """A thread that calls `on_cancel` for each message on `channel` and after each subscription."""
 
     def __init__(self, ledger: sync_client.Ledger, *, channel: str, on_cancel: Callable[[], None]) -> None:
         self._client = ledger.client
@@ -26,11 +26,11 @@ class CancelListener:
         self._thread = threading.Thread(target=self._run, name="kelery-cancels", daemon=True)
 
     def start(self) -> None:
-        """Start listening; Redis need not be there yet."""
+        """Start listening; Redis may still be unavailable."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop at the next occasion; the thread ends with the process at the latest."""
+        """Stop soon; the thread ends with the process at the latest."""
         self._stopping.set()
 
     def _run(self) -> None:
@@ -38,7 +38,7 @@ class CancelListener:
             try:
                 self._listen()
             except Exception as error:
-                # Another thread may close the connections under our feet; whatever it was, listen again.
+                # Another thread may close the connections; listen again after any error.
                 logger.debug("cannot listen for cancels: %s", error)
                 self._stopping.wait(_AGAIN_SECONDS)
 
@@ -47,5 +47,5 @@ class CancelListener:
             subscription.subscribe(self._channel)
             while not self._stopping.is_set():
                 if subscription.get_message(timeout=_LISTEN_SECONDS) is not None:
-                    # Also for the confirmation of the subscription: what was sent before it was not received.
+                    # Also for the subscription's confirmation: earlier messages were not received.
                     self._on_cancel()

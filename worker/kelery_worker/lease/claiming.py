@@ -1,6 +1,6 @@
-"""Claims on their way: asked for in the main thread, with an answer that may get lost.
+"""Claims runs in the main thread; the answer of the ledger may get lost.
 
-Invariant: a claim that the ledger granted and whose answer nobody got is handed back; it never started.
+Invariant: a granted claim whose answer was lost is handed back; it never started.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _TRIES = 3
 
 
 class Claiming:
-    """Claims for one worker, known to the ledger as `identity`."""
+    """The claims of one worker, which the ledger knows as `identity`."""
 
     def __init__(self, ledger: sync_client.Ledger, *, identity: str) -> None:
         self._ledger = ledger
@@ -34,20 +34,20 @@ class Claiming:
         self._orphans: set[tuple[str, int]] = set()
 
     def ask(self, tag: Tag) -> Claim | None:
-        """The claim on the attempt that `tag` names; None if there is nothing to start.
+        """Claim the attempt in `tag`; None if there is nothing to start.
 
-        Call `answered` once the claim is kept: until then it is no orphan.
+        Call `answered` once the claim is stored: until then it does not count as an orphan.
         """
         with self._lock:
             self._asked.add(tag.uid)
-        # The nonce makes the repeat of a claim whose answer was lost the same claim.
+        # With the same nonce, a repeated call returns the same claim.
         nonce = secrets.token_hex(4)
         call = commands.claim(tag.uid, attempt=tag.attempt, worker=self._identity, nonce=nonce, push=tag.push)
         for _ in range(_TRIES):
             try:
                 answer = self._ledger.run(call)
             except LedgerUnavailable as error:
-                logger.warning("run %s: cannot claim it: %s", tag.uid, error)
+                logger.warning("run %s: the claim failed: %s", tag.uid, error)
                 continue
             if isinstance(answer, ClaimRefused):
                 level = logging.WARNING if answer.why == "gone" else logging.DEBUG
@@ -57,12 +57,12 @@ class Claiming:
         return None
 
     def answered(self, uid: str) -> None:
-        """The claim on `uid` is kept, or was not granted."""
+        """The claim on `uid` is stored, or was not granted."""
         with self._lock:
             self._asked.discard(uid)
 
     def refuse(self, tag: Tag, reason: Reason, message: str) -> None:
-        """End a run that this worker cannot run at all."""
+        """End a run that this worker cannot execute."""
         try:
             claim = self.ask(tag)
             if claim is not None:
@@ -73,16 +73,18 @@ class Claiming:
             self.answered(tag.uid)
 
     def hand_back(self, uid: str, fence: int) -> None:
-        """Give a claim back that did not start; what Redis does not take now is an orphan later."""
+        """Hand back a claim that did not start; if Redis does not answer, it becomes an orphan."""
         with suppress(LedgerError):
             self._ledger.run(commands.handback(uid, fence))
 
     def take_orphans(self, named: Set[tuple[str, int]], *, ours: Set[str]) -> None:
-        """Hand back what the ledger says is ours and is not, once it was named twice in a row."""
+        """Hand back claims that the ledger lists for this worker but that it does not have, on the second
+        report.
+        """
         with self._lock:
             known = ours | self._asked
         unknown = {(uid, fence) for uid, fence in named if uid not in known}
         for uid, fence in unknown & self._orphans:
-            logger.warning("run %s: claimed here, but never started; handing it back", uid)
+            logger.warning("run %s: claimed but never started; handing it back", uid)
             self.hand_back(uid, fence)
         self._orphans = unknown

@@ -1,8 +1,7 @@
-"""The keeper: answers to the ledger for the runs that this worker has claimed.
+"""The keeper: handles the claimed runs of this worker in the ledger.
 
-Its thread renews their leases (`renewing.py`) and settles them once the watcher has found them ended
-(`settling.py`). It may have to wait for Redis, so it stops nothing itself. Task code never runs in this
-process.
+Its thread renews their leases (`renewing.py`) and settles them once the watcher reports their end
+(`settling.py`). It may block on Redis, so it stops no run itself. Task code never executes in this process.
 
 Invariant: a run is renewed from its claim until it is settled, and no longer.
 """
@@ -36,19 +35,17 @@ from kelery_worker.runs.run_table import RunTable
 from kelery_worker.runs.wakeup import Wakeup
 from kelery_worker.runs.watcher import Watcher, take_pid
 
-#: Also how often timers act and leases are observed; a hand-over does not wait for it.
+#: How often timers and leases are checked; admitting the next run does not wait for it.
 TICK_SECONDS = 0.5
 UNAVAILABLE_AGAIN_SECONDS = 0.5
 SHUTDOWN_SECONDS = 8.0
 COLD_GRACE_SECONDS = 5.0
-#: Each is a round trip, and renewals wait meanwhile; the rest is taken at the next tick.
+#: Each reclaim is a round trip that delays renewals; the rest follows at the next tick.
 _RECLAIMS_A_TICK = 20
 
 
 class Keeper:
-    """See the module. What Celery reports is called from the main thread and never waits for Redis, but for
-    `claim`.
-    """
+    """See the module. Celery's main thread calls the reporting methods; only `claim` waits for Redis."""
 
     def __init__(
         self, *, ledger: sync_client.Ledger, lease: Lease, worker: Any, drain_seconds: float
@@ -58,7 +55,7 @@ class Keeper:
         pool = self._pool = worker.pool
         self._drain_seconds = drain_seconds
         self.nonce = secrets.token_hex(4)
-        #: Who we are in the ledger; a restarted worker of the same name is another one.
+        #: The worker's identity in the ledger; a restarted worker of the same name gets a new one.
         self.identity = f"{worker.hostname}/{self.nonce}"
         self._table = RunTable()
         self._claiming = Claiming(ledger, identity=self.identity)
@@ -80,13 +77,13 @@ class Keeper:
         self._drain_began = float("inf")
         self._drain_at: float | None = None
         self._draining = self._finishing = False
-        #: When the ledger last gave a good answer, on the monotonic clock.
+        #: The last successful answer of the ledger, on the monotonic clock.
         self.answered_at = float("-inf")
 
     # Called by the worker's main thread
 
     def start(self) -> None:
-        """Start renewing and watching; the ledger need not be there yet."""
+        """Start renewing and watching; the ledger may still be unavailable."""
         self._relay.start()
         self._reaper.start()
         self._watcher.start()
@@ -104,12 +101,12 @@ class Keeper:
         return bool(self._table.all())
 
     def claim(self, request: Any, *, tag: Tag | None) -> LiveRun | None:
-        """Claim the run that `request`'s message names; None if there is nothing to start."""
+        """Claim the run in `request`'s message; None if there is nothing to start."""
         if tag is None or tag.uid != request.id:
-            logger.warning("run %s: a message that the ledger did not write was dropped", request.id)
+            logger.warning("run %s: dropped a message that the ledger did not write", request.id)
             return None
         if not can_kill(self._pool):
-            message = "Kelery's runs need the prefork pool: start the worker with -P prefork"
+            message = "runs need the prefork pool: start the worker with -P prefork"
             self.refuse(tag, Reason.POOL_NOT_SUPPORTED, message)
             return None
         try:
@@ -128,54 +125,52 @@ class Keeper:
             self._claiming.answered(tag.uid)
 
     def refuse(self, tag: Tag, reason: Reason, message: str) -> None:
-        """End a run that this worker cannot run at all."""
+        """End a run that this worker cannot execute."""
         self._claiming.refuse(tag, reason, message)
 
     def accepted(self, run: LiveRun, pid: int) -> None:
-        """Pool child `pid` has the run."""
+        """Pool child `pid` has taken the run."""
         take_pid(self._table, run, pid)
         self._watcher.look_soon()
 
     def returned(self, run: LiveRun, error: BaseException | None) -> None:
-        """The child gave the run back and is free for another; waits for a signal on its way to it."""
+        """The child returned the run and is free; waits for a signal that is being sent to it."""
         self._watcher.returned(run, error)
 
     def timed_out(self, run: LiveRun, seconds: float) -> None:
-        """Celery is about to kill the run for a limit of its own."""
+        """Celery is about to kill the run at Celery's own time limit, in seconds."""
         with self._table.lock:
             run.celery_limit = seconds
             run.ask_to_stop(Stop.TIMEOUT, now=time.monotonic(), grace=0)
         self._watcher.wake()
 
     def not_dispatched(self, run: LiveRun) -> None:
-        """The pool did not take the run: it never started."""
+        """The pool did not accept the run, so it never started."""
         self._table.update(run, undispatched=True)
         self._watcher.wake()
 
     def untaken(self) -> list[LiveRun]:
-        """The runs that are with the pool, and that no child has said it took."""
+        """The runs in the pool that no child has confirmed."""
         return [run for run in self._table.all() if run.pid is None and run.job is not None]
 
     def on_shutting_down(self, **_: Any) -> None:
-        """A shutdown begins: nothing new; what runs may end, within the drain's time if one is set."""
+        """A shutdown begins: no new runs; running ones may end, within the drain time if one is set."""
         self._draining = True
         self._drain_began = time.monotonic()
         if self._drain_seconds:
             self._drain_at = time.monotonic() + self._drain_seconds
 
     def stop_running(self) -> None:
-        """A cold shutdown: SIGTERM for what runs, and SIGKILL soon after."""
+        """A cold shutdown: SIGTERM for running tasks, then SIGKILL."""
         self._draining = True
         self._stop_all(COLD_GRACE_SECONDS)
 
     def on_shutdown(self, **_: Any) -> None:
-        """Celery is done: settle what is left."""
+        """Celery has shut down: settle the remaining runs."""
         self.end_all()
 
     def end_all(self) -> None:
-        """Kill what runs, settle it, and stop; bounded in time. What is not settled then is reclaimed by
-        others.
-        """
+        """Kill the running tasks, settle them and stop, in bounded time; observers reclaim the rest."""
         self._draining = self._finishing = True
         self._stop_all(0)
         self._wakeup.wake()
@@ -184,14 +179,14 @@ class Keeper:
         self._watcher.stop()
         self._cancels.stop()
         if not self._thread.is_alive():
-            # Else something of our runs may be left, and the reaper ends that when we are gone.
+            # Else processes of runs may be left, and the reaper kills them after this process.
             self._reaper.stop()
         self._relay.stop()
 
     def _stop_all(self, grace: float) -> None:
         running = self._table.all()
         if running:
-            logger.warning("%d runs have not ended at the worker's shutdown; stopping them", len(running))
+            logger.warning("stopping %d runs that have not ended at the worker's shutdown", len(running))
         self._table.ask_all_to_stop(Stop.DRAIN, now=time.monotonic(), grace=grace)
         self._watcher.wake()
 
@@ -207,8 +202,8 @@ class Keeper:
                 self._round()
                 self._sleep()
             except Exception:
-                # Whatever it was, the leases of all the other runs depend on this thread.
-                logger.exception("the keeper stumbled; going on")
+                # The leases of all other runs depend on this thread.
+                logger.exception("unexpected error in the keeper; continuing")
                 time.sleep(UNAVAILABLE_AGAIN_SECONDS)
         with suppress(KeleryError):
             self._ledger.run(queries.leave(self.identity))
@@ -220,7 +215,7 @@ class Keeper:
             self._stop_all(0)
         if now >= max(self._drain_began, self.answered_at) + self._lease.give_up:
             self._drain_began = float("inf")
-            logger.warning("the ledger has been away for too long; nobody can hear of what still runs")
+            logger.warning("stopping all runs: the ledger has not answered for too long during the shutdown")
             self._stop_all(0)
         if now >= self._next_renewal:
             self._next_renewal = now + self._lease.renew_every
@@ -256,7 +251,7 @@ class Keeper:
             self.answered_at = time.monotonic()
             for uid, lease in self._observer.observe(leases, now)[:_RECLAIMS_A_TICK]:
                 if self._ledger.run(commands.reclaim(uid, lease)):
-                    logger.warning("run %s: its worker stopped renewing; reclaimed", uid)
+                    logger.warning("run %s: reclaimed: its lease expired", uid)
         except KeleryError as error:
             self._observer.forget()
             self._outage.failed(error)

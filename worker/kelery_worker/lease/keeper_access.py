@@ -1,6 +1,4 @@
-"""The main process's keeper, for the hooks that Celery calls; None in a pool child and before the worker is
-up.
-"""
+"""The main process's keeper, for the Celery hooks; None in a pool child and before the worker is up."""
 
 from __future__ import annotations
 
@@ -15,13 +13,11 @@ _owner_pid = 0
 
 
 def put(keeper: Keeper) -> None:
-    """Make `keeper` the one of this process."""
+    """Set the keeper of this process."""
     global _keeper, _owner_pid
     _keeper, _owner_pid = keeper, os.getpid()
 
 
 def get() -> Keeper | None:
-    """The keeper, unless this is a forked child: its thread does not live there, and its locks may be held
-    for ever.
-    """
+    """The keeper; None in a forked child, where its thread does not exist and its locks may stay locked."""
     return _keeper if os.getpid() == _owner_pid else None

@@ -1,4 +1,4 @@
-"""Logs once that the ledger does not answer, again every 30 seconds, and once that it answers again."""
+"""Logs an outage of the ledger: at its start, every 30 seconds, and at its end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _AGAIN_SECONDS = 30.0
 
 
 class OutageLog:
-    """Receives every failure and every success; used by one thread."""
+    """Receives each failure and each success; used by one thread."""
 
     def __init__(self) -> None:
         self._since: float | None = None
@@ -27,7 +27,7 @@ class OutageLog:
         logger.warning("the ledger does not answer: %s", error)
 
     def answered(self) -> None:
-        """It did."""
+        """The ledger answered."""
         if self._since is not None:
             logger.warning("the ledger answers again after %.0f s", time.monotonic() - self._since)
             self._since = None

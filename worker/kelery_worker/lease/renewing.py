@@ -1,6 +1,6 @@
-"""Renews the leases of this worker's runs, all in one call, and stops what the answer says must stop.
+"""Renews the leases of this worker's runs in one call, and marks the runs that must stop.
 
-Used by the keeper's thread alone; the runs are changed under the table's lock.
+Only the keeper's thread uses it. Runs are changed under the table's lock.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from kelery_worker.runs.run_table import RunTable
 
 
 class Renewing:
-    """For the worker that the ledger knows as `identity`."""
+    """The renewals of one worker, which the ledger knows as `identity`."""
 
     def __init__(
         self, ledger: sync_client.Ledger, *, identity: str, table: RunTable, info: WorkerInfo
@@ -29,7 +29,7 @@ class Renewing:
         self._info = info
 
     def renew(self, now: float) -> Sequence[tuple[str, int]]:
-        """Renew every claim; returns those that the ledger counts as ours and that were not named.
+        """Renew every claim; returns claims that the ledger lists for this worker but that were not sent.
 
         Raises KeleryError.
         """
@@ -41,7 +41,7 @@ class Renewing:
         return answer.orphans
 
     def _renew_all(self, held: list[tuple[str, int]]) -> Renewals:
-        """With it goes that this worker is there; what becomes of that does not matter here."""
+        """The same round trip also reports this worker; the result of that call does not matter."""
         present = queries.present(self._identity, self._info.info_json())
         both: list[commands.Call[Any]] = [commands.renew(self._identity, held), present]
         renewals, _ = self._ledger.run_all(both)
@@ -53,7 +53,9 @@ class Renewing:
 def _take(run: LiveRun, status: str, *, sent_at: float) -> None:
     if status == "fenced":
         if run.stop is not Stop.FENCED and run.ended is None:
-            logger.warning("run %s: no longer ours (fence %d); killing it", run.claim.uid, run.claim.fence)
+            logger.warning(
+                "run %s: killing it: its claim was revoked (fence %d)", run.claim.uid, run.claim.fence
+            )
         run.fence_off(now=sent_at)
         return
     run.renewed_at = sent_at

@@ -1,7 +1,7 @@
-"""Settles the runs that the watcher found ended, and takes up those that the pool has lost sight of.
+"""Settles runs that have ended, and adopts runs that Celery's pool has lost.
 
-Used by the keeper's thread alone; the runs are changed under the table's lock. Invariant: a run leaves the
-table only once the ledger has answered how it ended, or that it is no longer ours.
+Only the keeper's thread uses it. Runs are changed under the table's lock. Invariant: a run leaves the table
+only after the ledger has confirmed its end, or has revoked its claim.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ _AGAIN_SECONDS = 0.5
 
 
 class Settling:
-    """For one worker's table."""
+    """Settles the runs of one worker's table."""
 
     def __init__(self, ledger: sync_client.Ledger, *, table: RunTable) -> None:
         self._ledger = ledger
         self._table = table
-        #: After a failure, when the next try may be.
+        #: The earliest time of the next try after a failure.
         self._not_before = 0.0
 
     def settle_ended(self, now: float) -> None:
-        """Settle what has ended, unless the ledger was away just now."""
+        """Settle the ended runs, unless the ledger has just failed."""
         if now < self._not_before:
             return
         for run in self._table.all():
@@ -39,16 +39,16 @@ class Settling:
                 self._settle(run)
             except LedgerUnavailable as error:
                 logger.warning("run %s: cannot settle it yet: %s", run.claim.uid, error)
-                # Each further try would cost its own time-out, and the renewals of the others wait.
+                # Each further try would wait for its own timeout and delay the renewals of other runs.
                 self._not_before = time.monotonic() + _AGAIN_SECONDS
                 return
             except Exception:
-                # It must not keep the others from being settled.
-                logger.exception("run %s: cannot settle it; trying again", run.claim.uid)
+                # The other runs must still be settled.
+                logger.exception("run %s: cannot settle it; retrying", run.claim.uid)
                 self._not_before = time.monotonic() + _AGAIN_SECONDS
 
     def look_after_adopted(self) -> None:
-        """Their end shows only in what they stage, or in the death of their process."""
+        """Check adopted runs: only a staged outcome or the death of their process shows their end."""
         for run in self._table.all():
             if run.adopted and run.ended is None:
                 begun = self._ledger.run(commands.begun(*run.key))
@@ -66,17 +66,13 @@ class Settling:
         let_go(run.pidfd)
 
     def _adopt(self, run: LiveRun) -> bool:
-        """A child has begun with a run that the pool seemed to have lost: watch that child; False if there is
-        none.
-        """
+        """Watch the child that executes a run that the pool has lost; False if there is none."""
         begun = self._ledger.run(commands.begun(*run.key))
         if begun is None:
             return False
-        logger.warning(
-            "run %s: the pool has lost sight of it; watching its process %d", run.claim.uid, begun.pid
-        )
+        logger.warning("run %s: Celery's pool has lost it; watching its process %d", run.claim.uid, begun.pid)
         with self._table.lock:
-            # The pool may have found it again meanwhile, and reported its end.
+            # The pool may have reported its end meanwhile.
             returned = run.returned or begun.is_staged
             self._table.update(run, undispatched=False, adopted=True, returned=returned)
             take_pid(self._table, run, begun.pid)

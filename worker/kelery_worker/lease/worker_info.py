@@ -1,7 +1,7 @@
-"""What a worker says of itself in the ledger with each renewal, for who asks which workers there are.
+"""What a worker reports about itself with each renewal, for the list of workers.
 
-Read by the keeper's thread from Celery's objects, which the main thread changes meanwhile. Invariant: nothing
-that goes wrong here disturbs the renewal that it travels with.
+The keeper's thread reads Celery's objects while the main thread changes them. Invariant: an error here never
+disturbs the renewal.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kelery_worker.relayed_log import logger
 
 
 class WorkerInfo:
-    """One worker's; `worker` is Celery's WorkController."""
+    """The report of one worker; `worker` is Celery's WorkController."""
 
     def __init__(self, worker: Any) -> None:
         self._worker = worker
@@ -35,17 +35,17 @@ class WorkerInfo:
         self._last = json.dumps({**self._lasting, "queues": [], "slots": 0})
 
     def info_json(self) -> str:
-        """As things stand; if they cannot be read, as they last stood."""
+        """The current report as JSON; the last one if the current state cannot be read."""
         try:
             now = {"queues": self._queues(), "slots": self._worker.pool.num_processes}
             self._last = json.dumps({**self._lasting, **now})
         except Exception as error:
-            # Celery may be taking its pool or its consumer apart this moment.
-            logger.debug("cannot say what this worker is doing: %s", error)
+            # Celery may be shutting down its pool or its consumer.
+            logger.debug("cannot read the worker's queues and slots: %s", error)
         return self._last
 
     def _queues(self) -> list[str]:
-        """Those that it takes messages from; before its consumer is up, those that it is going to."""
+        """The consumed queues; before the consumer is up, those that it will consume."""
         consumer = getattr(getattr(self._worker, "consumer", None), "task_consumer", None)
         if consumer is not None:
             self._has_consumed = True

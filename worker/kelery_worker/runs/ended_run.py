@@ -1,6 +1,4 @@
-"""A run whose body no longer executes: what it may have left behind, and how it ended if its child did not
-say.
-"""
+"""An ended run: the processes that it left, and its outcome if the child staged none."""
 
 from __future__ import annotations
 
@@ -10,16 +8,16 @@ from kelery_worker.runs import outcomes, processes
 from kelery_worker.runs.live_run import LiveRun, Step, Stop
 
 _LOST = {
-    Stop.LEASE: "the worker could not renew its lease, so it killed the run before its slot went to another",
-    Stop.DRAIN: "the worker was shut down, and the run did not end in time",
+    Stop.LEASE: "the worker could not renew the lease, and killed the run before its slot went to another",
+    Stop.DRAIN: "the worker shut down and the run did not end in time",
 }
 
 
 def remaining(run: LiveRun, *, step: Step, worker_nonce: str) -> set[int]:
-    """Processes of the run that must be gone before it is settled.
+    """The processes of the run that must be dead before it is settled.
 
-    A body that returned by itself may leave something running on purpose; one that was stopped, or whose
-    process died, may not.
+    A task that returned by itself may leave processes running on purpose. A task that was stopped, or whose
+    process died, must not.
     """
     if step is Step.HAND_BACK or (run.stop is None and not run.dead):
         return set()
@@ -33,13 +31,13 @@ def remaining(run: LiveRun, *, step: Step, worker_nonce: str) -> set[int]:
 
 
 def outcome(run: LiveRun) -> Outcome:
-    """How it ended, for the case that the child staged nothing."""
+    """The outcome if the child staged none."""
     if run.stop is Stop.TIMEOUT:
         return outcomes.failed(
             Reason.TIMEOUT, type_name="Timeout", message=f"ran longer than {run.time_limit:g} seconds"
         )
     if run.stop is Stop.CANCEL:
-        # It ended because it was asked to: there is no error to tell of.
+        # It ended because of the cancel, so there is no error.
         return Outcome(kind="failed", reason=Reason.WORKER_LOST)
     if run.returned and run.error is not None:
         return outcomes.of_error(run.error)
@@ -50,5 +48,5 @@ def _how_lost(run: LiveRun) -> str:
     if run.stop in _LOST:
         return _LOST[run.stop]
     if run.returned:
-        return "the task returned, but its result could not be stored in Redis"
-    return "the process that ran the task died"
+        return "the task returned, but its result could not be stored in the ledger"
+    return "the process that executed the task died"

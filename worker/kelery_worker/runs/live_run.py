@@ -1,4 +1,4 @@
-"""One claimed run as its worker sees it, and what is to be done about it: pure, without a clock of its own.
+"""One claimed run in its worker, and the next step for it. Pure; the time is a parameter.
 
 All times are seconds on the main process's monotonic clock.
 """
@@ -12,101 +12,99 @@ from typing import Any
 from kelery.ledger.types import Claim
 from kelery.settings import Lease
 
-#: A pool takes a job within milliseconds; one that it has not taken for this long may be lost in it.
+#: A pool takes a job within milliseconds; after this time the job may be lost.
 UNTAKEN_SECONDS = 10.0
-#: A process that SIGKILL has not ended yet gets it again.
+#: The interval between repeated SIGKILLs.
 KILL_AGAIN_SECONDS = 1.0
 
 
 class Step(Enum):
-    """What comes next for a run."""
+    """The next step for a run."""
 
     WAIT = "wait"
     TERMINATE = "terminate"
     KILL = "kill"
-    #: Its body no longer executes: sweep what it left behind if it was stopped, then settle.
+    #: The task no longer executes: kill leftover processes of a stopped run, then settle it.
     SETTLE = "settle"
-    #: It was claimed and never reached the pool.
+    #: The run was claimed and never reached the pool.
     HAND_BACK = "hand back"
 
 
 class Stop(Enum):
-    """Why a run is being stopped. The first cause stays, but for FENCED: then nothing about it is ours to
-    say.
-    """
+    """Why a run is being stopped. The first cause stays, except that FENCED replaces any other."""
 
     CANCEL = "cancel"
     TIMEOUT = "timeout"
-    #: No good renewal for too long: others may take the slot soon.
+    #: No successful renewal for too long: an observer may reclaim the run soon.
     LEASE = "lease"
-    #: The ledger says that it is no longer ours.
+    #: The ledger has revoked the claim.
     FENCED = "fenced"
     DRAIN = "drain"
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class LiveRun:
-    """A run between its claim and its settling; changed only under the table's lock."""
+    """A run between its claim and its settlement; changed only under the table's lock."""
 
     claim: Claim
     request: Any
     claimed_at: float
-    #: When the last renewal that succeeded was sent; the claim counts as one.
+    #: When the last successful renewal was sent; the claim counts as a renewal.
     renewed_at: float
     #: The pool's job, once there is one.
     job: Any = None
     pid: int | None = None
     pidfd: int | None = None
     accepted_at: float | None = None
-    #: The same in ticks since boot, as the process table counts.
+    #: The same time in ticks since boot, as in the process table.
     accepted_ticks: int | None = None
     returned_ticks: int | None = None
-    #: Processes (pid, started) that were below the child when it was signalled.
+    #: Descendants (pid, started) of the child when it was signalled.
     descendants: set[tuple[int, int]] = field(default_factory=set)
-    #: The pool said that it does not take it.
+    #: The pool did not accept it.
     undispatched: bool = False
-    #: The child gave it back, by returning or raising.
+    #: The task returned or raised, and the child reported it.
     returned: bool = False
-    #: The child is gone.
+    #: The child is dead.
     dead: bool = False
-    #: What the child raised, as the main process saw it; None if it returned.
+    #: The error that the task raised; None if it returned.
     error: BaseException | None = None
     stop: Stop | None = None
-    #: When SIGTERM turns into SIGKILL.
+    #: When SIGKILL follows SIGTERM.
     kill_at: float | None = None
     terminated: bool = False
     killed_at: float | None = None
-    #: Celery's own hard limit, if that is what stopped it.
+    #: Celery's own hard limit in seconds, if that stopped the run.
     celery_limit: float | None = None
-    #: The pool has lost sight of it while a child executes it: nobody will report its end.
+    #: The pool has lost the run while a child executes it, so Celery will not report its end.
     adopted: bool = False
-    #: SETTLE or HAND_BACK, once nothing of it executes any more: the keeper's turn.
+    #: SETTLE or HAND_BACK, once nothing of the run executes; then the keeper acts.
     ended: Step | None = None
 
     @property
     def key(self) -> tuple[str, int]:
-        """The claim, as the ledger knows it."""
+        """The claim's key in the ledger: uid and fence."""
         return self.claim.uid, self.claim.fence
 
     @property
     def time_limit(self) -> float | None:
-        """The limit that stopped it, or would: Celery's own if that came first."""
+        """The time limit in seconds that applies: Celery's own if that stopped the run."""
         return self.celery_limit if self.celery_limit is not None else self.claim.timeout_seconds
 
     def ask_to_stop(self, why: Stop, *, now: float, grace: float) -> None:
-        """Note that it has to stop, at the latest after `grace`; never takes an earlier demand back."""
+        """Request a stop within `grace` seconds; never extends an earlier deadline."""
         if self.stop is None:
             self.stop = why
         deadline = now + grace
         self.kill_at = deadline if self.kill_at is None else min(self.kill_at, deadline)
 
     def fence_off(self, *, now: float) -> None:
-        """It is no longer ours: its body has to end, and nobody asks how it ended."""
+        """The claim was revoked: the task must end, and its outcome does not count."""
         self.stop = Stop.FENCED
         self.ask_to_stop(Stop.FENCED, now=now, grace=0)
 
     def look(self, *, now: float, lease: Lease) -> None:
-        """Notice by the clock alone that it has to stop."""
+        """Check the time limits that depend on the clock alone."""
         time_up = self._time_up_at()
         if time_up is not None and now >= time_up:
             self.ask_to_stop(Stop.TIMEOUT, now=now, grace=self.claim.grace_seconds)
@@ -114,7 +112,7 @@ class LiveRun:
             self.ask_to_stop(Stop.LEASE, now=now, grace=0)
 
     def next_step(self, *, now: float) -> Step:
-        """What to do now; total."""
+        """The step to take now; defined for every state."""
         if self.returned or self.dead:
             return Step.SETTLE
         if self.pid is None:
@@ -127,14 +125,14 @@ class LiveRun:
         return Step.WAIT if self.terminated else Step.TERMINATE
 
     def _next_step_untaken(self, now: float) -> Step:
-        """Should a child begin with it all the same, the ledger says no."""
+        """If a child starts it later, the ledger refuses."""
         if self.stop is Stop.FENCED:
             return Step.SETTLE
         is_untaken = self.undispatched or self.stop is Stop.DRAIN or now >= self.claimed_at + UNTAKEN_SECONDS
         return Step.HAND_BACK if is_untaken else Step.WAIT
 
     def due(self, *, lease: Lease) -> float | None:
-        """When to look again, if nothing happens before."""
+        """The time of the next check, if nothing happens before; None for no check."""
         if self.pid is None:
             return self.claimed_at + UNTAKEN_SECONDS
         if self.killed_at is not None:

@@ -1,7 +1,7 @@
-"""What a task body returned or raised -> `Outcome`: pure, and total over everything that task code can do.
+"""Maps what a task returned or raised to an `Outcome`. Pure, and defined for every value and error.
 
-Invariant: what is put into `result` is JSON that any Kubernetes API server takes: no NaN, no infinities, no
-integer beyond 64 bits.
+Invariant: a result is JSON that any Kubernetes API server accepts: no NaN, no infinities, no integer beyond
+64 bits.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _INT64 = 2**63
 
 
 class NotSerializable(Exception):
-    """The value has no JSON that the API server takes; the message says where and why."""
+    """The value cannot be stored as JSON; the message names the place and the cause."""
 
 
 def of_return(value: Any) -> Outcome:
-    """The body returned `value`."""
+    """The task returned `value`."""
     try:
         text = encode(value)
     except NotSerializable as error:
@@ -41,22 +41,22 @@ def of_return(value: Any) -> Outcome:
         return failed(
             Reason.RESULT_TOO_LARGE,
             type_name="ResultTooLarge",
-            message=f"the result is {size} bytes as JSON, at most {RESULT_MAX_BYTES} are kept; "
-            "store it elsewhere and return where it is",
+            message=f"the result has {size} bytes as JSON, the limit is {RESULT_MAX_BYTES}: "
+            "store it elsewhere and return its location",
         )
     return Outcome(kind="succeeded", result_json=text)
 
 
 def of_error(error: BaseException, traceback_text: str = "") -> Outcome:
-    """The body raised `error`."""
+    """The task raised `error`."""
     if isinstance(error, EncodeError):
         return failed(
             Reason.RESULT_NOT_SERIALIZABLE, type_name="ResultNotSerializable", message=_one_line(error)
         )
     if isinstance(error, (Ignore, Reject)):
         message = (
-            f"the task raised {type(error).__name__} (self.replace does too): a run has to return or to "
-            "raise an error; what replaced it is a plain Celery task"
+            f"a run cannot use {type(error).__name__} or self.replace: return a value or raise an error; "
+            "a replacement executes as a plain Celery task"
         )
         return failed(Reason.TASK_ERROR, type_name=type(error).__name__, message=message)
     text = traceback_text or "".join(traceback.format_exception(type(error), error, error.__traceback__))
@@ -66,7 +66,7 @@ def of_error(error: BaseException, traceback_text: str = "") -> Outcome:
 
 
 def failed(reason: Reason, *, type_name: str, message: str, traceback_text: str = "") -> Outcome:
-    """A failure that is not, or not only, an exception of the task."""
+    """A failed outcome; texts are cut to their limits."""
     shown = {
         "type": type_name,
         "message": message[:MESSAGE_MAX],
@@ -83,7 +83,7 @@ def encode(value: Any) -> str:
     except NotSerializable:
         raise
     except RecursionError:
-        raise NotSerializable("the result is nested too deep, or contains itself") from None
+        raise NotSerializable("the result is nested too deeply, or contains itself") from None
     except (TypeError, ValueError) as error:
         raise NotSerializable(f"the result cannot be written as JSON: {error}") from None
 
@@ -93,13 +93,13 @@ def _check(value: Any, path: str) -> None:
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise NotSerializable(f"{path} is text that is no valid Unicode") from None
+            raise NotSerializable(f"{path} is text that is not valid Unicode") from None
     elif isinstance(value, int) and not isinstance(value, bool):
         if not -_INT64 <= value < _INT64:
             raise NotSerializable(f"{path} is an integer beyond 64 bits; return it as text")
     elif isinstance(value, float):
         if value != value or value in (float("inf"), float("-inf")):
-            raise NotSerializable(f"{path} is {value}, for which JSON has no number; return it as text")
+            raise NotSerializable(f"{path} is {value}, which is not a JSON number; return it as text")
     elif isinstance(value, dict):
         for key, item in value.items():
             _check(key, f"a key of {path}")
@@ -110,7 +110,7 @@ def _check(value: Any, path: str) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """The everyday types that JSON lacks, as text."""
+    """Common types that JSON does not have, as text."""
     if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
         return value.isoformat()
     if isinstance(value, (uuid.UUID, decimal.Decimal)):
@@ -118,7 +118,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, enum.Enum):
         return value.value
     raise NotSerializable(
-        f"the result contains a {type(value).__name__}, which JSON cannot say; "
+        f"the result contains a {type(value).__name__}, which is not JSON; "
         "return numbers, text, lists and dicts"
     )
 
@@ -127,4 +127,4 @@ def _one_line(error: BaseException) -> str:
     try:
         return str(error)
     except Exception:
-        return f"<{type(error).__name__} whose text cannot be had>"
+        return f"<{type(error).__name__} without a readable text>"

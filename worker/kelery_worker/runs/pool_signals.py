@@ -1,4 +1,4 @@
-"""Signals to a pool child, in the way that keeps Celery's pool informed."""
+"""Sends signals to a pool child through Celery's pool."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from celery.concurrency.prefork import TaskPool
 
 
 def can_kill(pool: Any) -> bool:
-    """Whether one task of this pool can be stopped for certain: only processes can."""
+    """Whether tasks of this pool can be stopped reliably: only processes can."""
     return isinstance(pool, TaskPool)
 
 
 def send_signal(pool: Any, pid: int, *, pidfd: int | None, kill: bool) -> None:
-    """Ask the child `pid` to end, or kill it; the pool then replaces it without calling it an accident.
+    """Terminate or kill the child `pid`; the pool replaces it without reporting an accident.
 
-    The signal that asks is Celery's own (SIGQUIT where REMAP_SIGTERM says so): its children ignore the other.
+    The terminating signal is Celery's: SIGTERM, or SIGQUIT with REMAP_SIGTERM. Children ignore the other one.
     """
     pool.terminate_job(pid, signal.SIGKILL if kill else TERM_SIGNAL)
     if kill and pidfd is not None:
-        # The pool may be changing its list of children at this moment, and miss it.
+        # The pool may miss the child while it changes its list of children.
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)

@@ -1,8 +1,8 @@
-"""Processes that belong to a run: noticing death, and ending whatever a run has started.
+"""The processes of a run: detects their death, and finds and kills what the run started.
 
-A run's own subprocesses are found in three ways, since each alone misses some: by the environment marker
-(survives re-parenting, not an emptied environment), as descendants of the pool child (lost once it is dead),
-and by its process group (covers a fork without exec). Linux only, as the prefork pool's own death signal is.
+Subprocesses are found in three ways, since each alone misses some: by the environment marker (survives
+re-parenting, not an emptied environment), as descendants of the pool child (lost once it is dead), and by its
+process group (covers a fork without exec). Linux only, like the prefork pool's own death signal.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-#: Set by the child around a task body; see `run_marker`.
+#: The environment variable that the child sets around a task; see `run_marker`.
 MARKER = "KELERY_RUN"
 
 _PROC = "/proc"
@@ -36,7 +36,7 @@ def run_marker(*, worker_nonce: str, uid: str, fence: int) -> str:
 
 
 def open_pidfd(pid: int) -> int | None:
-    """A descriptor that becomes readable when `pid` dies; None if it is gone already or cannot be watched."""
+    """A descriptor that becomes readable when `pid` dies; None if it is dead or cannot be watched."""
     try:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):
@@ -50,15 +50,13 @@ def is_alive(pid: int) -> bool:
 
 
 def started_at(pid: int) -> int | None:
-    """When `pid` started, in ticks since boot; None if it is gone. Tells a process from a later one with its
-    pid.
-    """
+    """When `pid` started, in ticks since boot; None if it is gone. Identifies a process despite reused pids."""
     process = _read(pid)
     return process.started if process else None
 
 
 def table() -> list[Process]:
-    """All processes that we can see."""
+    """All visible processes."""
     found = (_read(int(entry)) for entry in os.listdir(_PROC) if entry.isdigit())
     return [process for process in found if process is not None]
 
@@ -79,7 +77,7 @@ def descendants(of: int, among: Iterable[Process]) -> set[int]:
 
 
 def below(child: int, *, since: int | None) -> set[tuple[int, int]]:
-    """The living processes (pid, started) below pool child `child` that its current run can have started."""
+    """The living descendants (pid, started) of pool child `child` that its current run may have started."""
     if since is None:
         return set()
     living = [process for process in table() if not process.is_zombie]
@@ -92,11 +90,11 @@ def below(child: int, *, since: int | None) -> set[tuple[int, int]]:
 def belonging(
     *, marker: str, child: int | None, since: int | None, until: int | None, remembered: set[tuple[int, int]]
 ) -> set[int]:
-    """Every living process of a run but its pool child.
+    """Every living process of a run except its pool child.
 
-    `since` and `until` (ticks) bound the run's time in its child: the child's process group also holds what
-    earlier tasks left, and once the run has returned, what the next one starts. A marker of another run tells
-    likewise.
+    `since` and `until` (ticks) bound the run's time in its child. The child's process group also contains
+    processes of earlier tasks and, after the run has returned, of the next one. A process with the marker of
+    another run does not belong either.
     """
     living = [process for process in table() if not process.is_zombie]
     group = [process for process in living if process.group == child and process.pid != child]
@@ -118,7 +116,7 @@ def belonging(
 
 
 def _of_earlier_tasks(among: list[Process], living: list[Process], *, since: int) -> set[int]:
-    """The pids of those that began before `since`, and of whatever these have started, even if later."""
+    """The pids of processes that started before `since`, and of all their descendants."""
     roots = {process.pid for process in among if process.started < since}
     return roots.union(*(descendants(root, living) for root in roots))
 
@@ -133,7 +131,7 @@ def kill_all(pids: Iterable[int]) -> None:
 
 
 def ticks_now() -> int:
-    """Now, as `Process.started` counts it; /proc/uptime may count from a container's start instead."""
+    """Now, in the unit of `Process.started`; /proc/uptime may count from a container's start instead."""
     return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
 
 
@@ -143,7 +141,7 @@ def _read(pid: int) -> Process | None:
             text = stat.read()
     except OSError:
         return None
-    # The command's name may hold spaces and brackets; the fields start after the last one.
+    # The command's name may contain spaces and brackets; the fields start after the last bracket.
     fields = text[text.rindex(")") + 2 :].split()
     return Process(
         pid=pid,

@@ -1,5 +1,5 @@
-"""Starts and stops the orphan reaper: a small process that outlives a killed worker just long enough to end
-what its runs had started.
+"""Starts and stops the orphan reaper, a small process that kills the subprocesses of runs after a killed
+worker.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _STOP_SECONDS = 2.0
 
 
 class ReaperProcess:
-    """The pool's children die with the worker's main process (the kernel sees to it); their own subprocesses
-    do not.
+    """The orphan reaper of one worker. The kernel kills the pool children with the main process, but not
+    their subprocesses.
     """
 
     def __init__(self, *, nonce: str) -> None:
@@ -28,9 +28,7 @@ class ReaperProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it; without it, everything but the end of a killed worker's subprocesses works, so a failure
-        only warns.
-        """
+        """Start it. A failure only logs a warning: only the subprocesses of a killed worker would survive."""
         pid = os.getpid()
         command = [
             sys.executable,
@@ -47,7 +45,7 @@ class ReaperProcess:
             logger.warning("cannot start the orphan reaper: %s", error)
 
     def stop(self) -> None:
-        """End it; nothing of our runs is left by now."""
+        """Stop it; no process of a run is left by now."""
         if self._process is None:
             return
         self._process.terminate()

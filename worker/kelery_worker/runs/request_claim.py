@@ -1,4 +1,4 @@
-"""The claim on a run, as the start gate puts it into the request that goes to a pool child."""
+"""The claim on a run in the request that the start gate sends to a pool child."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FIELD = "kelery_claim"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestClaim:
-    """What the child needs to know of a claim."""
+    """The claim's data for the child."""
 
     uid: str
     fence: int
@@ -20,12 +20,12 @@ class RequestClaim:
 
 
 def put(request: dict[str, Any], claim: RequestClaim) -> None:
-    """Let the request carry the claim."""
+    """Add the claim to the request."""
     request[_FIELD] = asdict(claim)
 
 
 def read(request: Mapping[str, Any]) -> RequestClaim | None:
-    """The claim that the request carries; None if it did not pass the gate, whatever somebody put there."""
+    """The claim in the request; None if the request did not pass the gate."""
     fields = request.get(_FIELD)
     if not isinstance(fields, dict) or fields.keys() != RequestClaim.__dataclass_fields__.keys():
         return None

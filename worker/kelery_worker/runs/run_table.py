@@ -1,8 +1,8 @@
-"""The runs that this worker has claimed, from the claim until they are settled; shared by three threads.
+"""The claimed runs of this worker, from the claim until the settlement; shared by three threads.
 
-Celery's main thread adds them and says what became of them, the watcher stops them and finds them ended, the
-keeper renews and settles them. Whoever changes a run holds the lock. Two claims of one run are two entries: a
-claim that was taken away may still have a body to end.
+Celery's main thread adds runs and reports their progress. The watcher stops them and detects their end. The
+keeper renews and settles them. Every change needs the lock. Two claims of one run are two entries, because a
+revoked claim may still have a task to stop.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from kelery_worker.runs.live_run import LiveRun, Stop
 
 
 class RunTable:
-    """By uid and fence."""
+    """The runs by uid and fence."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self._runs: dict[tuple[str, int], LiveRun] = {}
 
     def add(self, run: LiveRun) -> bool:
-        """A claim was granted; True if an older one of the same run is still here: that was taken away."""
+        """Add a granted claim; True if an older, revoked claim of the same run is still here."""
         with self.lock:
             taken_away = [older for older in self._runs.values() if older.claim.uid == run.claim.uid]
             for older in taken_away:
@@ -30,7 +30,7 @@ class RunTable:
             return bool(taken_away)
 
     def update(self, run: LiveRun, **changes: Any) -> bool:
-        """Change a run that is still here; False if it is not."""
+        """Change a run; False if it is no longer in the table."""
         with self.lock:
             if run.key not in self._runs:
                 return False
@@ -39,17 +39,19 @@ class RunTable:
             return True
 
     def remove(self, run: LiveRun) -> None:
-        """It is settled, or not ours to settle."""
+        """Remove a run that is settled, or whose claim was revoked."""
         with self.lock:
             self._runs.pop(run.key, None)
 
     def all(self) -> list[LiveRun]:
-        """As they are now."""
+        """A copy of the current runs."""
         with self.lock:
             return list(self._runs.values())
 
     def ask_all_to_stop(self, why: Stop, *, now: float, grace: float) -> None:
-        """With at most `grace`, and at most the run's own."""
+        """Request a stop of all runs within `grace` seconds, or within the run's own grace if that is
+        shorter.
+        """
         with self.lock:
             for run in self._runs.values():
                 run.ask_to_stop(why, now=now, grace=min(grace, run.claim.grace_seconds))

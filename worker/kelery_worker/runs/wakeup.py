@@ -1,4 +1,4 @@
-"""Wakes a thread that sleeps in `poll`, from any other thread."""
+"""Wakes a thread that sleeps in `poll`, from another thread."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from contextlib import suppress
 
 
 class Wakeup:
-    """A pipe to oneself; ringing twice before it is cleared wakes once."""
+    """A pipe to the own process; several calls of `wake` before a `clear` wake once."""
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def fileno(self) -> int:
-        """What to poll for reading."""
+        """The descriptor to poll for reading."""
         return self._read
 
     def wake(self) -> None:
-        """Wake it; a full pipe is awake already."""
+        """Wake the thread; a full pipe has woken it already."""
         with suppress(BlockingIOError):
             os.write(self._write, b"!")
 

@@ -1,12 +1,12 @@
-"""The watcher: a thread that stops what must stop, notices what has died, and sweeps what that left behind.
+"""The watcher: a thread that stops runs, detects dead processes and kills what they left.
 
-It never talks to Redis, nor waits for a log: what must be dead before a lease can run out dies by this
-thread's clock alone.
+It never talks to Redis and never waits for a log, so a run whose lease expires is killed by this thread's
+clock alone.
 
 Invariants
-  - a run is signalled only under the table's lock and only while its child has not given it back, so a child
-    that has taken the next job is never hit;
-  - a run that was stopped has ended only when its process, and whatever that started, is dead (A2, A7).
+  - a run is signalled only under the table's lock and only before its child has returned it, so a child that
+    has taken the next job is never hit;
+  - a stopped run has ended only when its process and all its subprocesses are dead (A2, A7).
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from kelery_worker.runs.pool_signals import send_signal
 from kelery_worker.runs.run_table import RunTable
 from kelery_worker.runs.wakeup import Wakeup
 
-#: At the latest then it looks, should a wake-up get lost.
+#: The longest time between two checks, in case a wake-up gets lost.
 LOOK_SECONDS = 0.5
-#: So soon it looks at a run that a child has taken: most runs are over by then, and cost it nothing.
+#: The time until a run is first checked after a child has taken it; most runs have ended by then.
 SOON_SECONDS = 0.1
 _SWEEP_FIRST, _SWEEP_LONGEST = 0.05, 1.0
 
 
 class Watcher:
-    """Calls `on_ended` when a run has `ended` set."""
+    """Watches the runs of one worker; calls `on_ended` when a run has `ended` set."""
 
     def __init__(
         self, table: RunTable, *, pool: Any, lease: Lease, worker_nonce: str, on_ended: Callable[[], None]
@@ -47,11 +47,11 @@ class Watcher:
         self._on_ended = on_ended
         self._wakeup = Wakeup()
         self._stopping = False
-        #: When it looks next if nobody wakes it, on the monotonic clock; never, while it does.
+        #: The next check if nothing wakes the thread, on the monotonic clock; infinite during a check.
         self._looks_at = float("inf")
-        #: A child has taken a run since the last look.
+        #: A child has taken a run since the last check.
         self._is_busy = False
-        #: How long to wait before the next look at what a run has left behind.
+        #: Seconds until the next check of the processes that a run has left.
         self._sweeps: dict[tuple[str, int], float] = {}
         self._thread = threading.Thread(target=self._run, name="kelery-watcher", daemon=True)
 
@@ -60,19 +60,17 @@ class Watcher:
         self._thread.start()
 
     def wake(self) -> None:
-        """Something about a run has changed."""
+        """A run has changed; check now."""
         self._wakeup.wake()
 
     def look_soon(self) -> None:
-        """A child has taken a run. It is woken for that only if it would sleep on for long."""
+        """A child has taken a run; wake the thread only if its next check is later than SOON_SECONDS."""
         self._is_busy = True
         if self._looks_at > time.monotonic() + SOON_SECONDS:
             self._wakeup.wake()
 
     def returned(self, run: LiveRun, error: BaseException | None) -> None:
-        """Its child gave the run back. If nobody stopped it, it has ended with that; else there may be
-        something left of it.
-        """
+        """The child returned the run. A run that was not stopped has ended; else processes may be left."""
         with self._table.lock:
             self._table.update(run, returned=True, error=error, returned_ticks=processes.ticks_now())
             is_over = run.stop is None and not run.dead and self._table.update(run, ended=Step.SETTLE)
@@ -82,7 +80,7 @@ class Watcher:
             self._wakeup.wake()
 
     def stop(self) -> None:
-        """End the thread; nothing is watched any more."""
+        """End the thread."""
         self._stopping = True
         self._wakeup.wake()
 
@@ -91,12 +89,12 @@ class Watcher:
             try:
                 self._sleep(self._round())
             except Exception:
-                # Whatever it was, all other runs depend on this thread.
-                logger.exception("the watcher stumbled; going on")
+                # All other runs depend on this thread.
+                logger.exception("unexpected error in the watcher; continuing")
                 time.sleep(_SWEEP_FIRST)
 
     def _round(self) -> float:
-        """Look after each run; the seconds until the next look is due."""
+        """Check each run; returns the seconds until the next check."""
         pause = SOON_SECONDS if self._is_busy else LOOK_SECONDS
         self._is_busy = False
         for run in self._table.all():
@@ -111,7 +109,7 @@ class Watcher:
         return max(0.0, pause)
 
     def _attend(self, run: LiveRun, now: float) -> Step | None:
-        """Signal it if it is time; SETTLE or HAND_BACK if its body no longer executes."""
+        """Signal the run if it is due; SETTLE or HAND_BACK if its task no longer executes."""
         if run.ended is not None:
             return None
         if run.pid is not None and run.pidfd is None and not processes.is_alive(run.pid):
@@ -126,16 +124,17 @@ class Watcher:
         assert run.pid is not None
         if run.stop is Stop.TIMEOUT:
             run.request.timed_out_after = run.time_limit
-        # Seen while the child lives; once it is dead, its children are somebody else's.
+        # Recorded while the child lives; after its death its children have another parent.
         run.descendants |= processes.below(run.pid, since=run.accepted_ticks)
         send_signal(self._pool, run.pid, pidfd=run.pidfd, kill=kill)
         run.terminated = True
         if kill:
             run.killed_at = now
-        logger.info("run %s: sent %s (%s)", run.claim.uid, "SIGKILL" if kill else "SIGTERM", run.stop)
+        cause = run.stop.value if run.stop else "unknown"
+        logger.info("run %s: sent %s (cause: %s)", run.claim.uid, "SIGKILL" if kill else "SIGTERM", cause)
 
     def _end(self, run: LiveRun, step: Step) -> float:
-        """Nothing of it may be left; the seconds until the next look at that."""
+        """Kill the processes that are left; returns the seconds until the next check."""
         left = ended_run.remaining(run, step=step, worker_nonce=self._worker_nonce)
         if not left:
             self._sweeps.pop(run.key, None)
@@ -146,7 +145,7 @@ class Watcher:
         pause = self._sweeps.get(run.key, _SWEEP_FIRST)
         self._sweeps[run.key] = min(pause * 2, _SWEEP_LONGEST)
         if pause == _SWEEP_LONGEST:
-            logger.warning("run %s: these processes of it do not end: %s", run.claim.uid, sorted(left))
+            logger.warning("run %s: its processes do not end after SIGKILL: %s", run.claim.uid, sorted(left))
         return pause
 
     def _sleep(self, seconds: float) -> None:
@@ -171,9 +170,9 @@ class Watcher:
 
 
 def take_pid(table: RunTable, run: LiveRun, pid: int) -> None:
-    """Pool child `pid` has the run."""
+    """Record that pool child `pid` has taken the run."""
     if pid == os.getpid():
-        # So the pool answers for a job that no child has taken.
+        # The pool reports its own pid for a job that no child has taken.
         return
     with table.lock:
         if run.pid == pid:
@@ -186,7 +185,7 @@ def take_pid(table: RunTable, run: LiveRun, pid: int) -> None:
 
 
 def let_go(pidfd: int | None) -> None:
-    """Close it, if there is one."""
+    """Close the descriptor, if there is one."""
     if pidfd is not None:
         with suppress(OSError):
             os.close(pidfd)

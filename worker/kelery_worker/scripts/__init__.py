@@ -1,1 +1,1 @@
-"""Programs that run alone and import nothing of Kelery: a killed or broken worker must not stop them."""
+"""Standalone programs that import nothing of Kelery, so that a broken or killed worker does not stop them."""

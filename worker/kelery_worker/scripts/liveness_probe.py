@@ -1,10 +1,10 @@
-"""Run as a script, by a liveness probe: is the worker's heartbeat younger than so many seconds?
+"""A script for liveness probes: is the worker's heartbeat recent?
 
 usage: python -I -S liveness_probe.py <file> <seconds>
 
-Exit status 0 if it is, 1 with the reason if not. Imports neither Celery nor this package, so it costs as much
-as starting Python. The file holds the monotonic clock in nanoseconds, which is one for all processes of a
-node and which nobody sets: a corrected wall clock makes no worker look dead.
+Exits with 0 if the heartbeat is at most <seconds> old, else with 1 and the cause. Imports neither Celery nor
+this package, so it costs no more than a start of Python. The file holds the monotonic clock in nanoseconds,
+which all processes of a node share. So a corrected wall clock never makes a worker look dead.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 
 
 def why_dead(file: str, seconds: float) -> str:
-    """Why the worker counts as dead; empty if it does not."""
+    """Why the worker counts as dead; empty if it is alive."""
     try:
         with open(file, encoding="ascii") as liveness_file:
             beat = int(liveness_file.read()) / 1e9
@@ -25,8 +25,8 @@ def why_dead(file: str, seconds: float) -> str:
     age = time.monotonic() - beat
     if 0 <= age <= seconds:
         return ""
-    # Younger than now: written before the node was restarted.
-    return f"the last heartbeat is {age:.0f} s old" if age >= 0 else "the heartbeat is of an earlier boot"
+    # A time in the future was written before the node was restarted.
+    return f"the last heartbeat is {age:.0f} s old" if age >= 0 else "the heartbeat is from an earlier boot"
 
 
 def main(words: list[str]) -> int:

@@ -1,10 +1,8 @@
-"""Run as a script: wait for a worker's main process to die, then kill what the task bodies of its runs had
-started.
+"""A script that waits until a worker's main process dies, then kills the subprocesses of its runs.
 
 usage: orphan_reaper.py <pid> <start of that process in ticks since boot> <worker nonce>
 
-Alone in its process and with nothing but the standard library, so that it starts fast and survives whatever
-ended the worker.
+It is a process of its own and uses only the standard library, so it starts fast and survives the worker.
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ _LOOK_SECONDS = 0.5
 
 
 def main(pid: int, started: str, nonce: str) -> None:
-    """Wait, then sweep until nothing is left."""
+    """Wait, then kill until no marked process is left."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _wait_for_death(pid, started)
     wanted = _MARKER + nonce.encode() + b":"
