@@ -78,5 +78,5 @@ def remove_cluster_objects(plane: ControlPlane) -> None:
     """Remove the CRD and the policies, no matter who created them."""
     policies = "validatingadmissionpolicies,validatingadmissionpolicybindings"
     assert plane.kubectl("delete", policies, "--all").returncode == 0
-    gone = plane.kubectl("delete", "crd", "taskruns.kelery.dev", "--ignore-not-found", "--timeout=60s")
+    gone = plane.kubectl("delete", "crd", "taskruns.kelery.dev", "--ignore-not-found", "--timeout=180s")
     assert gone.returncode == 0, gone.stderr

@@ -114,7 +114,7 @@ def test_an_archive_with_a_wrong_checksum_is_not_unpacked(web_server: WebServer,
 
 def test_a_download_that_breaks_off_is_named_as_such(web_server: WebServer, tmp_path: Path) -> None:
     web_server.cut.add(offer(web_server, archive=packed(GOOD)))
-    with pytest.raises(DevError, match="failed after|ended after"):
+    with pytest.raises(DevError, match=r"failed after|ended after"):
         fetch(web_server, into=tmp_path)
 
 

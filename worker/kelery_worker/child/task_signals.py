@@ -119,7 +119,7 @@ def _refuse_unclaimed(task_id: str, task: Any) -> None:
 
 
 def _may_start(ledger: sync_client.Ledger, claim: RequestClaim) -> bool:
-    """Whether this claim may start here: Celery's pool resends a job if a child dies before it confirms it."""
+    """Whether this claim may start here: Celery's pool resends a job if a child dies before confirming it."""
     until = time.monotonic() + START_SECONDS
     while True:
         try:

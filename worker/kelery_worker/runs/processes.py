@@ -50,7 +50,7 @@ def is_alive(pid: int) -> bool:
 
 
 def started_at(pid: int) -> int | None:
-    """When `pid` started, in ticks since boot; None if it is gone. Identifies a process despite reused pids."""
+    """When `pid` started, in ticks since boot; None if it is gone. Pids are reused, this is not."""
     process = _read(pid)
     return process.started if process else None
 
