@@ -71,6 +71,6 @@ def test_it_is_used_by_all_parts_and_by_the_benchmark(
         )
     # All was looked at, and a run went well; there are no pods here.
     assert "trial: a TaskRun of the task demo.hello" in bench.stderr
-    assert "took a run, and there is no running pod" in bench.stderr.splitlines()[-1]
+    assert "took a run, but there is no running pod" in bench.stderr.splitlines()[-1]
     assert bench.returncode == 2
     assert plugin.runs == 4
