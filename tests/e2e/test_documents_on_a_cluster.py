@@ -12,17 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from kelery_dev.documents.blocks import ON_A_CLUSTER, commands_marked
+from kelery_dev.documents.shell import type_into_a_shell
 from tests.e2e.kubectl import Kubectl
 from tests.e2e.release import Release, write_values
 from tests.e2e.settings import Settings
-from tests.support.document_blocks import (
-    ON_A_CLUSTER,
-    ROOT,
-    TYPED_ON_A_CLUSTER,
-    commands_marked,
-    prints,
-    type_into_a_shell,
-)
+from tests.support.typed_documents import ROOT, TYPED_ON_A_CLUSTER, prints
 
 _NAMESPACE = "kelery"
 _CRD = "taskruns.kelery.dev"

@@ -26,25 +26,27 @@ from kelery_api.routes import ROUTERS
 from kelery_api.runs.requests import run_request
 from kelery_dev.demo.examples import load_examples
 from kelery_dev.documents import blocks, picture
-from kelery_dev.errors import DevError
-from kelery_operator.cli import operator
-from kelery_worker.cli import worker
-from tests.support.document_blocks import (
-    DOCS,
-    DOCUMENTS,
+from kelery_dev.documents.blocks import (
     IN_THE_BACKGROUND,
-    LAPTOP,
     ON_A_CLUSTER,
-    ROOT,
     TYPED,
-    TYPED_IN_ORDER,
-    TYPED_ON_A_CLUSTER,
     commands,
     commands_marked,
     marked_blocks,
-    prints,
-    type_into_a_shell,
     write_files,
+)
+from kelery_dev.documents.shell import type_into_a_shell
+from kelery_dev.errors import DevError
+from kelery_operator.cli import operator
+from kelery_worker.cli import worker
+from tests.support.typed_documents import (
+    DOCS,
+    DOCUMENTS,
+    LAPTOP,
+    ROOT,
+    TYPED_IN_ORDER,
+    TYPED_ON_A_CLUSTER,
+    prints,
 )
 
 README = ROOT / "README.md"

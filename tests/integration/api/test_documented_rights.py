@@ -8,9 +8,9 @@ import pytest
 
 from kelery_dev.control_plane.control_plane import ControlPlane
 from kelery_dev.control_plane.kubeconfig_file import write_kubeconfig
+from kelery_dev.documents.blocks import marked_blocks
 from tests.integration.api.conftest import StartGateway
 from tests.support.accounts import Account, new_account
-from tests.support.document_blocks import marked_blocks
 from tests.support.gateway_process import GatewayProcess
 from tests.support.polling import poll_until
 

@@ -15,9 +15,9 @@ import pytest
 
 from kelery_dev.demo.demo import EXAMPLES
 from kelery_dev.demo.examples import load_examples
-from tests.support.document_blocks import ROOT
 from tests.support.marked_processes import Marked
 from tests.support.polling import poll_until
+from tests.support.typed_documents import ROOT
 
 RUN = """\
 apiVersion: kelery.dev/v1alpha1

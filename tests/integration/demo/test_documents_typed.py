@@ -9,18 +9,11 @@ from pathlib import Path
 import pytest
 
 from kelery_dev.control_plane.binaries import Binaries
+from kelery_dev.documents.blocks import IN_THE_BACKGROUND, TYPED, commands_marked, write_files
+from kelery_dev.documents.shell import type_into_a_shell
 from tests.integration.demo.running_stack import running_stack
-from tests.support.document_blocks import (
-    IN_THE_BACKGROUND,
-    LAPTOP,
-    TYPED,
-    TYPED_IN_ORDER,
-    commands_marked,
-    prints,
-    type_into_a_shell,
-    write_files,
-)
 from tests.support.marked_processes import Marked
+from tests.support.typed_documents import LAPTOP, TYPED_IN_ORDER, prints
 
 
 @pytest.fixture

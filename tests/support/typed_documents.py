@@ -6,31 +6,7 @@
 import re
 from pathlib import Path
 
-from kelery_dev.documents.blocks import (
-    IN_THE_BACKGROUND,
-    ON_A_CLUSTER,
-    TYPED,
-    Block,
-    Command,
-    commands,
-    commands_marked,
-    marked_blocks,
-    write_files,
-)
-from kelery_dev.documents.shell import type_into_a_shell
-
-__all__ = [
-    "IN_THE_BACKGROUND",
-    "ON_A_CLUSTER",
-    "TYPED",
-    "Block",
-    "Command",
-    "commands",
-    "commands_marked",
-    "marked_blocks",
-    "type_into_a_shell",
-    "write_files",
-]
+from kelery_dev.documents.blocks import ON_A_CLUSTER, marked_blocks
 
 #: The checkout, where the documents are.
 ROOT = Path(__file__).parents[2]
