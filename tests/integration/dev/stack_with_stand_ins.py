@@ -1,7 +1,7 @@
 """Runs a real stack whose worker, operator and gateway are stand-ins.
 
-Valkey, etcd, API server, supervisor and signals are the real ones. What it does not know itself goes to the
-stand-in of the worker.
+Valkey, etcd, API server, supervisor and signals are real. Flags that it does not know go to the stand-in of
+the worker.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""A program that plays a service of the stack: it does on command what a real one does only in trouble.
+"""A program in place of a service of the stack: its flags cause failures that are rare in a real service.
 
-`stand_in.py worker ...` prints Celery's ready line; `stand_in.py operator` and `stand_in.py gateway` serve
-/readyz where they are asked to.
-`--stubborn` makes it write down SIGTERM and SIGQUIT, and go on; `--orphan FILE` starts a process in another
-session and writes its pid; `--exit CODE` ends it at once.
+`stand_in.py worker ...` prints Celery's ready line. `stand_in.py operator` and `stand_in.py gateway` serve
+/readyz at the address in their environment.
+`--stubborn` makes it print SIGTERM and SIGQUIT and go on. `--orphan FILE` starts a process in another session
+and writes its pid to FILE. `--exit CODE` ends it at once.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-#: Where each serves.
+#: The variable with the address of each.
 _ADDRESSES = {"operator": "KELERY_OPERATOR_HEALTH_ADDR", "gateway": "KELERY_API_ADDR"}
 
 
@@ -26,11 +26,11 @@ class Ready(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing to say."""
+        """Log nothing."""
 
 
 def note(number: int, _: object) -> None:
-    """Say which signal came, and go on."""
+    """Print which signal came, and go on."""
     print(f"told {signal.Signals(number).name}", flush=True)
 
 

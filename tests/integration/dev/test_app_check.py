@@ -1,4 +1,4 @@
-"""What is said of a Celery app before the stack starts, with apps that are imported by a real Python."""
+"""The check of a Celery app before the stack starts; a real Python imports the apps."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ APP = "from celery import Celery\n{name} = Celery('proj', broker='redis://elsewh
 
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current directory, as a person's project is."""
+    """The current directory, like a user's project."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def trouble(app: str) -> str:
-    """Why it cannot be loaded."""
+    """The error that says why the app cannot be loaded."""
     with pytest.raises(DevError) as caught:
         app_facts(app, variables={})
     return str(caught.value)

@@ -1,4 +1,4 @@
-"""A real control plane: what it serves, whom it lets in, and what it keeps from start to start."""
+"""A real control plane: what it serves, who has access, and what it keeps between starts."""
 
 import json
 import socket
@@ -62,7 +62,7 @@ def test_a_token_for_an_audience_is_good_for_that_audience_only(control_plane: C
 
 
 def review(control_plane: ControlPlane, *, token: str, audience: str) -> bool:
-    """What TokenReview says of a token."""
+    """Whether TokenReview accepts a token for an audience."""
     answer = control_plane.access().request(
         "POST",
         path="/apis/authentication.k8s.io/v1/tokenreviews",
@@ -83,7 +83,7 @@ def test_rbac_decides_for_everyone_but_the_administrator(control_plane: ControlP
 
 def test_its_certificate_stands_a_strict_check(control_plane: ControlPlane) -> None:
     trust = ssl.create_default_context(cafile=str(control_plane.certificate))
-    # The default of newer Pythons.
+    # The default in newer versions of Python.
     trust.verify_flags |= ssl.VERIFY_X509_STRICT
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust)

@@ -1,4 +1,4 @@
-"""The download of a control plane, from a real web server: only a whole, verified archive gets through."""
+"""The download of a control plane from a real web server: only a complete, verified archive is accepted."""
 
 import hashlib
 import io
@@ -31,7 +31,7 @@ def packed(members: dict[str, bytes]) -> bytes:
 
 @dataclass(kw_only=True)
 class WebServer:
-    """What is served, what was asked for; a path in `cut` promises more bytes than it sends."""
+    """The files to serve and the paths asked for; a path in `cut` announces more bytes than it sends."""
 
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
@@ -78,7 +78,7 @@ def release(version: str, *, sha512: str = "0" * 128) -> dict[str, dict[str, dic
 
 
 def offer(site: WebServer, *, archive: bytes, version: str = "v1.36.2", sha512: str = "") -> str:
-    """Put an archive and an index that names it on the site; the archive's path."""
+    """Put an archive, and an index that names it, on the site; return the archive's path."""
     digest = sha512 or hashlib.sha512(archive).hexdigest()
     path = f"/envtest-{version}/envtest-{version}-{platform_name()}.tar.gz"
     site.files["/envtest-releases.yaml"] = yaml.safe_dump(
@@ -89,7 +89,7 @@ def offer(site: WebServer, *, archive: bytes, version: str = "v1.36.2", sha512: 
 
 
 def fetch(site: WebServer, *, into: Path) -> list[str]:
-    """Fetch from the site; the lines that were announced."""
+    """Fetch from the site; return the lines that were announced."""
     lines: list[str] = []
     fetch_into(into, environment={"KELERY_ENVTEST_URL": site.url}, announce=lines.append)
     return lines

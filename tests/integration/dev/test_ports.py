@@ -1,4 +1,4 @@
-"""The ports of a stack: remembered from start to start, and kept from others."""
+"""The ports of a stack: remembered between starts, and reserved against other stacks."""
 
 import json
 import socket
@@ -14,14 +14,14 @@ from kelery_dev.supervise import ports
 
 
 def refused(number: int) -> pytest.RaisesExc[DevError]:
-    """What a second stack is told."""
+    """The error that a second stack gets."""
     return pytest.raises(
         DevError, match=f"port {number} is in use .* REST gateway needs it: choose another with --port"
     )
 
 
 def gateway(number: int) -> socket.socket:
-    """A socket as the gateway's: it listens."""
+    """A listening socket, like the gateway's."""
     return socket.create_server(("127.0.0.1", number))
 
 
@@ -52,7 +52,7 @@ def test_connections_that_a_gateway_has_closed_do_not_keep_the_next_stack_away()
     with gateway(reserved.number) as server:
         client = socket.create_connection(("127.0.0.1", reserved.number), timeout=5)
         accepted, _ = server.accept()
-        # Who closes first waits a minute for late packets: the server.
+        # The side that closes first, here the server, waits a minute for late packets.
         accepted.close()
         assert client.recv(1) == b""
         client.close()

@@ -14,7 +14,7 @@ def test_a_changed_module_is_noticed_and_a_data_file_is_not(tmp_path: Path) -> N
     async def scene() -> list[str]:
         async with contextlib.aclosing(watch_code(watched_folders("proj", cwd=tmp_path))) as changes:
             first = asyncio.create_task(anext(changes))
-            # The watch begins at some moment after this; write until it is seen.
+            # The watch begins some time after this; write until it sees a change.
             for number in range(200):
                 (tmp_path / "proj" / "data.txt").write_text(str(number))
                 (tmp_path / "proj" / "tasks.py").write_text(f"x = {number}")

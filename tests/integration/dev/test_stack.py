@@ -1,4 +1,4 @@
-"""The whole `kelery dev` as a process of its own: it comes up, keeps its state, and leaves nothing behind."""
+"""The whole `kelery dev` as a separate process: it starts, keeps its state, and leaves nothing running."""
 
 import json
 import signal
@@ -44,7 +44,7 @@ class RunningStack:
         return self.output.read_text()
 
     def wait_for(self, text: str, *, timeout: float = 60) -> None:
-        """Wait until it printed a text; fail at once if it ended before."""
+        """Wait until it prints a text; fail at once if it ends earlier."""
         poll_until(
             lambda: text in self.text() or self.process.poll() is not None,
             seconds=timeout,
@@ -54,7 +54,7 @@ class RunningStack:
         assert text in self.text(), self.text()
 
     def exports(self) -> dict[str, str]:
-        """The lines that it shows for copying."""
+        """The variables in the `export` lines that it prints."""
         lines = [line for line in self.text().splitlines() if line.startswith("export ")]
         return dict(line.removeprefix("export ").split("=", 1) for line in lines)
 
@@ -63,9 +63,7 @@ class RunningStack:
         return (self.folder / "logs" / "worker.log").read_text()
 
     def end(self, number: signal.Signals) -> None:
-        """Send a signal and wait for the end. How long it may take is a sum of limits: see
-        `tests/unit/dev/test_supervision_rules.py`.
-        """
+        """Send a signal and wait for the end; `tests/unit/dev/test_supervision_rules.py` has its limits."""
         self.process.send_signal(number)
         self.process.wait(timeout=60)
 
@@ -75,10 +73,9 @@ StartStack = Callable[..., RunningStack]
 
 @pytest.fixture
 def start_stack(tmp_path: Path, marked: Marked, control_plane_binaries: Binaries) -> Iterator[StartStack]:
-    """Start stacks that share one state directory unless told otherwise.
+    """Start stacks that share one state directory by default.
 
-    `on` is a cluster to use: for what is tested of worker, operator and gateway, a control plane of the
-    stack's own would only take time.
+    `on` is an existing cluster: tests of worker, operator and gateway save the time of a new control plane.
     """
     own = str(control_plane_binaries.folder)
     started: list[RunningStack] = []
@@ -107,7 +104,7 @@ def start_stack(tmp_path: Path, marked: Marked, control_plane_binaries: Binaries
 
 
 def kubectl(stack: RunningStack, binaries: Binaries, *arguments: str, given: str = "") -> str:
-    """kubectl with nothing but what the stack told the person to export."""
+    """Run kubectl with only the KUBECONFIG that the stack printed."""
     done = subprocess.run(
         [str(binaries.kubectl), *arguments],
         env={"KUBECONFIG": stack.exports()["KUBECONFIG"], "HOME": str(stack.folder)},
@@ -158,7 +155,7 @@ def test_a_watch_and_a_worker_that_will_not_end_do_not_keep_it(
         assert watch.stdout.readline()
         stack.end(signal.SIGINT)
         watch.kill()
-    # First it was asked, in both ways.
+    # It got both signals before it was killed.
     assert "told SIGTERM\ntold SIGQUIT\n" in stack.worker_log()
     assert marked.names() == []
 
@@ -171,7 +168,7 @@ def test_a_second_ctrl_c_kills_at_once(
     stack.process.send_signal(signal.SIGINT)
     stack.wait_for("press Ctrl-C again")
     stack.end(signal.SIGINT)
-    # Nobody waited for the next way of asking.
+    # It was killed before the next signal was sent.
     assert "told SIGQUIT" not in stack.worker_log()
     assert marked.names() == []
 

@@ -1,4 +1,4 @@
-"""The supervisor with real processes that die, hang and flee."""
+"""The supervisor with real processes that die, hang or move to another session."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ _SEE_SECONDS = 20
 
 
 def service(*flags: str, essential: bool = False, steps: tuple[StopStep, ...] = terminate(5)) -> Service:
-    """A stand-in that counts as ready by its line."""
+    """A stand-in that is ready once it prints its line."""
     return Service(
         command=Command(name="thing", argv=(sys.executable, STAND_IN, "worker", *flags)),
         ready_line=" ready.",
@@ -36,7 +36,7 @@ def service(*flags: str, essential: bool = False, steps: tuple[StopStep, ...] = 
 
 
 class Stage:
-    """A supervisor, what it printed, and a clean end."""
+    """A supervisor and what it printed."""
 
     def __init__(self, folder: Path) -> None:
         self.lines: list[str] = []
@@ -55,7 +55,7 @@ class Stage:
         asyncio.run(run())
 
     async def see(self, text: str, *, times: int = 1) -> None:
-        """Wait until a text was printed so many times."""
+        """Wait until a text was printed this many times."""
         deadline = time.monotonic() + _SEE_SECONDS
         while sum(text in line for line in self.lines) < times:
             assert time.monotonic() < deadline, f"no {text!r} in:\n" + "\n".join(self.lines)
@@ -116,7 +116,7 @@ def test_a_part_that_ignores_every_request_is_killed_after_its_grace(stage: Stag
         await supervisor.start(service("--stubborn", steps=steps))
         began = time.monotonic()
         await supervisor.stop()
-        # Both graces were waited for; without the kill this would not end.
+        # It waited for both graces; without the kill it would not end.
         assert time.monotonic() - began >= 1.0
 
     stage.play(scene)

@@ -1,7 +1,7 @@
-"""Real workers and the test's own hand on the ledger.
+"""Real workers, and direct access to their ledger.
 
-A test that leaves its worker as it was uses `worker`, which its module's tests share. One that kills a
-worker, or wants a special one, starts it with `start_worker`, on an empty ledger.
+A test that leaves its worker unchanged uses `worker`, which the tests of a module share. A test that kills
+a worker, or needs special settings, starts its own with `start_worker`, on an empty ledger.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ StartWorker = Callable[..., WorkerProcess]
 
 @pytest.fixture(scope="module")
 def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
-    """One worker with two children and everything as it comes, with a Valkey of its own."""
+    """One worker with two children, default settings and its own Valkey."""
     with ValkeyServer() as valkey:
         log = tmp_path_factory.mktemp("worker") / "shared.log"
         process = WorkerProcess(url=valkey.url, log=log, name="shared")
@@ -33,7 +33,7 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
 
 @pytest.fixture
 def valkey_url(request: pytest.FixtureRequest, valkey_url: str) -> str:
-    """The shared worker's, for a test that uses it; else the session's, emptied."""
+    """The shared worker's Valkey if the test uses `worker`; else the session's, emptied."""
     if "worker" in request.fixturenames:
         shared: WorkerProcess = request.getfixturevalue("worker")
         assert shared.process.poll() is None, f"the shared worker has ended:\n{shared.output()}"
@@ -43,7 +43,7 @@ def valkey_url(request: pytest.FixtureRequest, valkey_url: str) -> str:
 
 @pytest.fixture
 def probe(request: pytest.FixtureRequest, valkey_url: str) -> Iterator[LedgerProbe]:
-    """On the ledger of the test's worker."""
+    """A probe of the ledger that the test's worker uses."""
     probe = LedgerProbe(valkey_url)
     yield probe
     if "worker" in request.fixturenames:

@@ -1,4 +1,4 @@
-"""Starting a worker: with Kelery's command, and with mistakes that a newcomer makes."""
+"""Starting a worker with Kelery's command, and with common mistakes in its environment."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_kelery_worker_runs_a_users_app_and_hands_the_signal_to_celery(
     probe: LedgerProbe, valkey_url: str, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
-    # The broker is the app's own: nothing but the app has to be named.
+    # The app names its own broker, so the command needs only the app.
     process = start(
         ["-m", "kelery", "worker", "-A", "user_app", "-c", "1"], log, {"USERS_BROKER": valkey_url}
     )

@@ -1,4 +1,4 @@
-"""A Redis that takes a worker's first connection and never says a word, and then is another one."""
+"""A Redis that accepts a worker's first connections but never answers, and is then replaced."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.worker_process import WorkerProcess
 
 @contextlib.contextmanager
 def deaf_server() -> Iterator[tuple[socket.socket, list[socket.socket]]]:
-    """Takes connections until its socket is closed; those that it took stay open, and nobody reads them."""
+    """Accepts connections until its socket is closed; keeps them open, but never reads from them."""
     taken: list[socket.socket] = []
     listener = socket.create_server((LOOPBACK, 0))
 
@@ -46,7 +46,7 @@ def test_a_worker_does_not_wait_for_ever(tmp_path: Path) -> None:
             env={},
         )
         try:
-            # The keeper's and Celery's: of both the first word is still to be answered.
+            # One of the keeper, one of Celery; both wait for the answer to their first command.
             poll_until(lambda: len(taken) >= 2, seconds=30, what="two connections", state=worker.output)
             listener.shutdown(socket.SHUT_RDWR)
             listener.close()

@@ -1,6 +1,4 @@
-"""Processes die, messages are lost or doubled, Redis goes away: no run is lost, none runs twice, slots come
-free.
-"""
+"""Dying processes, lost or doubled messages, no Redis: no run is lost, none runs twice, no slot leaks."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ from tests.support.ledger_probe import LedgerProbe
 from tests.support.polling import poll_until
 from tests.support.worker_process import WorkerProcess
 
-#: Short, so that the tests are; the default is tried once, below.
+#: Short, to keep the tests short; one test also uses the default.
 LEASE = 4.0
 
 
@@ -41,8 +39,8 @@ def test_a_child_that_dies_fails_its_run_before_celery_would(
     assert (record.phase, record.reason) == (Phase.FAILED, "WorkerLost")
     assert record.started_at is not None
     assert record.finished_at is not None
-    # Celery itself waits for ten seconds before it says so. That it takes less than a second is shown where
-    # nothing else runs: tests/perf/test_promised_times.py.
+    # Celery itself waits for ten seconds before it reports the death. tests/perf/test_promised_times.py,
+    # which runs alone, shows that Kelery needs less than a second.
     assert record.finished_at - record.started_at < 10_000_000
     assert probe.wait_for(successor).phase is Phase.SUCCEEDED
 
@@ -55,7 +53,7 @@ def test_a_child_that_dies_is_retried_if_the_spec_says_so(
     record = probe.wait_for(uid)
     assert (record.phase, record.reason, record.attempt) == (Phase.FAILED, "WorkerLost", 3)
     assert file.read_text().count("start") == 3
-    # Celery notices the deaths too, later; it must not bring the task back.
+    # Celery notices the deaths later; it must not start the task again.
     time.sleep(1)
     assert file.read_text().count("start") == 3
 
@@ -99,7 +97,7 @@ def test_a_killed_workers_slot_goes_on_and_its_run_is_retried(
     poll_until(
         lambda: probe.record(uid).attempt == 2, seconds=15, what="the second attempt", state=survivor.output
     )
-    # The subprocess never ends by itself: the second attempt fails for its own wait's time-out.
+    # The subprocess never ends by itself, so the second attempt fails when its own wait times out.
     assert probe.wait_for(uid).reason == "TaskError"
     assert probe.wait_for(lost, Phase.RUNNING).phase is Phase.RUNNING
     assert probe.record(waiting).phase is Phase.WAITING
@@ -109,7 +107,7 @@ def test_a_killed_workers_slot_goes_on_and_its_run_is_retried(
 def test_without_retry_a_killed_workers_run_fails_and_the_next_starts(
     probe: LedgerProbe, start_worker: Any, lease: float
 ) -> None:
-    """The slot is free at the latest one lease after the kill, and not while its worker could still renew."""
+    """The slot is free within one lease of the kill, but not while the worker could still renew."""
     victim = start_worker(lease=lease, concurrency=1)
     uid = probe.submit("users.nap", 60, key="k")
     waiting = probe.submit("users.echo", 1, key="k")
@@ -121,7 +119,7 @@ def test_without_retry_a_killed_workers_run_fails_and_the_next_starts(
     record = probe.wait_for(uid, seconds=lease + 10, tick=tick)
     assert (record.phase, record.reason) == (Phase.FAILED, "WorkerLost")
     assert record.finished_at is not None
-    # Half a second for the observer's own rhythm.
+    # Half a second for the observer's own interval.
     assert lease * 2 / 3 < record.finished_at / 1e6 - killed_at < lease + 0.5
     assert probe.record(waiting).phase is Phase.ADMITTED
     start_worker()
@@ -184,7 +182,7 @@ def test_what_does_not_end_within_the_drains_time_is_lost_and_retried(
         "users.ticks", str(file), 60, True, key="k", retry=Retry(max_attempts=2, backoff_seconds=60)
     )
     wait_for_lines(file, 1)
-    # It ends although the body would go on for a minute.
+    # The worker ends although the body would run for a minute.
     assert first.terminate(seconds=50) == 0
     record = probe.record(uid)
     assert (record.phase, record.reason, record.attempt) == (Phase.ADMITTED, "RetryBackoff", 2)
@@ -219,7 +217,7 @@ def test_a_doubled_message_starts_nothing(probe: LedgerProbe, start_worker: Any,
 def test_the_broker_hears_of_a_message_while_the_body_executes(
     probe: LedgerProbe, start_worker: Any, tmp_path: Path
 ) -> None:
-    """This app's tasks acknowledge late, which is Celery's way to bring a task back, and not ours."""
+    """This app's tasks acknowledge late, with which Celery redelivers lost tasks; Kelery does not need it."""
     gate = tmp_path / "gate"
     start_worker()
     uid = probe.submit("users.tells_state", str(gate))
@@ -233,7 +231,7 @@ def test_the_broker_hears_of_a_message_while_the_body_executes(
 def test_a_message_that_outlives_its_worker_starts_nothing(
     probe: LedgerProbe, start_worker: Any, tmp_path: Path
 ) -> None:
-    """A worker that dies between its claim and the acknowledgement leaves the message to be delivered."""
+    """If a worker dies between its claim and the acknowledgement, the message is redelivered."""
     file = tmp_path / "notes"
     worker = start_worker(concurrency=1)
     assert probe.wait_for(probe.submit("users.echo", 1)).phase is Phase.SUCCEEDED
@@ -254,7 +252,7 @@ def test_a_message_that_outlives_its_worker_starts_nothing(
 def test_a_claim_whose_body_has_begun_does_not_begin_again(
     probe: LedgerProbe, worker: WorkerProcess, tmp_path: Path
 ) -> None:
-    """The pool sends a job again when a child dies before it said that it took it: after the start, maybe."""
+    """If a child dies before it confirms a job, the pool sends the job again, perhaps after its start."""
     file = tmp_path / "notes"
     record = probe.wait_for(probe.submit("users.begun_elsewhere", str(file), key="k"))
     assert (record.phase, record.reason) == (Phase.FAILED, "WorkerLost")
@@ -265,7 +263,7 @@ def test_a_claim_whose_body_has_begun_does_not_begin_again(
 def test_a_lost_message_is_rung_again(probe: LedgerProbe, worker: WorkerProcess) -> None:
     probe.client.client_pause(600)
     uid = probe.submit("users.echo", 1)
-    # Whether the worker or we take it first: lost is lost when nobody claims it.
+    # The worker may take the message first; it is lost only if nobody claims it.
     probe.client.delete("celery")
     record = probe.wait_for(uid, seconds=30)
     assert record.phase is Phase.SUCCEEDED

@@ -1,4 +1,4 @@
-"""What task code, users' settings and Celery's own machinery do that must not break a promise."""
+"""Task code, users' settings and Celery's own mechanisms must not break a guarantee."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def wait_for_line(file: Path) -> None:
 
 
 def cut_connections(probe: LedgerProbe) -> None:
-    """All of them but the test's own."""
+    """Close all connections to Redis except the test's own."""
     for kind in ("pubsub", "normal"):
         probe.client.client_kill_filter(_type=kind, skipme=True)
 
@@ -84,7 +84,7 @@ def test_a_progress_that_cannot_be_shown_does_not_fail_the_task(
 def test_a_claim_taken_away_while_its_body_executes_does_not_disturb_the_next(
     probe: LedgerProbe, start_worker: Any, tmp_path: Path
 ) -> None:
-    """The same worker may claim the run again before it hears that the first claim is gone."""
+    """The same worker may claim the run again before it learns that the first claim is gone."""
     start_worker(concurrency=2)
     file = tmp_path / "ticks"
     retry = Retry(max_attempts=2, backoff_seconds=0)
@@ -102,9 +102,9 @@ def test_a_claim_taken_away_while_its_body_executes_does_not_disturb_the_next(
 def test_a_run_whose_connection_breaks_before_its_child_has_answered_ends_all_the_same(
     pool_forgets: str, probe: LedgerProbe, start_worker: Any, tmp_path: Path
 ) -> None:
-    """A child that is not scheduled for a moment, just while the connections break.
+    """A child is not scheduled for a moment, just while the connections break.
 
-    Celery's pool would forget the job; should we fail to keep it from that, the run is watched to its end.
+    Celery's pool would forget the job. If the plug-in cannot prevent that, the run is watched to its end.
     """
     worker = start_worker(concurrency=1, env={"USERS_POOL_FORGETS": pool_forgets})
     assert probe.wait_for(probe.submit("users.echo", 1)).phase is Phase.SUCCEEDED
@@ -135,7 +135,7 @@ def test_a_name_service_that_hangs_does_not_keep_a_lost_lease_from_being_noticed
     wait_for_line(file)
     hangs.touch()
     cut_connections(probe)
-    # From 0.9 of a lease on, another worker may have the key.
+    # After 0.9 of a lease, another worker may get the key.
     poll_until(lambda: is_silent(file), seconds=LEASE * 0.9, what="the end of the body", state=worker.output)
     hangs.unlink()
 
@@ -168,7 +168,7 @@ def test_a_worker_without_the_plug_in_does_not_run_a_run(
 def test_importing_the_package_alone_does_not_make_a_worker_ours(
     probe: LedgerProbe, valkey_url: str, tmp_path: Path
 ) -> None:
-    """Apps do, for `progress`; without -I their worker is a plain one, as in the test above."""
+    """Apps import it for `progress`; without -I their worker is a plain one, as in the test above."""
     script = (
         "import user_app, kelery_worker; from celery.worker import WorkController; "
         "print(WorkController(app=user_app.app).app.steps)"
@@ -193,7 +193,7 @@ def test_where_sigterm_means_sigquit_a_cancelled_task_still_cleans_up(
     uid = probe.submit("users.nap", 600, str(file), cancel_grace_period_seconds=300)
     wait_for_line(file)
     probe.cancel(uid)
-    # It ends long before its grace is over.
+    # It ends long before its grace period does.
     assert probe.wait_for(uid, seconds=60).phase is Phase.CANCELLED
     assert "finally" in lines(file)
 
@@ -224,7 +224,7 @@ def test_a_task_that_ends_while_redis_is_full_succeeds(
 ) -> None:
     file = tmp_path / "notes"
     uid = probe.submit("users.nap", 1, str(file), key="k")
-    # Not before: Celery itself notes the start in its result backend, which is this Redis too.
+    # Not earlier: Celery itself records the start in its result backend, which is the same Redis.
     wait_for_line(file)
     probe.client.config_set("maxmemory", "1")
     try:
@@ -271,7 +271,7 @@ def test_a_claim_of_a_record_that_is_gone_does_not_stop_the_renewals(
 def test_a_log_that_nobody_reads_keeps_no_lease_from_being_renewed(
     probe: LedgerProbe, start_worker: Any, valkey_url: str, tmp_path: Path
 ) -> None:
-    """A full pipe blocks whoever logs, and with it whoever else wants to."""
+    """A full pipe blocks the thread that logs, and then every other thread that wants to log."""
     command = [sys.executable, "-m", "celery", "-A", "user_app", "worker", "-I", "kelery_worker", "-c", "2"]
     command += ["-l", "INFO"]
     environment = os.environ | {

@@ -1,4 +1,4 @@
-"""A user's own app that knows nothing of Kelery, beside a copy of the plug-in that `kelery-inject` made."""
+"""A user's app that knows nothing of Kelery, with a copy of the plug-in made by `kelery-inject`."""
 
 from __future__ import annotations
 
@@ -58,5 +58,5 @@ def test_an_unmodified_app_runs_with_the_copied_plug_in(
     poll_until((tmp_path / "started").exists, seconds=10, what="the run's start", state=worker.output)
     assert worker.terminate() == 0
     assert probe.wait_for(uid).phase is Phase.SUCCEEDED
-    # It ran from a folder that it may only read.
+    # Nothing was written to the plug-in's folder, which pods mount read-only.
     assert list(tree.rglob("__pycache__")) == []

@@ -1,7 +1,7 @@
-"""Everything is killed, again and again, under load; then we count.
+"""Workers and children are killed repeatedly under load; then the outcomes are counted.
 
 The oracle is not the ledger: each task takes its key's lock file without waiting. The kernel refuses a second
-holder and frees the lock at the very death of the first, so an overlap is caught in the act.
+holder, and frees the lock the moment the first one dies, so every overlap is detected.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ KEYS = 6
 
 
 class Storm:
-    """Bad things that may happen to workers and messages; each is counted."""
+    """Failures of workers and messages; each is counted."""
 
     def __init__(self, probe: LedgerProbe, start: Callable[[], WorkerProcess], seed: int) -> None:
         self.probe = probe
@@ -38,7 +38,7 @@ class Storm:
         self.happened: Counter[str] = Counter()
 
     def strike(self) -> None:
-        """One of them."""
+        """Cause one failure at random."""
         bad_thing = self.random.choice(
             [
                 self.kill_worker,
@@ -70,19 +70,19 @@ class Storm:
         return 1
 
     def freeze(self) -> int:
-        """Longer than a lease: others take over while it cannot know."""
+        """Freeze a worker and its children, for less than its lease."""
         worker = self.random.choice(self.workers)
         frozen = [worker.process.pid, *worker.children()]
         for pid in frozen:
             os.kill(pid, signal.SIGSTOP)
-        # Its children hold their locks while frozen, so an early successor would be caught.
+        # Its children hold their locks while frozen, so a successor that starts too early is detected.
         time.sleep(self.random.uniform(0.2, LEASE / 3))
         for pid in frozen:
             os.kill(pid, signal.SIGCONT)
         return 1
 
     def cut(self) -> int:
-        """Every connection to Redis, at once."""
+        """Close every connection to Redis at once."""
         return int(bool(self.probe.client.client_kill_filter(_type="normal", skipme=True)))
 
     def double(self) -> int:
@@ -108,9 +108,8 @@ def test_nothing_overlaps_and_nothing_is_lost_however_the_workers_die(
     folder = tmp_path / "locks"
     folder.mkdir()
     storm = Storm(probe, lambda: start_worker(lease=LEASE, concurrency=3), seed)
-    # An error too: Celery itself fails a task, before its body, when a cut hits it on its way to its result
-    # backend, which
-    # is this Redis. A task that meets another one writes that down first.
+    # TaskError too: Celery fails a task before its body if a cut breaks its connection to the result backend,
+    # which is the same Redis. A task that detects an overlap records it before it fails.
     retry = Retry(
         max_attempts=100,
         backoff_seconds=0,
@@ -124,7 +123,7 @@ def test_nothing_overlaps_and_nothing_is_lost_however_the_workers_die(
         uids.append(probe.submit("users.exclusive", str(folder), key, seconds, key=key, retry=retry))
 
     until = time.monotonic() + storm_seconds
-    # Those of its workers' deaths that are asked for happen also if all runs have ended by chance before.
+    # At least `deaths` kills happen, even if all runs end earlier.
     while storm.deaths() < deaths or (
         time.monotonic() < until and not all(probe.record(uid).phase.is_final for uid in uids[-KEYS:])
     ):
@@ -147,6 +146,6 @@ def test_nothing_overlaps_and_nothing_is_lost_however_the_workers_die(
     assert phases == {Phase.SUCCEEDED: runs}
     assert probe.nothing_is_held()
     lost = sum(any(a.reason == "WorkerLost" for a in probe.record(uid).attempts) for uid in uids)
-    # A storm that did not bite proves nothing.
+    # If no run lost its worker, the storm proves nothing.
     assert lost > 0, storm.happened
     print(f"{dict(storm.happened)}; {lost} of {runs} runs lost a worker at least once")

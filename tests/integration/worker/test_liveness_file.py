@@ -1,4 +1,4 @@
-"""The heartbeat of real workers: there while they get on, however busy they are, and gone if they do not."""
+"""The heartbeat of real workers: present while they make progress, however busy, and absent if they hang."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from tests.support.ledger_probe import LedgerProbe
 from tests.support.polling import poll_until
 from tests.support.worker_process import WorkerProcess
 
-#: A beat comes each second; the rest is for a busy machine.
+#: A beat comes every second; the rest allows for a busy machine.
 STEADY_SECONDS = 3.0
-#: Long enough to tell a worker that is seen to get on from one that lives on what it was seen to do.
+#: Longer than a report counts, so a beat after this time proves recent progress.
 LONG_ENOUGH = FRESH_SECONDS + STEADY_SECONDS + 1
 
 HOLDS_UP = """
@@ -47,7 +47,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def beating(start_worker: StartWorker, file: Path) -> WorkerProcess:
-    """A worker whose heart has begun to beat."""
+    """A worker that has written its first heartbeat."""
     worker = start_worker(lease=3, env={"KELERY_HEARTBEAT_FILE": str(file)})
     wait_for_beat(file, worker)
     return worker
@@ -58,7 +58,7 @@ def is_alive(file: Path, *, seconds: float = STEADY_SECONDS) -> bool:
 
 
 def seconds_of(arguments: list[str]) -> float:
-    """How long a bare Python takes with them; it must succeed."""
+    """How long a bare Python runs with these arguments; it must succeed."""
     began = time.monotonic()
     assert subprocess.run([sys.executable, "-I", "-S", *arguments]).returncode == 0
     return time.monotonic() - began
@@ -143,7 +143,7 @@ def test_a_loop_that_is_held_up_does_not_beat_although_the_keeper_does_its_work(
     )
     assert said is not None
     assert int(said[1]) < FRESH_SECONDS <= int(said[2])
-    # Its lease has been renewed all the while.
+    # Its lease was renewed all the time.
     assert probe.record(running).phase is Phase.RUNNING
     hold_up.unlink()
     wait_for_beat(file, worker)
@@ -158,7 +158,7 @@ def test_no_beat_without_redis_and_again_with_it(start_worker: StartWorker, file
             wait_for_silence(file, worker)
             assert "no heartbeat: the ledger last answered" in worker.output()
         wait_for_beat(file, worker)
-        # All connections are gone: the consumer, and what it had in the loop, is made anew.
+        # All connections are gone: Celery makes its consumer, and what that had in the loop, again.
         own_valkey.kill()
         wait_for_silence(file, worker)
         own_valkey.start()

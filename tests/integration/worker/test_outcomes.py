@@ -1,4 +1,4 @@
-"""What a task returns or raises is what the run ends with, and the worker lives on."""
+"""A run ends with what its task returns or raises, and the worker keeps running."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cancel and time limits: a run that was stopped executes no more once its phase says so (A7)."""
+"""Cancel and time limits: a stopped run no longer executes once its phase says so (A7)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def wait_for_text(file: Path, text: str) -> None:
 
 
 def assert_silent(file: Path) -> None:
-    """Nothing writes to it any more."""
+    """Nothing writes to the file any more."""
     before = file.read_text()
     time.sleep(0.3)
     assert file.read_text() == before
@@ -110,9 +110,7 @@ def test_the_slot_of_a_cancelled_run_goes_to_the_next(
 def test_a_cancel_hits_only_its_own_run(
     probe: LedgerProbe, start_worker: Any, tmp_path: Path, step: int
 ) -> None:
-    """One child, one run after the other, each cancelled at about the moment it ends: none may hit its
-    successor.
-    """
+    """One child executes runs in turn; a cancel at about the end of one must not hit the next."""
     worker = start_worker(concurrency=1)
     for milliseconds in range(0, 16, step):
         victim = probe.submit("users.nap", 0.05)
@@ -171,7 +169,7 @@ def test_cancel_before_the_worker_is_there_means_that_it_never_starts(
 def test_a_worker_that_drains_does_not_wait_for_a_ledger_that_is_gone(
     start_worker: StartWorker, tmp_path: Path
 ) -> None:
-    """As at `helm uninstall`: a run without a key executes on without Redis, and nobody would hear of it."""
+    """As in `helm uninstall`: a run without a key goes on without Redis, but its outcome would be lost."""
     file = tmp_path / "ticks"
     with ValkeyServer() as valkey:
         worker = start_worker(url=valkey.url, lease=3)
@@ -180,7 +178,7 @@ def test_a_worker_that_drains_does_not_wait_for_a_ledger_that_is_gone(
         valkey.kill()
         worker.process.send_signal(signal.SIGTERM)
         stopped = time.monotonic()
-        # Four leases, and Celery's own good-byes to a broker that is not there.
+        # Four leases, and Celery's attempts to close its connections to the missing broker.
         worker.process.wait(60)
     assert time.monotonic() - stopped >= 12
     assert_silent(file)

@@ -1,4 +1,4 @@
-"""A worker says of itself that it is there, and what it takes, for as long as it is."""
+"""A worker reports itself, its queues and its slots for as long as it is there."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_worker_that_drains_takes_nothing_and_is_still_there(
     worker = start_worker(lease=3)
     notes = tmp_path / "notes"
     uid = probe.submit("users.nap", 6, str(notes))
-    # Claimed is not enough: what no child has begun is handed back at SIGTERM.
+    # A claim is not enough: SIGTERM hands back a run that no child has begun.
     poll_until(notes.exists, seconds=20, what="the task's first line")
     wait_for_queues(probe, "celery")
     worker.process.send_signal(signal.SIGTERM)
@@ -99,14 +99,14 @@ def test_a_killed_worker_falls_silent_and_its_successor_is_another(
         state=lambda: present(probe),
     )
     assert silence(probe, killed.worker) <= killed.silent_seconds + time.monotonic() - began + 1
-    # Its successor goes on speaking.
+    # Its successor keeps reporting.
     [successor] = [worker.worker for worker in present(probe) if worker.worker != killed.worker]
     before = silence(probe, successor)
     poll_until(lambda: silence(probe, successor) < before, seconds=30, what="a word", every=0.001)
 
 
 def silence(probe: LedgerProbe, worker: str) -> float:
-    """How long that worker has said nothing."""
+    """Seconds since that worker's last report."""
     [seconds] = [one.silent_seconds for one in present(probe) if one.worker == worker]
     return seconds
 
@@ -116,7 +116,7 @@ def test_that_worker_info_is_refused_does_not_disturb_the_renewals(
 ) -> None:
     probe.client.set("kelery:workers", "no sorted set")
     worker = start_worker(lease=3)
-    # Longer than the lease: without renewals it would be fenced off.
+    # Longer than the lease: without renewals the run would lose its claim.
     uid = probe.submit("users.nap", 5, key="k")
     assert probe.wait_for(uid).phase is Phase.SUCCEEDED, worker.output()
     assert probe.record(uid).attempts[0].fence == 1

@@ -1,4 +1,4 @@
-"""The benchmark of somebody's own cluster: what it asks for, and what it says when it cannot go on."""
+"""The benchmark on a user's own cluster: what it creates there, and how it reports failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The groups of cases, as they are found by their names."""
+"""The groups of cases, found by their names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the benchmark makes of its measurements: ratios, goals, budgets, the table and the plot."""
+"""What the benchmark derives from its measurements: ratios, goals, budgets, the table and the plot."""
 
 from __future__ import annotations
 

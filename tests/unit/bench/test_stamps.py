@@ -1,4 +1,4 @@
-"""Stamps that tasks leave behind."""
+"""The time stamps that tasks write."""
 
 from __future__ import annotations
 

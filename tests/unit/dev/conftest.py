@@ -1,4 +1,4 @@
-"""Folders with programs that only name a version."""
+"""Folders with programs that only print a version."""
 
 from pathlib import Path
 

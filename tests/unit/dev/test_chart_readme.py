@@ -1,4 +1,4 @@
-"""The chart's README and the reference of values are written from values.yaml, which describes each value."""
+"""The chart's README and the values reference are generated from values.yaml, which describes each value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order of the control plane's sources, and the promise that the cache holds whole sets only."""
+"""The order of the control plane's sources; the cache never holds an incomplete set."""
 
 import threading
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from tests.support.versioned_programs import MakePrograms
 
 
 class Sources:
-    """Sources that note that they were asked, and fail unless told how to fill a folder."""
+    """Sources that record their calls, and fail unless a function to fill the folder is given."""
 
     def __init__(self, **fills: MakePrograms) -> None:
         self.asked: list[str] = []

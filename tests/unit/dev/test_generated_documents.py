@@ -1,4 +1,4 @@
-"""Every phase and reason has a text, and the documents that are made from code are up to date."""
+"""Every phase and reason has a text, and the generated documents are up to date."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the build asks of Go, with a `go` that only notes how it was called; a real build takes minutes."""
+"""How the build calls Go, with a fake `go` that only records its calls; a real build takes minutes."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def tools(tmp_path: Path) -> Path:
 
 
 def put_go(tools: Path, *, version: str = "go1.26.0", build: str = 'echo > "$2"') -> dict[str, str]:
-    """Install the noting `go`; the environment that uses it."""
+    """Install the fake `go`; return the environment that uses it."""
     (tools / "go").write_text(GO.format(version=version, build=build))
     (tools / "go").chmod(0o755)
     return {"PATH": str(tools), "NOTES": str(tools / "notes")}

@@ -1,4 +1,4 @@
-"""What `/start` runs with an app of one's own, and the command that is shown for it."""
+"""Which task `/start` runs for a user's own app, and which command is shown for it."""
 
 import pytest
 

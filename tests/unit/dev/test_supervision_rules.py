@@ -19,12 +19,12 @@ from kelery_dev.supervise.service import Service, describe_exit
 
 
 def stop_seconds(service: Service) -> float:
-    """How long the stop of a service takes at most."""
+    """The longest time that stopping a service can take."""
     return sum(step.seconds for step in service.stop_steps)
 
 
 def delays(lives: list[float]) -> list[float]:
-    """The waits after a series of deaths at these ages."""
+    """The restart delays after deaths at these ages."""
     state, found = Backoff(), []
     for lived in lives:
         state = state.after_death(lived=lived)

@@ -1,4 +1,4 @@
-"""What the plug-in sets of a Celery app's connections, and what it leaves."""
+"""Which connection settings of a Celery app the plug-in sets, and which it leaves alone."""
 
 from celery import Celery
 

@@ -1,4 +1,4 @@
-"""`kelery worker` hands its settings on to the plug-in, which reads its environment."""
+"""`kelery worker` passes its settings to the plug-in in the environment."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_flags_become_variables_and_the_rest_is_celerys(started: dict[str, objec
     assert argv[-1] == "-E"
     assert not {"--lease-seconds", "--heartbeat-file"} & set(argv)
     names = ("KELERY_LEASE_SECONDS", "KELERY_HEARTBEAT_FILE", "KELERY_PREFIX", "KELERY_DRAIN_SECONDS")
-    # What was not given as a flag stays as it is.
+    # Settings without a flag stay unchanged.
     assert [given[name] for name in names] == ["30.0", "/tmp/beat", "mine", ""]
     assert given["PATH"] == os.environ["PATH"]
 

@@ -1,4 +1,4 @@
-"""What the keeper does about a run, by the clock: no thread, no process, no Redis."""
+"""A run's next step at a given time, without threads, processes or Redis."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_cancel_is_sigterm_then_sigkill_after_the_grace() -> None:
     run.killed_at = 130
     assert step(run, 130.5) is Step.WAIT
     assert run.due(lease=LEASE) == 131
-    # A process that SIGKILL has not ended, for whatever reason, gets it again.
+    # A process that still exists after SIGKILL gets it again.
     assert step(run, 131) is Step.KILL
 
 
@@ -121,7 +121,7 @@ def test_whatever_happened_a_body_that_ended_is_settled(
 
 @given(now=st.floats(100, 300), grace=st.floats(0, 60), keyed=st.booleans(), killed=st.booleans())
 def test_the_keeper_never_sleeps_past_a_deadline(now: float, grace: float, keyed: bool, killed: bool) -> None:
-    """If nothing is to be done now and a deadline is set, it is ahead: no spinning, no oversleeping."""
+    """If there is nothing to do now, `due` is None or later than now: no busy loop, no missed deadline."""
     run = live_run(keyed=keyed, timeout=50, terminated=True, killed_at=100.0 if killed else None)
     run.ask_to_stop(Stop.CANCEL, now=100, grace=0 if killed else grace)
     if step(run, now) is Step.WAIT:

@@ -1,4 +1,4 @@
-"""When a worker may say that it is alive, and what a probe makes of it."""
+"""When a worker may write its heartbeat, and what a probe concludes from it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LATE = FRESH_SECONDS + 1
 
 @dataclass
 class Grounds:
-    """What the liveness file asks of its keeper."""
+    """The part of the keeper that the liveness file reads."""
 
     answered_at: float = 0
     is_draining: bool = False
@@ -46,11 +46,11 @@ def why_silent(grounds: Grounds, *, looped_ago: float, looks_at_loop: bool = Tru
         (Grounds(), -NEVER, False),
         (Grounds(answered_at=-LATE), 1, False),
         (Grounds(answered_at=NEVER), 1, False),
-        # A drain that waits for a run, and one that waits for nothing.
+        # Draining with a run, and draining without one.
         (Grounds(is_draining=True, has_runs=True), LATE, True),
         (Grounds(is_draining=True), LATE, False),
         (Grounds(is_draining=True, has_runs=True, answered_at=-LATE), LATE, False),
-        # Runs alone prove nothing while messages should be taken.
+        # Without a drain, runs prove nothing: the loop must run.
         (Grounds(has_runs=True), LATE, False),
     ],
 )
@@ -60,7 +60,7 @@ def test_a_beat_needs_the_ledger_and_the_loop(grounds: Grounds, looped_ago: floa
 
 def test_a_drain_may_also_wait_for_a_plain_task() -> None:
     class PlainTask:
-        """As Celery notes a request that a child has taken."""
+        """A request in Celery's set of active requests."""
 
     task: Any = PlainTask()
     state.active_requests.add(task)
@@ -89,7 +89,7 @@ def test_a_file_that_cannot_be_written_is_refused_at_the_start(tmp_path: Path) -
 
 
 def beat_of(seconds_from_now: int) -> Callable[[], str]:
-    """What the file holds, as of the moment when it is asked for."""
+    """A heartbeat of that time, relative to the moment of the call."""
     return lambda: f"{time.monotonic_ns() + seconds_from_now * 10**9:020d}\n"
 
 

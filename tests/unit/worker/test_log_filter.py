@@ -1,4 +1,4 @@
-"""Celery's own log lines carry no args and results of runs, and those of plain tasks as ever."""
+"""Celery's log lines hide args and results of runs; those of plain tasks stay unchanged."""
 
 from __future__ import annotations
 

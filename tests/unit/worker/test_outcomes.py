@@ -1,4 +1,4 @@
-"""What a task returns or raises, as JSON that any API server takes."""
+"""What a task returns or raises, as JSON that every API server accepts."""
 
 from __future__ import annotations
 

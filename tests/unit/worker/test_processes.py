@@ -1,4 +1,4 @@
-"""Which processes belong to a run, on tables of processes that are made up."""
+"""Which processes belong to a run, with made-up process tables."""
 
 from __future__ import annotations
 

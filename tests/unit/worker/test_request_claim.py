@@ -1,4 +1,4 @@
-"""The claim that crosses to a pool child counts only as the start gate wrote it."""
+"""A pool child accepts a claim only in the form that the start gate writes."""
 
 from __future__ import annotations
 

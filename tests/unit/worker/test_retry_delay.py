@@ -1,4 +1,4 @@
-"""When Celery's own retry is due, however the task said it."""
+"""When Celery's own retry is due, given as a countdown or as an eta."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker's settings: by its environment and its app's broker."""
+"""A worker's settings, from its environment and its app's broker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the keeper does with ended runs: no thread, no process, no Redis."""
+"""How the keeper settles ended runs, without threads, processes or Redis."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kelery_worker.runs.run_table import RunTable
 
 
 class Ledger:
-    """Answers each call with what it was given for the call's name, and notes name and uid."""
+    """Returns or raises the prepared answer to each call, and records the call's name and uid."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {"settle": None, "handback": True, "HMGET": None}
@@ -32,7 +32,7 @@ class Ledger:
 
 
 class Scene:
-    """A table with a ledger that does as it is asked, and what settles between them."""
+    """A run table, a ledger with prepared answers, and the settling between them."""
 
     def __init__(self) -> None:
         self.ledger = Ledger()
@@ -98,7 +98,7 @@ def test_of_a_run_that_is_no_longer_ours_nothing_is_said(scene: Scene, step: Ste
 @pytest.mark.parametrize("is_staged", [False, True])
 def test_a_run_that_a_child_has_begun_is_taken_up_and_not_handed_back(scene: Scene, is_staged: bool) -> None:
     run = scene.add("begun", ended=Step.HAND_BACK, undispatched=True)
-    # No process has this number.
+    # No process has this pid.
     scene.ledger.answers |= {"handback": False, "HMGET": StartRecord(pid=2**22 + 1, is_staged=is_staged)}
     scene.settling.settle_ended(100)
     assert scene.left() == ["begun"]

@@ -1,4 +1,4 @@
-"""What the watcher does when something is reported to it: its thread does not run here."""
+"""How the watcher reacts to reports; its thread does not run here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kelery_worker.runs.watcher import LOOK_SECONDS, SOON_SECONDS, Watcher
 
 
 class Watched:
-    """A watcher, and how often it reported that a run has ended."""
+    """A watcher, and how often it reported the end of a run."""
 
     def __init__(self) -> None:
         self.table = RunTable()
@@ -77,7 +77,7 @@ def test_it_is_woken_for_a_taken_run_only_if_it_would_sleep_for_long(
 ) -> None:
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    # While it looks, it may have passed the run already.
+    # During a look, it may already have passed the run.
     watched.watcher.look_soon()
     assert watched.is_woken()
     watched.watcher._looks_at = now + LOOK_SECONDS
