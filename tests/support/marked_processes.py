@@ -14,7 +14,7 @@ _MARK = "KELERY_TEST_MARK"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marked:
-    """Every process with the mark or in the folder. Valkey overwrites its environment, and the mark."""
+    """Every process with the mark or in the folder. Valkey has no mark: it overwrites its environment."""
 
     mark: str
     folder: Path

@@ -63,7 +63,7 @@ RETRIES = st.builds(
     Outcome,
     kind=st.just("retry"),
     reason=st.just(Reason.TASK_ERROR),
-    # None: it goes on from the message that it had.
+    # None: it continues from its current message.
     run_message=st.sampled_from(["second", "third"]).map(
         lambda w: RunMessage(head=w + HEAD_END, tail=HEAD_END)
     )

@@ -307,7 +307,7 @@ class LedgerMachine(RuleBasedStateMachine):
         outcome=OUTCOMES,
     )
     def change_hands(self, uid: str, worker: str, words: str, outcome: Outcome) -> None:
-        """Another claim follows. Then the worker that had the run before makes another call."""
+        """Another claim follows. Then the run's previous worker makes another call."""
         fence = self.model.runs[uid].fence
         self.pair.handback(uid, fence)
         if uid in self.admitted():
