@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
 
 
-# On a busy machine, the time of one example says nothing about the strategy or the code.
+# On a busy machine, the time of one example does not show whether the strategy or the code is slow.
 settings.register_profile("beside-others", suppress_health_check=[HealthCheck.too_slow], deadline=None)
 settings.load_profile("beside-others")
 

@@ -40,7 +40,7 @@ SPECS = st.builds(
         reasons=st.sampled_from([RETRYABLE_REASONS, (Reason.TASK_ERROR,), (Reason.WORKER_LOST,)]),
     ),
 )
-#: Wants a key for itself alone.
+#: Needs a key alone.
 RIVALS = st.builds(
     RunSpec,
     task=st.just("demo.add"),

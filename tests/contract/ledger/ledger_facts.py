@@ -73,7 +73,7 @@ class Facts:
 
 
 def queue_key(prefix: str) -> str:
-    """The Redis list that stands for the Celery queue of these tests."""
+    """The Redis list of these tests' Celery queue."""
     return f"{prefix}:queue"
 
 
@@ -139,7 +139,7 @@ def _read_message(text: str) -> Message:
 
 
 def check_slots(facts: Facts, *, keys: Iterable[str]) -> None:
-    """A1, and that no slot is forgotten or lies idle."""
+    """Check A1, and that no slot is lost or unused."""
     for key in keys:
         held = facts.held(key)
         promise(

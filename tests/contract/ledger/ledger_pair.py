@@ -32,7 +32,7 @@ NEVER = 4_000_000_000_000_000
 
 
 class LedgerPair:
-    """One ledger under a prefix of its own, and its model. Methods are named as the ledger's calls."""
+    """One ledger under its own prefix, and its model. Methods are named as the ledger's calls."""
 
     def __init__(self, client: redis.Redis, *, keys: Sequence[str], workers: Sequence[str]) -> None:
         self.ledger = Ledger(client, prefix=f"pair-{uuid4().hex[:12]}")

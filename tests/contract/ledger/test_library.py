@@ -142,7 +142,7 @@ def test_an_older_process_that_lost_a_race_for_the_load_does_not_overwrite(
     looks: list[int] = []
 
     async def looking(ledger: client_module.LedgerClient) -> int:
-        """Between our look and our load, a newer process loads."""
+        """A newer process loads between this process's check and its load."""
         seen = await look(ledger)
         if not looks:
             other = sync_client.Ledger(client, prefix="kelery")

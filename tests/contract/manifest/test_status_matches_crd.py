@@ -18,7 +18,7 @@ from tests.support.sample_records import START, admitted, failed, running, succe
 STATUS = part("status")
 VALIDATOR = validator(STATUS)
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-#: Optional in Kubernetes' own type of a condition; ours follow from a record, which has no generation.
+#: Optional in Kubernetes' type of a condition. Kelery's conditions come from records without a generation.
 NOT_OURS = {"conditions[].observedGeneration"}
 
 ATTEMPT = Attempt(
