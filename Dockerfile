@@ -1,6 +1,6 @@
-# The image of gateway, operator and demo worker, and of the plug-in for users' own images.
-#   docker build -t kelery .          (podman and buildah take the same)
-# Where pip looks comes from the builder: --build-arg PIP_INDEX_URL, or, with a password in it, a pip.conf as a secret:
+# One image for the gateway, the operator and the demo worker. It also has the plug-in for users' own images.
+#   docker build -t kelery .          (podman and buildah accept the same arguments)
+# To use another package index, pass --build-arg PIP_INDEX_URL. If its URL has a password, pass a pip.conf as a secret:
 #   docker build --secret id=pip.conf,src=pip.conf -t kelery .
 ARG PYTHON_IMAGE=python:3.13-slim
 
@@ -11,7 +11,7 @@ ARG PIP_TRUSTED_HOST=
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
 
-# What changes seldom comes first. Only wheels: nothing is compiled, so no stage needs a compiler.
+# Layers that rarely change come first. Only wheels are installed, so no stage needs a compiler.
 COPY requirements-image.lock requirements-wheel.lock ./
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     python3 -m venv /build/venv \
@@ -28,7 +28,7 @@ COPY operator operator
 COPY dev dev
 COPY bench bench
 COPY charts/kelery/files charts/kelery/files
-# Compiled once and never checked against the source: the root file system is read-only, and the files' times do not matter.
+# Python never checks this bytecode against the source, so file times do not matter. At run time the root file system is read-only.
 RUN /build/venv/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --no-index --wheel-dir /build/dist . \
  && /build/venv/bin/python -m pip --python /opt/kelery/bin/python install --quiet --no-compile --no-deps --no-index /build/dist/*.whl \
  && /opt/kelery/bin/kelery-inject /opt/kelery/inject \
@@ -45,11 +45,11 @@ LABEL org.opencontainers.image.title="kelery" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-# With an entry of its own the user also gets its own group, not root's; USER is for any other user id.
+# With this entry the user has its own group, not root's. The variable USER below is for any other user id.
 RUN echo 'kelery:x:65532:65532:kelery:/tmp:/usr/sbin/nologin' >> /etc/passwd \
  && echo 'kelery:x:65532:' >> /etc/group
 COPY --from=build /opt/kelery /opt/kelery
-# pip and uv of an image that is built on this one install beside Kelery. /tmp is the only folder that is written to.
+# In an image built on this one, pip and uv install next to Kelery. Kelery writes to /tmp only.
 ENV PATH=/opt/kelery/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     VIRTUAL_ENV=/opt/kelery \
     PIP_PYTHON=/opt/kelery/bin/python \

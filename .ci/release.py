@@ -2,7 +2,7 @@
 
     python3 .ci/release.py v0.1.0
 
-It runs in the root of the repository, on Python's standard library alone.
+Run it in the root of the repository. It needs only Python's standard library.
 """
 
 import re

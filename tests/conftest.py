@@ -1,7 +1,7 @@
-"""The real parts that tests share: one control plane and one Valkey per process that runs tests.
+"""The real parts that tests share: one control plane and one Valkey per test process.
 
-They are started at their first use. If they cannot be had, the tests that want them fail: a suite that skips
-its real parts would pass without having tested anything.
+They start at their first use. If one cannot start, the tests that use it fail. Skipping them would let the
+suite pass without testing anything.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
 
 
-# How long an example takes on a busy machine says nothing about the strategy, nor about the code.
+# On a busy machine, the time of one example does not show whether the strategy or the code is slow.
 settings.register_profile("beside-others", suppress_health_check=[HealthCheck.too_slow], deadline=None)
 settings.load_profile("beside-others")
 
 
 class FilesInOrder(LoadFileScheduling):  # type: ignore[misc]  # it has no types
-    """`--numprocesses`: a file's tests stay in one process, so that they share its fixtures.
+    """`--numprocesses`: the tests of a file stay in one process and share its fixtures.
 
-    So do those of `tests/chart/live`, which share a control plane, and the other tests of the chart, which
-    share what Helm has rendered. Files are given out in the order of `testpaths`: those that wait most come
-    first, and the many short ones fill the gaps at the end.
+    The tests of `tests/chart/live` also stay in one process, because they share a control plane. The other
+    chart tests do so too, because they share Helm's output. Files are assigned in the order of `testpaths`:
+    the files that wait most come first, and the many short ones fill the gaps at the end.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -45,33 +45,33 @@ class FilesInOrder(LoadFileScheduling):  # type: ignore[misc]  # it has no types
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesInOrder:
-    """How tests are given to processes."""
+    """Assigns tests to processes."""
     return FilesInOrder(config, log)
 
 
 @pytest.fixture(scope="session")
 def control_plane_binaries() -> Binaries:
-    """kube-apiserver, etcd and kubectl; downloaded or built at the first use on a machine."""
+    """kube-apiserver, etcd and kubectl, downloaded or built at the first use on a machine."""
     return find_control_plane()
 
 
 @pytest.fixture(scope="session")
 def control_plane(control_plane_binaries: Binaries) -> Iterator[ControlPlane]:
-    """A real API server with the chart's CRD and admission policy, on a throw-away etcd."""
+    """A real API server with the chart's CRD and admission policy, and a temporary etcd."""
     with ControlPlane.start(binaries=control_plane_binaries) as plane:
         yield plane
 
 
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[ValkeyServer]:
-    """A real Valkey that keeps nothing on disk."""
+    """A real Valkey without persistence."""
     with ValkeyServer() as server:
         yield server
 
 
 @pytest.fixture
 def valkey_url(valkey_server: ValkeyServer) -> str:
-    """The URL of the session's Valkey, emptied: no keys, no functions."""
+    """The URL of the session's Valkey, without keys and functions."""
     with redis.Redis.from_url(valkey_server.url) as client:
         client.flushall()
         client.function_flush()
@@ -80,6 +80,6 @@ def valkey_url(valkey_server: ValkeyServer) -> str:
 
 @pytest.fixture
 def own_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
-    """A durable server of the test's own, so that it may die."""
+    """A persistent server for one test, which may kill it."""
     with ValkeyServer(folder=tmp_path / "valkey", durable=True) as server:
         yield server

@@ -1,4 +1,4 @@
-"""The account of a client of the gateway: rights on runs and on some tasks, as the guide tells people."""
+"""The account of a gateway client: rights on runs and on some tasks, as in the guide."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _API = "rbac.authorization.k8s.io"
 
 
 def account(name: str, *, namespace: str, verbs: Sequence[str], tasks: Sequence[str]) -> list[Object]:
-    """ServiceAccount, Role and RoleBinding of one name; no right beyond what is named."""
+    """A ServiceAccount, Role and RoleBinding with one name. The account has only the named rights."""
     meta = {"name": name, "namespace": namespace}
     rules = [
         {"apiGroups": ["kelery.dev"], "resources": ["taskruns"], "verbs": list(verbs)},

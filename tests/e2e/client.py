@@ -1,4 +1,4 @@
-"""A client of the gateway with an account of its own, as the guide tells people to make one."""
+"""A gateway client with its own account, created as in the guide."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAME = "client"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """May do everything with runs of one namespace, of the tasks that it was told of."""
+    """A client that may do everything with runs of its tasks in one namespace."""
 
     namespace: str
     token: str = field(repr=False)
@@ -28,7 +28,7 @@ class Client:
         return cls(namespace=namespace, token=token)
 
     def ask(self, url: str, method: str, path: str, body: Any = None) -> dict[str, Any]:
-        """The answer's JSON, `{}` for none; a refusal is raised."""
+        """Send a request; the answer's JSON, or `{}` if it is empty. Raises if the gateway refuses."""
         request = urllib.request.Request(
             f"{url}/v1/namespaces/{self.namespace}/taskruns{path}",
             method=method,

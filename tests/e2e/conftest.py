@@ -1,7 +1,7 @@
-"""A cluster of one node that the tests may fill and break; they take out what they put in.
+"""A cluster of one node that the tests may fill and break. They remove what they create.
 
-Fixtures live as long as the session. A test that needs the release says so, and gets it installed with the
-tests' values and ready, whatever the test before did to it; so each test can be run alone.
+Fixtures last for the session. A test that uses `release` gets it installed with the tests' values and ready,
+whatever the test before did to it. So each test can run alone.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.e2e.settings import Settings, SettingsError, logs_folder
 from tests.support.cluster import Cluster, Watcher
 from tests.support.helm import Helm
 
-#: The users' namespace; the release's own holds no runs.
+#: The users' namespace. The release's own namespace has no runs.
 RUNS = "kelery-e2e-runs"
 _ALL = (NAMESPACE, RUNS, "kelery-e2e-team", "kelery")
 _RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -44,7 +44,7 @@ Report = Generator[None, pytest.TestReport, pytest.TestReport]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The test that begins with nothing goes first; a step may wait for a grace period."""
+    """Run the test of an empty cluster first. Raise the timeout: a step may wait for a grace period."""
     items.sort(key=lambda item: item.path.stem != "test_install")
     for item in items:
         item.add_marker(pytest.mark.timeout(900))
@@ -60,7 +60,7 @@ def settings() -> Settings:
 
 @pytest.fixture(scope="session")
 def kubectl(settings: Settings) -> Kubectl:
-    """To a cluster that has no Kelery of somebody else's."""
+    """kubectl for the cluster, which must not have another installation of Kelery."""
     kubectl = Kubectl(kubeconfig=settings.kubeconfig)
     nodes = kubectl.items("nodes")
     assert len(nodes) == 1, "the tests' folder on the node cannot be shared: the cluster must have one node"
@@ -84,7 +84,7 @@ def figures() -> Figures:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What was measured, for people and for the record of CI."""
+    """Print the measurements, for people and for CI's log."""
     if _figures.lines:
         terminalreporter.section("figures")
         for line in _figures.lines:
@@ -99,9 +99,9 @@ def bare_release(
     settings: Settings,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Release]:
-    """Perhaps not installed; namespaces and volumes are there, and all is gone after the session.
+    """The release, possibly not installed, with namespaces and volumes. All are removed after the session.
 
-    With KELERY_E2E_KEEP it stays, for a look at it and for the next session.
+    With KELERY_E2E_KEEP they stay, for debugging and for the next session.
     """
     for namespace in (NAMESPACE, RUNS):
         metadata = {"name": namespace, "labels": _RESTRICTED if namespace == NAMESPACE else {}}
@@ -133,26 +133,26 @@ def bare_release(
 
 @pytest.fixture
 def release(bare_release: Release) -> Release:
-    """Installed and ready."""
+    """The release, installed and ready."""
     bare_release.ensure()
     return bare_release
 
 
 @pytest.fixture(scope="session")
 def runs(settings: Settings) -> Cluster:
-    """TaskRuns of the users' namespace."""
+    """The TaskRuns of the users' namespace."""
     return Cluster(SyncSession.from_kubeconfig(settings.kubeconfig), namespace=RUNS)
 
 
 @pytest.fixture(scope="session")
 def client(bare_release: Release, kubectl: Kubectl) -> Client:
-    """Of the gateway, for runs of the demo."""
+    """A gateway client for runs of the demo's tasks."""
     return Client.make(kubectl, namespace=RUNS, tasks=["demo.add", "demo.hello"])
 
 
 @pytest.fixture
 def watcher(release: Release, runs: Cluster) -> Iterator[Watcher]:
-    """Sees every change of the users' runs."""
+    """Watches every change of the users' runs."""
     with runs.watched() as watcher:
         yield watcher
 
@@ -161,7 +161,7 @@ def watcher(release: Release, runs: Cluster) -> Iterator[Watcher]:
 def load(
     release: Release, runs: Cluster, watcher: Watcher, node: Node, kubectl: Kubectl, settings: Settings
 ) -> Iterator[Load]:
-    """Runs come through both APIs while the test breaks things."""
+    """Sends runs through both APIs while the test breaks parts."""
     rest = RestPod.start(kubectl, namespace=RUNS, image=settings.image)
     load = Load(moves=Moves(runs), rest=rest, watcher=watcher, node=node)
     yield load
@@ -170,7 +170,7 @@ def load(
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Report:
-    """A failed test leaves the state of the cluster beside the logs of all pods."""
+    """After a failed test, write the cluster's state next to the pods' logs."""
     report = yield
     if report.failed and call.when in ("setup", "call"):
         logs = logs_folder()
@@ -185,6 +185,6 @@ _FAILED = pytest.StashKey[bool]()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Without a failure nobody reads the logs."""
+    """Remove the logs if no test failed."""
     if not session.config.stash.get(_FAILED, False):
         shutil.rmtree(logs_folder(), ignore_errors=True)

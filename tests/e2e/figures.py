@@ -1,4 +1,4 @@
-"""What the tests measured, for the summary at the end."""
+"""Measurements of the tests, for the final summary."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Figures:
-    """Lines in the order in which they were measured."""
+    """The lines of the summary, in the order of measurement."""
 
     lines: list[str] = field(default_factory=list)
 
     def note(self, what: str, value: float, unit: str, *, goal: float | None = None) -> None:
-        """One figure, and the goal if it has one: a goal is printed here, a bound is asserted by the test."""
+        """Add a figure and its goal, if it has one. Goals are only printed here; tests assert bounds."""
         aim = "" if goal is None else f"  (goal: at most {goal:g})"
         self.lines.append(f"{what:<64}{value:8.1f} {unit}{aim}")
 
     def count(self, what: str, number: int) -> None:
-        """How much of something there was."""
+        """Add a count."""
         self.lines.append(f"{what:<64}{number:6d}")

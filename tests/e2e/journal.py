@@ -1,4 +1,4 @@
-"""What the guests' tasks wrote down on the shelves: the witness against overlaps."""
+"""The journal that the guests' tasks write on the shared volume. It shows overlaps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FILE = f"{FOLDER}/shelves/journal"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Journal:
-    """How often each run's code started and ended, and the overlaps that the tasks themselves met."""
+    """How often each run's code started and ended, and the overlaps that the tasks detected."""
 
     starts: Counter[str]
     ends: Counter[str]
@@ -20,7 +20,7 @@ class Journal:
 
     @staticmethod
     def clear(node: Node) -> None:
-        """Begin anew."""
+        """Delete all entries."""
         node.shell(f"rm -f {_FILE}")
 
     @classmethod

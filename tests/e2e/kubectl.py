@@ -1,4 +1,4 @@
-"""kubectl as the tests use it."""
+"""kubectl for the tests."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Object = dict[str, Any]
 
 
 class KubectlError(AssertionError):
-    """A command that failed, with what it said."""
+    """A command that failed, with its output."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kubectl:
-    """The program and the cluster it speaks to."""
+    """The program and its cluster."""
 
     kubeconfig: Path
 
@@ -27,7 +27,7 @@ class Kubectl:
         return {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
 
     def run(self, *arguments: str, input: str | None = None, timeout: float = 60) -> str:
-        """What it printed; a failure is a failure of the test."""
+        """Run a command; its output. Fails the test if the command fails."""
         done = self.attempt(*arguments, input=input, timeout=timeout)
         if done.returncode != 0:
             raise KubectlError(f"kubectl {' '.join(arguments)}: {done.stderr or done.stdout}")
@@ -36,7 +36,7 @@ class Kubectl:
     def attempt(
         self, *arguments: str, input: str | None = None, timeout: float = 60
     ) -> subprocess.CompletedProcess[str]:
-        """The caller looks at the return code."""
+        """Run a command. The caller checks the return code."""
         return subprocess.run(
             ["kubectl", *arguments],
             env=self.environment,
@@ -47,7 +47,7 @@ class Kubectl:
         )
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """For what goes on until it is ended; its words are read from the pipe."""
+        """Start a command that continues until it is stopped. Read its output from the pipe."""
         return subprocess.Popen(
             ["kubectl", *arguments],
             env=self.environment,
@@ -58,11 +58,11 @@ class Kubectl:
         )
 
     def items(self, kind: str, *arguments: str) -> list[Object]:
-        """Objects of a kind."""
+        """The objects of a kind."""
         content: Object = json.loads(self.run("get", kind, *arguments, "-o", "json"))
         return list(content["items"]) if "items" in content else [content]
 
     def apply(self, *objects: Object) -> None:
-        """Make them, or make them so."""
+        """Create or update objects."""
         content = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
         self.run("apply", "--server-side", "--force-conflicts", "-f", "-", input=json.dumps(content))

@@ -1,4 +1,4 @@
-"""Load through both APIs at once, and what must be true of it in the end."""
+"""Load through both APIs at once, and its checks at the end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _END_SECONDS = 120
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """Under way from its start until `stop`."""
+    """Load that continues until `end` or `abandon`."""
 
     moves: Moves
     rest: RestPod
@@ -24,7 +24,7 @@ class Load:
     node: Node
 
     def end(self, *, what: str, figures: Figures) -> None:
-        """Send no more, and check every run that was sent: nothing was lost, doubled or overlapped."""
+        """Stop sending, and check every run: none was lost, doubled or overlapped."""
         self.moves.stop()
         outcomes = self.rest.stop()
         statuses = self.moves.await_all_final(seconds=_END_SECONDS)
@@ -38,6 +38,6 @@ class Load:
         figures.count(f"{what}: runs by HTTP, all Succeeded", len(outcomes))
 
     def abandon(self) -> None:
-        """Whatever became of the test: nothing of it loads the next one."""
+        """Stop the load after any outcome, so that it does not reach the next test."""
         self.rest.remove()
         self.moves.stop()

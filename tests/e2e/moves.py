@@ -1,4 +1,4 @@
-"""Load through the Kubernetes API: TaskRuns that a thread sends while a test breaks things."""
+"""Load through the Kubernetes API: a thread creates TaskRuns while a test breaks parts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.e2e.journal import Journal
 from tests.support.cluster import FINAL, Body, Cluster, Watcher
 from tests.support.polling import poll_until
 
-#: Both APIs share them: a run may only be at a place where no run of the other API is.
+#: Both APIs share these places. Two runs must never be at one place, also not through different APIs.
 PLACES = ("a", "b", "c", "d", "e", "f")
 MOST_ATTEMPTS = 6
 RETRY = {"maxAttempts": MOST_ATTEMPTS, "backoffSeconds": 1, "maxBackoffSeconds": 2, "reasons": ["WorkerLost"]}
@@ -19,7 +19,7 @@ _numbers = itertools.count(1)
 
 
 def spec(name: str, *, place: str, seconds: float, retried: bool) -> dict[str, Any]:
-    """A run that is alone at its place."""
+    """The spec of a run that must be alone at its place."""
     return {
         "task": "warehouse.move",
         "args": [place, name, seconds],
@@ -38,7 +38,7 @@ class Move:
 
 
 class Moves:
-    """Every second run is tried again if its worker is lost."""
+    """The load. Every second run is retried if its worker is lost."""
 
     def __init__(self, cluster: Cluster, *, pause: float = 0.5, seconds: float = 0.5) -> None:
         self._cluster = cluster
@@ -51,14 +51,14 @@ class Moves:
         self._thread.start()
 
     def stop(self) -> None:
-        """No more; an error of the thread is raised here."""
+        """Stop sending. Raises the thread's error."""
         self._stopping.set()
         self._thread.join()
         if self._failure:
             raise self._failure
 
     def await_all_final(self, *, seconds: float) -> dict[str, Body]:
-        """Each run's status, once all have ended."""
+        """Wait until all runs have ended; the status of each."""
 
         def look() -> dict[str, Body] | None:
             found = self.statuses()
@@ -70,7 +70,7 @@ class Moves:
         return statuses
 
     def statuses(self) -> dict[str, Body]:
-        """Of all runs that were sent and are there."""
+        """The status of each run that was sent and exists."""
         names = {move.name for move in self.sent}
         listed = self._cluster.expect(200, "GET", path=self._cluster.path)["items"]
         return {
@@ -80,7 +80,7 @@ class Moves:
         }
 
     def unfinished(self) -> dict[str, Body]:
-        """For a failure's message: those that have not ended, and those that are not there."""
+        """The runs that have not ended or do not exist, for a failure's message."""
         found = self.statuses()
         missing: dict[str, Body] = {move.name: {} for move in self.sent if move.name not in found}
         return missing | {name: status for name, status in found.items() if status.get("phase") not in FINAL}
@@ -99,7 +99,7 @@ class Moves:
 
 
 def verify(sent: list[Move], statuses: dict[str, Body], *, journal: Journal, watcher: Watcher) -> None:
-    """Nothing was lost, ended twice, ran twice where it must not, or overlapped."""
+    """Check that no run was lost, ended twice, ran twice without a retry, or overlapped."""
     assert journal.overlaps == []
     for move in sent:
         status = statuses[move.name]
@@ -110,7 +110,7 @@ def verify(sent: list[Move], statuses: dict[str, Body], *, journal: Journal, wat
         assert started <= (MOST_ATTEMPTS if move.retried else 1), f"{move} started {started} times"
         if outcome == "Succeeded/Completed":
             assert ended >= 1, f"{move} has succeeded and not ended"
-        # The watch may tell it a moment after the list.
+        # The watch may get the change a moment after the list.
         watcher.wait_final(move.name)
         finals = {phase for phase in watcher.phases(move.name) if phase in FINAL}
         assert finals == {status["phase"]}, f"{move} was {finals}, and is {status['phase']}"

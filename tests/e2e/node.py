@@ -1,7 +1,7 @@
-"""A hand on the node: a privileged pod that sees its processes and the folder that volumes lie in.
+"""Access to the node: a privileged pod that sees its processes and the volumes' folder.
 
-It kills as nothing in the cluster can: SIGKILL, from outside, to the first process of a container, which then
-has no say in how it ends. What it says of memory is the kernel's.
+It sends SIGKILL to the first process of a container from outside, so the container cannot react to it. Memory
+figures come from the kernel.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from tests.e2e.kubectl import Kubectl, Object
 from tests.e2e.settings import Image
 
 NAMESPACE = "kelery-e2e-node"
-#: On the node; volumes of the tests lie below it.
+#: A folder on the node. The tests' volumes are below it.
 FOLDER = "/var/lib/kelery-e2e"
 _POD = "hand"
 
-# The container's id stands in its processes' cgroup, whatever driver and version the node has.
+# The cgroup of its processes has the container's id, with any driver and version.
 _FIND = """
 import os, sys
 wanted = sys.argv[1]
@@ -65,7 +65,7 @@ class Node:
 
     @classmethod
     def reach(cls, kubectl: Kubectl, *, image: Image) -> Node:
-        """With a pod of ours on it, which is there when this returns."""
+        """Start a pod on the node and wait until it is ready."""
         kubectl.apply(
             {
                 "apiVersion": "v1",
@@ -105,26 +105,26 @@ class Node:
         return cls(kubectl=kubectl)
 
     def leave(self) -> None:
-        """Take what the tests wrote, and the pod, off the node."""
+        """Remove the tests' files and the pod from the node."""
         self.shell(f"rm -rf {FOLDER}/*")
         self.kubectl.run("delete", "namespace", NAMESPACE, "--timeout=120s", timeout=130)
 
     def shell(self, script: str) -> str:
-        """As root, with the node's processes and the volumes' folder in sight."""
+        """Run a command as root, with access to the node's processes and the volumes' folder."""
         return self.kubectl.run("exec", "-n", NAMESPACE, _POD, "--", "sh", "-ec", script)
 
     def folder(self, name: str) -> str:
-        """A folder on the node that every user may write to; its path."""
+        """Create a folder on the node that every user may write to; its path."""
         path = f"{FOLDER}/{name}"
         self.shell(f"mkdir -p {path}; chmod 0777 {path}")
         return path
 
     def kill(self, pod: Object, *, container: str) -> None:
-        """SIGKILL to the container's first process, and so by the kernel to all that it holds."""
+        """Send SIGKILL to the container's first process. The kernel then kills the other processes in it."""
         self._python(_KILL, container_id(pod, container))
 
     def processes(self, pod: Object, *, container: str) -> list[Process]:
-        """What runs in the container."""
+        """The processes of the container."""
         found = json.loads(self._python(_LIST, container_id(pod, container)))
         return [Process(pid=pid, rss_megabytes=rss / 1024, command=command) for pid, rss, command in found]
 
@@ -135,7 +135,7 @@ class Node:
 
 
 def container_id(pod: Object, container: str) -> str:
-    """The id that the runtime gave to the pod's running container."""
+    """The runtime's id of the pod's running container."""
     [identity] = [
         status["containerID"] for status in pod["status"]["containerStatuses"] if status["name"] == container
     ]

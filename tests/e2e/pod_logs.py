@@ -1,4 +1,4 @@
-"""The logs of every pod, of killed and removed ones too: read while they live, later nobody has them."""
+"""The logs of every pod, also of killed and removed ones. They are read live, because later they are gone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LOOK_SECONDS = 2.0
 
 
 class PodLogs:
-    """Follows each container that it sees running, into one file for each; in a thread."""
+    """A thread that follows each running container's log into a file."""
 
     def __init__(self, kubectl: Kubectl, *, namespaces: Sequence[str], folder: Path) -> None:
         self.folder = folder
@@ -27,7 +27,7 @@ class PodLogs:
         self._thread.start()
 
     def stop(self) -> None:
-        """What was written stays."""
+        """Stop following. The files stay."""
         self._stopping.set()
         self._thread.join()
         for process, file in self._followed.values():
@@ -75,7 +75,7 @@ class PodLogs:
 
 
 def write_state(kubectl: Kubectl, folder: Path, *, namespaces: Sequence[str]) -> None:
-    """How things stand in the cluster, for whoever reads the logs."""
+    """Write the cluster's state, for readers of the logs."""
     folder.mkdir(parents=True, exist_ok=True)
     for namespace in namespaces:
         for kind in ("pods", "taskruns", "events", "deployments,statefulsets,pvc"):

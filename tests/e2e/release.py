@@ -1,4 +1,4 @@
-"""The release under test: what Helm does with it, and its pods."""
+"""The release under test: its Helm commands and its pods."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tests.support.polling import poll_until
 
 NAME = "kelery"
 NAMESPACE = "kelery-e2e"
-#: The claim of the folder in which the guests' tasks prove that they did not overlap.
+#: The volume claim for the journal of the guests' tasks.
 SHELVES = "shelves"
-#: The guests' workers: runs have so long when a pod is stopped ...
+#: When a pod of the guests' workers is stopped, its runs have this long to end ...
 DRAIN_SECONDS = 12
-#: ... and the pod so long.
+#: ... and the pod has this long.
 GRACE_SECONDS = 30
 _WAIT_SECONDS = 150
 
@@ -30,7 +30,7 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """One release by name, installed or not."""
+    """One named release, installed or not."""
 
     helm: Helm
     kubectl: Kubectl
@@ -39,31 +39,31 @@ class Release:
     name: str = NAME
 
     def install(self) -> None:
-        """From nothing; returns when all pods are ready, as `--wait` promises."""
+        """Install it, and wait with `--wait` until all pods are ready."""
         self._helm("install", self.name, CHART, "--create-namespace", *_WAIT, values=self.values)
 
     def ensure(self) -> None:
-        """Installed, with the tests' values, and ready."""
+        """Make sure that it is installed with the tests' values, and ready."""
         self._helm("upgrade", self.name, CHART, "--install", "--create-namespace", *_WAIT, values=self.values)
 
     def upgrade(self, changes: Values) -> None:
-        """To the tests' values with these changes."""
+        """Upgrade to the tests' values with these changes."""
         self._helm("upgrade", self.name, CHART, *_WAIT, values=merged(self.values, changes))
 
     def rollback(self) -> None:
-        """To the revision before."""
+        """Roll back to the previous revision."""
         self._helm("rollback", self.name, *_WAIT)
 
     def uninstall(self) -> None:
-        """Returns when Helm says that all is gone."""
+        """Uninstall, and wait until Helm reports that all is deleted."""
         self._helm("uninstall", self.name, *_WAIT)
 
     def test(self) -> str:
-        """`helm test`; what its pod said."""
+        """Run `helm test`; its pod's output."""
         return self._helm("test", self.name, "--logs")
 
     def notes(self) -> str:
-        """What Helm told whoever installed it."""
+        """The notes that Helm prints after an installation."""
         return self._helm("get", "notes", self.name)
 
     def is_installed(self) -> bool:
@@ -71,7 +71,7 @@ class Release:
         return done.returncode == 0
 
     def pods(self, component: str = "", *, pool: str = "") -> list[Object]:
-        """Its pods that are not on their way out, all or those of a component."""
+        """Its pods that are not being deleted: all, or those of a component."""
         wanted = {
             "app.kubernetes.io/instance": self.name,
             **({"app.kubernetes.io/component": component} if component else {}),
@@ -82,12 +82,12 @@ class Release:
         return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
     def await_ready(self, *, seconds: float = 90) -> None:
-        """Every pod that there should be is ready."""
+        """Wait until every expected pod is ready."""
         poll_until(self._is_ready, seconds=seconds, what="ready pods", state=self._states, every=0.5)
 
     @contextmanager
     def forwarded(self) -> Iterator[str]:
-        """The gateway's Service on a port of this machine; its URL."""
+        """Forward a local port to the gateway's Service; its URL."""
         forward = self.kubectl.start(
             "port-forward", "-n", self.namespace, f"service/{self.name}-api", ":80", "--address=127.0.0.1"
         )
@@ -127,7 +127,7 @@ _WAIT: Sequence[str] = ("--wait", f"--timeout={_WAIT_SECONDS}s")
 
 
 def merged(base: Values, changes: Values) -> dict[str, Any]:
-    """As Helm merges values: maps key by key, the rest replaced."""
+    """Merge values as Helm does: maps by key, everything else is replaced."""
     result = dict(base)
     for key, value in changes.items():
         old = result.get(key)
@@ -139,7 +139,7 @@ def merged(base: Values, changes: Values) -> dict[str, Any]:
 
 
 def values_of(settings: Settings) -> dict[str, Any]:
-    """The tests' values: the demo's pool, and a guest's own image whose pods share a folder."""
+    """The tests' values: the demo's pool, and a pool with a guest's image whose pods share a folder."""
     shelves = {"name": "shelves", "persistentVolumeClaim": {"claimName": SHELVES}}
     return {
         "image": settings.image.values,
@@ -162,6 +162,6 @@ def values_of(settings: Settings) -> dict[str, Any]:
 
 
 def write_values(values: Values, file: Path) -> Path:
-    """For a command line that names a file."""
+    """Write the values to a file for a command line."""
     file.write_text(json.dumps(values))
     return file

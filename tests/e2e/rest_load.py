@@ -1,7 +1,7 @@
-"""Load through the REST API, in a pod: a client that must not lose a run, with the standard library alone.
+"""Load through the REST API, in a pod: a client that must not lose a run. Standard library only.
 
-Sends runs with an Idempotency-Key each, again as long as nobody answered or the answer was 429 or 5xx; then
-asks until each has ended. Ends itself after /tmp/stop is there; its last line is JSON: outcomes, failures.
+It sends each run with an Idempotency-Key. It repeats a request after no answer, 429 or 5xx, and waits for the
+end of each run. It ends when /tmp/stop exists. Its last line is JSON: outcomes, failures.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ outcomes: dict[str, str] = {}
 
 
 def ask(method: str, path: str, body: Any = None, **headers: str) -> Any:
-    """The answer's JSON; asked again while nobody answers, for two minutes."""
+    """The answer's JSON. Repeats the request for two minutes while there is no answer."""
     until = time.monotonic() + PATIENCE_SECONDS
     while True:
         request = urllib.request.Request(
@@ -58,7 +58,7 @@ def ask(method: str, path: str, body: Any = None, **headers: str) -> Any:
 
 
 def send_and_follow() -> None:
-    """One run after the other, each until its end."""
+    """Send runs one after the other, and wait for the end of each."""
     spec, places = json.loads(os.environ["LOAD_SPEC"]), os.environ["LOAD_PLACES"].split(",")
     while not STOP.exists():
         number = next(numbers)
@@ -81,7 +81,7 @@ def send_and_follow() -> None:
 
 
 def main() -> None:
-    """In several threads."""
+    """Send runs in several threads."""
     failures: list[str] = []
 
     def guarded() -> None:

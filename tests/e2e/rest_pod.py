@@ -1,4 +1,4 @@
-"""The pod of `rest_load.py`: a client in the cluster, which reaches the gateway by its Service."""
+"""The pod of `rest_load.py`: a client in the cluster that uses the gateway's Service."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BODY_SECONDS = 0.4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestPod:
-    """One load from its start to its end."""
+    """One load, from start to end."""
 
     kubectl: Kubectl
     namespace: str
@@ -28,7 +28,7 @@ class RestPod:
 
     @classmethod
     def start(cls, kubectl: Kubectl, *, namespace: str, image: Image) -> RestPod:
-        """Sends when this returns; its account may do what a client needs, and no more."""
+        """Start the pod and wait until it is ready. Its account has only a client's rights."""
         name = f"rest-{uuid4().hex[:8]}"
         meta = {"name": name, "namespace": namespace}
         environment = {
@@ -82,7 +82,7 @@ class RestPod:
         return cls(kubectl=kubectl, namespace=namespace, name=name)
 
     def stop(self) -> dict[str, str]:
-        """Send no more, follow what was sent to its end; each run's outcome by name."""
+        """Stop sending and wait for the end of all runs; the outcomes by run name."""
         where = ("-n", self.namespace)
         self.kubectl.run("exec", self.name, *where, "--", "touch", "/tmp/stop")
         done = "--for=jsonpath={.status.phase}=Succeeded"
@@ -92,5 +92,5 @@ class RestPod:
         return dict(report["outcomes"])
 
     def remove(self) -> None:
-        """The pod, if it is there; the rest goes with the namespace."""
+        """Delete the pod if it exists. Its other objects are deleted with the namespace."""
         self.kubectl.run("delete", "pod", self.name, "-n", self.namespace, "--ignore-not-found")

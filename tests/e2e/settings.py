@@ -1,4 +1,4 @@
-"""What the end-to-end tests are told about the cluster, by environment variables."""
+"""The end-to-end tests' settings for the cluster, from environment variables."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _HINT = (
 
 
 class SettingsError(Exception):
-    """What is missing."""
+    """A setting is missing or wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """A reference, in the parts that the chart wants."""
+    """An image reference, in the parts that the chart needs."""
 
     registry: str
     repository: str
@@ -27,7 +27,7 @@ class Image:
 
     @classmethod
     def parse(cls, reference: str) -> Image:
-        """`registry/repository:tag`; the registry must be named, since nodes complete names differently."""
+        """Parse `registry/repository:tag`. The registry is required: nodes complete names differently."""
         name, colon, tag = reference.rpartition(":")
         registry, slash, repository = name.partition("/")
         if not colon or not slash or "/" in tag or not (set(".:") & set(registry) or registry == "localhost"):
@@ -45,7 +45,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All of it; `logs` is where the logs of failures go, `audit_log` the API server's, if it can be read."""
+    """All settings. `logs`: the folder for logs of failures. `audit_log`: the API server's, if readable."""
 
     kubeconfig: Path
     image: Image
@@ -77,5 +77,5 @@ class Settings:
 
 
 def logs_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """Where the logs of failures go; also known to a session whose other settings are bad."""
+    """The folder for logs of failures. It is known even if other settings are wrong."""
     return Path(environment.get("KELERY_E2E_LOGS") or ".e2e-logs")

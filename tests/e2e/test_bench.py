@@ -1,4 +1,4 @@
-"""`kelery bench --kubeconfig` on a real cluster: it measures, says so, and leaves nothing behind."""
+"""`kelery bench --kubeconfig` on a real cluster: it measures, reports, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_taskruns_are_measured_beside_jobs(
     for (case, figure), result in ratios.items():
         figures.note(f"{case} {figure}, TaskRun", result["ours"][0], result["unit"])
         figures.note(f"{case} {figure}, Job", result["theirs"][0], result["unit"])
-    # The goals are for a quiet machine; here, that a task does not wait for a pod.
+    # The goals are for an idle machine. This only checks that a task does not wait for a pod.
     assert ratios["job-latency", "p50"]["ratio"] < 0.1
     assert ratios["job-throughput", "rate"]["ratio"] > 5
     poll_until(

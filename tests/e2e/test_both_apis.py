@@ -1,4 +1,4 @@
-"""A run through each API of an installed release, and a user's own image behind them."""
+"""A run through each API of an installed release, with a user's own image."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_an_unmodified_image_with_a_python_and_a_user_of_its_own(
     status = runs.wait_for("who", seconds=30, phase="Succeeded")
     assert status["result"]["value"] == {"uid": 1000, "python": "/srv/venv/bin/python"}
     [pod, _] = [pod["metadata"]["name"] for pod in release.pods("worker", pool="warehouse")]
-    # -I leaves out PYTHONPATH, by which the chart brings the plug-in.
+    # -I ignores PYTHONPATH, with which the chart adds the plug-in.
     inside = ("exec", pod, "-n", NAMESPACE, "-c", "worker", "--", "/srv/venv/bin/python")
     found = kubectl.attempt(*inside, "-I", "-c", "import kelery_worker")
     assert "ModuleNotFoundError" in found.stderr

@@ -1,4 +1,4 @@
-"""The documents' commands for a cluster, typed word for word; only the images are this cluster's.
+"""Runs the documents' commands for a cluster unchanged, except for this cluster's images.
 
 Each document starts on a cluster without Kelery.
 """
@@ -25,14 +25,14 @@ _CRD = "taskruns.kelery.dev"
 
 @pytest.fixture
 def nothing_installed(bare_release: Release, kubectl: Kubectl) -> Iterator[None]:
-    """Neither the tests' release nor one of the documents', nor what its commands make, before and after."""
+    """Uninstall the tests' release. Remove everything that the documents create, before and after a test."""
     theirs = replace(bare_release, namespace=_NAMESPACE)
 
     def remove() -> None:
         kubectl.run("delete", "rolebinding/me", "serviceaccount/me", "-n", "default", "--ignore-not-found")
         if theirs.is_installed():
             theirs.uninstall()
-        # A worker tries to say goodbye to a Valkey that is gone already.
+        # Deletion is slow: a stopping worker still tries to reach the deleted Valkey.
         kubectl.run("delete", "namespace", _NAMESPACE, "--ignore-not-found", "--timeout=180s", timeout=190)
         kubectl.run("delete", "crd", _CRD, "--ignore-not-found", "--timeout=60s", timeout=70)
 
@@ -50,7 +50,7 @@ def test_its_commands_print_what_it_says(
 ) -> None:
     images = {
         "image": settings.image.values,
-        # The tutorial recommends it for a cluster without a StorageClass.
+        # The tutorial recommends this for a cluster without a StorageClass.
         "redis": {"image": settings.valkey_image.values, "persistence": {"enabled": False}},
     }
     file = write_values(images, tmp_path / "values.json")
@@ -60,7 +60,7 @@ def test_its_commands_print_what_it_says(
         else command
         for command in commands_marked(document, ON_A_CLUSTER)
     ]
-    # Helm and kubectl are those of the tests, and curl goes to this machine without a proxy.
+    # The commands use the tests' Helm and kubectl, and curl uses no proxy for this machine.
     path = os.pathsep.join([str(bare_release.helm.program.parent), os.environ["PATH"]])
     environment = {**kubectl.environment, "PATH": path, "no_proxy": "127.0.0.1"}
     printed = type_into_a_shell(typed, cwd=ROOT, environment=environment)

@@ -1,4 +1,4 @@
-"""From nothing to a result, and what the parts weigh."""
+"""The time from an empty namespace to a result, and the memory of the parts."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from tests.e2e.node import Node, Process
 from tests.e2e.release import Release
 from tests.support.cluster import Cluster
 
-# Goals of the product. Memory hardly varies from machine to machine; time does, and is printed only.
+# The product's goals. Memory hardly varies between machines. Time does, so it is only printed.
 _INSTALL_SECONDS = 60
 _OPERATOR_MB, _GATEWAY_MB, _WORKER_MB = 90, 110, 160
 
 
 def test_from_nothing_to_the_first_result(bare_release: Release, runs: Cluster, figures: Figures) -> None:
-    """Goes first, in a namespace with nothing in it, unless what a session before it left is still there."""
+    """Runs first, in an empty namespace, unless objects of an earlier session are still there."""
     if bare_release.is_installed():
         bare_release.uninstall()
     started = time.monotonic()
@@ -53,7 +53,7 @@ def test_the_idle_parts_are_small(release: Release, node: Node, figures: Figures
 
 
 def _main_and_one_child(processes: list[Process]) -> float:
-    """The orphan reaper counts as part of the main process."""
+    """The memory of the main process, with the orphan reaper, and of one child."""
     by_pid = sorted(processes, key=lambda process: process.pid)
     assert by_pid[0].pid == 1, by_pid
     children = [

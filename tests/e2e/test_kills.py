@@ -1,4 +1,4 @@
-"""SIGKILL to the parts, one after the other, while runs come through both APIs."""
+"""SIGKILL to each part in turn, under load through both APIs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.e2e.release import Release
 from tests.support.cluster import Cluster
 from tests.support.polling import poll_until
 
-#: A part's component, its pool, the container to kill, which of its pods.
+#: The part's component and pool, the container to kill, and the index of its pod.
 _VICTIMS = (
     ("api", "", "api", 0),
     ("operator", "", "operator", 0),
@@ -26,7 +26,7 @@ _VICTIMS = (
     ("worker", "default", "worker", 0),
     ("api", "", "api", 1),
 )
-#: 15 seconds by the lease; the rest is what a loaded machine of two cores adds to them.
+#: The lease needs 15 seconds. The rest is for a loaded machine with two cores.
 _SLOT_FREE_SECONDS = 25
 
 
@@ -54,7 +54,7 @@ def test_a_dead_workers_slot_is_free_in_bounded_time(
     killed = time.monotonic()
     node.kill(victim, container="worker")
     if retried:
-        # It keeps its slot, and is the next itself.
+        # The retried run keeps its slot, so it is also the next to start.
         poll_until(
             lambda: Journal.read(node).starts[name] == 2,
             seconds=_SLOT_FREE_SECONDS,
@@ -76,12 +76,12 @@ def test_a_dead_workers_slot_is_free_in_bounded_time(
 
 
 def _in_order(pods: list[Object]) -> list[Object]:
-    """The killed ones stay the same pods, with a container that was started anew."""
+    """The pods by name. A killed pod stays the same, only its container is new."""
     return sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))
 
 
 def _await_ends(moves: Moves) -> None:
-    """Load is under way: of the runs that are sent from now on, some have ended."""
+    """Wait until some of the runs that are sent from now on have ended."""
     before = len(moves.sent)
 
     def look() -> bool:
@@ -93,7 +93,7 @@ def _await_ends(moves: Moves) -> None:
 
 
 def _await_restart(release: Release, victim: Object, *, component: str, pool: str, container: str) -> None:
-    """The kubelet has started the container anew, and the part is ready."""
+    """Wait until the kubelet has restarted the container, and the part is ready."""
     name, old = victim["metadata"]["name"], container_id(victim, container)
 
     def restarted() -> bool:

@@ -1,4 +1,4 @@
-"""A release that has no right beyond its namespace, with its app's source in the values."""
+"""A release with rights in its own namespace only, and with its app's source in the values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def shout(text):
 
 @pytest.fixture
 def team(release: Release, kubectl: Kubectl, settings: Settings) -> Iterator[Release]:
-    """Beside the release of the whole cluster, whose definition of a TaskRun it uses."""
+    """A second release, which uses the CRD of the cluster-wide release."""
     team = Release(
         helm=release.helm,
         kubectl=kubectl,
@@ -55,7 +55,7 @@ def team(release: Release, kubectl: Kubectl, settings: Settings) -> Iterator[Rel
 def test_without_any_right_of_the_cluster(
     team: Release, release: Release, kubectl: Kubectl, settings: Settings
 ) -> None:
-    # The operator of the whole cluster would take these runs too, and they would run twice.
+    # The cluster-wide operator would take these runs too, and they would run twice.
     release.upgrade({"operator": {"enabled": False}})
     team.install()
     granted = kubectl.items("clusterroles,clusterrolebindings", "-l", "app.kubernetes.io/instance=team")

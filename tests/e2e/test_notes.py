@@ -1,4 +1,4 @@
-"""What the notes of `helm install` tell people to type, typed."""
+"""Runs the commands in the notes of `helm install`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""What the parts asked of the API server against what they were granted: nothing missing, nothing unused.
+"""Compares the parts' requests to the API server with their rights: no right is missing, none is unused.
 
-It reads what the API server wrote down about all tests before it too. A cluster whose audit log cannot be
-read has no such test; CI's has one.
+It reads the audit log of all earlier tests too, and is skipped if there is none. CI's cluster has one.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ def test_rights_and_requests_agree(
     pods = release.pods(part)
     [account] = {pod["spec"]["serviceAccountName"] for pod in pods}
     requests = list(_requests(audit_log, account=account))
-    # A pod that an uninstall ends is refused its last words: its rights may go before it.
+    # The last requests of an uninstalled pod may be refused: its rights may be deleted before it ends.
     present = {pod["metadata"]["uid"] for pod in pods}
     refused = [it for it in requests if _pod_of(it) in present and it["responseStatus"].get("code") == 403]
     assert refused == [], refused[:3]
@@ -69,7 +68,7 @@ def test_who_needs_nothing_asks_for_nothing(
 
 
 def _make_them_use_all(release: Release, client: Client, runs: Cluster) -> None:
-    """What operator and gateway do seldom: a deletion when its time has come, and one that was asked for."""
+    """Cause the operator's and gateway's rare requests: a deletion by TTL, and one by a client."""
     runs.create(name="short-lived", ttlSecondsAfterFinished=1)
     runs.wait_gone("short-lived", seconds=30)
     runs.create(name="unwanted")
@@ -80,7 +79,7 @@ def _make_them_use_all(release: Release, client: Client, runs: Cluster) -> None:
 
 
 def _granted(kubectl: Kubectl, *, account: str) -> Iterator[Right]:
-    """Every right that a binding gives to the account."""
+    """Every right that a binding grants to the account."""
     for binding in kubectl.items("clusterrolebindings,rolebindings", "--all-namespaces"):
         subjects = binding.get("subjects", [])
         if any(
@@ -100,13 +99,13 @@ def _granted(kubectl: Kubectl, *, account: str) -> Iterator[Right]:
 
 
 def _right(target: dict[str, str], *, verb: str) -> Right:
-    """What a request needed."""
+    """The right that a request needed."""
     resource = "/".join(filter(None, [target["resource"], target.get("subresource")]))
     return Right(group=target.get("apiGroup", ""), resource=resource, verb=verb)
 
 
 def _pod_of(request: Object) -> str:
-    """The uid of the pod whose token it came with."""
+    """The uid of the pod whose token the request had."""
     [uid] = request["user"]["extra"]["authentication.kubernetes.io/pod-uid"]
     return str(uid)
 

@@ -1,4 +1,4 @@
-"""Busy workers that are asked to go: a pool that shrinks, a node that is drained."""
+"""Busy workers are stopped: a pool shrinks, a node is drained."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture
 def pool_of_one(release: Release, kubectl: Kubectl) -> Iterator[Callable[[], set[str]]]:
-    """Takes one of the two pods away; returns the names of those that stay. Two again after the test."""
+    """A function that scales from two pods to one; the names that stay. Scales back after the test."""
 
     def shrink() -> set[str]:
         kubectl.run("scale", _DEPLOYMENT, "--replicas=1", "-n", NAMESPACE)
@@ -33,7 +33,7 @@ def pool_of_one(release: Release, kubectl: Kubectl) -> Iterator[Callable[[], set
         return stay
 
     yield shrink
-    # Helm owns the field: as many as it knows of, or its next upgrade meets a conflict.
+    # Helm owns the field. With another number, its next upgrade would have a conflict.
     kubectl.run("scale", _DEPLOYMENT, "--replicas=2", "-n", NAMESPACE)
 
 
@@ -58,7 +58,7 @@ def test_longer_runs_are_tried_again_elsewhere_if_they_say_so(
     ends = [_await_end(runs, name) for name in others]
     journal = Journal.read(node)
     assert journal.overlaps == []
-    # Three of the six were on the pod that went.
+    # Three of the six runs were on the removed pod.
     assert sum(attempt - 1 for attempt in again) + ends.count("Failed/WorkerLost") == 3
     assert set(ends) <= {"Succeeded/Completed", "Failed/WorkerLost"}
     assert all(journal.starts[name] == 1 for name in others)
@@ -86,7 +86,7 @@ def _names(release: Release) -> set[str]:
 
 
 def _start(runs: Cluster, node: Node, *, count: int, seconds: float, retried: bool) -> list[str]:
-    """Runs at places of their own; their code runs when this returns."""
+    """Create runs at different places, and wait until their code runs."""
     names = [f"grace-{next(_numbers)}" for _ in range(count)]
     for name in names:
         runs.create(name=name, **spec(name, place=name, seconds=seconds, retried=retried))

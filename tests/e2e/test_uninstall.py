@@ -1,4 +1,4 @@
-"""`helm uninstall` while runs run and wait, and what the next install makes of them."""
+"""`helm uninstall` while runs run and wait, and their outcome after the next install."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_kept_taskrun_can_be_deleted_without_an_operator(
 
 
 def _leftovers(kubectl: Kubectl) -> list[str]:
-    """What uninstall must not leave: all but the secret and the claim, which it says that it keeps."""
+    """Objects that uninstall must remove: all except the secret and the claim, which it documents as kept."""
     kinds = "pods,deployments,statefulsets,services,configmaps,networkpolicies"
     accounts = "serviceaccounts,roles,rolebindings"
     found = kubectl.items(f"{kinds},{accounts}", "-n", NAMESPACE, "-l", "app.kubernetes.io/instance=kelery")

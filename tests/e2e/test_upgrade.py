@@ -1,4 +1,4 @@
-"""`helm upgrade` and `helm rollback` while runs come through both APIs."""
+"""`helm upgrade` and `helm rollback` under load through both APIs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.e2e.release import NAMESPACE, Release
 from tests.support.polling import poll_until
 
 _NOTE = {"podAnnotations": {"example.com/version": "next"}}
-#: Every pod template changes, so that every pod is replaced.
+#: Changes every pod template, so that every pod is replaced.
 _NEXT = {"gateway": _NOTE, "operator": _NOTE, "workerDefaults": _NOTE, "redis": _NOTE}
 
 
@@ -26,7 +26,7 @@ def test_all_pods_replaced_and_back_under_load(
 
 
 def _await_others(release: Release, *, than: set[str]) -> set[str]:
-    """None of the old pods is left; those on their way out may end their runs."""
+    """Wait until no old pod is left. Pods that are being deleted may end their runs."""
     poll_until(
         lambda: not _uids(release) & than,
         seconds=90,

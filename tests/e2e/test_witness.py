@@ -1,4 +1,4 @@
-"""The witness against overlaps sees one: else the other tests would prove nothing."""
+"""The journal shows an overlap. Otherwise the other tests would prove nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Volumes on the node, for clusters that make none of their own."""
+"""Volumes on the node, for clusters without dynamic provisioning."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SIZE = "1Gi"
 
 
 def prepare(kubectl: Kubectl, node: Node) -> None:
-    """The shelves, for several pods at once; and Valkey's volume, if nobody else would make it."""
+    """Create the journal's volume, for several pods, and Valkey's if there is no default StorageClass."""
     kubectl.apply(
         _volume("kelery-e2e-shelves", claim=SHELVES, path=node.folder("shelves"), mode="ReadWriteMany"),
         {
@@ -19,7 +19,7 @@ def prepare(kubectl: Kubectl, node: Node) -> None:
             "metadata": {"name": SHELVES, "namespace": NAMESPACE},
             "spec": {
                 "accessModes": ["ReadWriteMany"],
-                # Empty, not absent: absent asks for the cluster's default class.
+                # Empty, not absent: an absent field selects the cluster's default class.
                 "storageClassName": "",
                 "volumeName": "kelery-e2e-shelves",
                 "resources": {"requests": {"storage": _SIZE}},
@@ -33,7 +33,7 @@ def prepare(kubectl: Kubectl, node: Node) -> None:
 
 
 def remove(kubectl: Kubectl) -> None:
-    """The claims went with the namespace."""
+    """Delete the volumes. Their claims were deleted with the namespace."""
     kubectl.run("delete", "persistentvolume", "-l", "kelery-e2e=yes", "--timeout=60s", timeout=70)
 
 

@@ -1,5 +1,6 @@
-"""What the gateway is measured against: FastAPI, Celery, and nothing in between. `python bare_app.py PORT`
-serves on loopback; the broker is USERS_BROKER.
+"""The gateway is compared with this app: FastAPI and Celery, with nothing in between.
+
+`python bare_app.py PORT` serves on loopback. The broker is USERS_BROKER.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ app = FastAPI()
 
 
 class Wanted(BaseModel):
-    """What to run."""
+    """The task to send."""
 
     task: str
     args: list[Any] = []
 
 
 class Accepted(BaseModel):
-    """What was sent."""
+    """The answer for a sent task."""
 
     id: str
     status: str
@@ -33,14 +34,14 @@ class Accepted(BaseModel):
 
 @app.post("/tasks", status_code=202)
 async def send(wanted: Wanted) -> Accepted:
-    """Send it, on the event loop: a thread for each would make it slower."""
+    """Send the task, on the event loop: a thread for each request would be slower."""
     sent = celery.send_task(wanted.task, args=wanted.args, queue="bare")
     return Accepted(id=str(sent.id), status="PENDING")
 
 
 @app.post("/results", status_code=202)
 def run(wanted: Wanted) -> dict[str, Any]:
-    """Send it and wait for its result, in a thread."""
+    """Send the task and wait for its result, in a thread."""
     sent = celery.send_task(wanted.task, args=wanted.args)
     return {"id": str(sent.id), "result": sent.get(timeout=10)}
 

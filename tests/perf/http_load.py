@@ -1,5 +1,5 @@
-"""A client that costs little beside what it measures: one request, written once and sent again and again over
-connections that stay open.
+"""A client that costs little compared with the server: it prepares one request and repeats it over open
+connections.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A request as bytes, and where it goes."""
+    """A request as bytes, and its target."""
 
     host: str
     port: int
@@ -26,7 +26,7 @@ class Prepared:
 def prepare(
     method: str, url: str, *, body: Any = None, headers: Mapping[str, str] | None = None, status: int
 ) -> Prepared:
-    """The request; every answer must have `status`."""
+    """Prepare a request. Every answer must have `status`."""
     parts = urlsplit(url)
     content = b"" if body is None else json.dumps(body).encode()
     target = parts.path + (f"?{parts.query}" if parts.query else "")
@@ -39,7 +39,7 @@ def prepare(
 
 
 async def latencies(request: Prepared, *, count: int) -> list[float]:
-    """Seconds of each of `count` requests, one after the other."""
+    """The seconds of each of `count` requests, sent one after the other."""
     reader, writer = await asyncio.open_connection(request.host, request.port)
     try:
         return [await _once(request, reader, writer) for _ in range(count)]

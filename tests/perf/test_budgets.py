@@ -1,4 +1,4 @@
-"""The smoke of the benchmark: its quick cases against generous limits, ratios only.
+"""The benchmark's smoke test: its quick cases with generous limits, ratios only.
 
 `make bench` measures the same with more and longer rounds.
 """
@@ -42,7 +42,7 @@ def test_a_limit_is_looser_than_what_was_measured(budget: Budget) -> None:
 
 
 def test_a_limit_is_on_the_side_of_its_goal() -> None:
-    """One on the other side would hold whatever happens."""
+    """A limit on the other side would never fail."""
     for budget in BUDGETS:
         goal = GOALS[budget.name]
         assert budget.limit.at_most is None or goal.at_most is not None, budget.name

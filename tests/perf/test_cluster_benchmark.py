@@ -1,7 +1,7 @@
 """The benchmark of a cluster against a real API server, operator and worker.
 
-There is no node: Jobs are ended, and what their deletion waits for is taken away, by a player in this file.
-The whole of it runs on a real cluster in `tests/e2e`.
+There is no node: `JobPlayer` completes Jobs, and removes the finalizers of deleted ones. `tests/e2e` runs the
+benchmark on a real cluster.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from tests.support.polling import poll_until
 from tests.support.tcp_proxy import TcpProxy
 
 SERVED = "bench-served"
-#: The workers of a local stack are called something@bench; on a cluster that is a pod's name.
+#: Workers of a local stack are named something@bench. On a cluster, this part is the pod's name.
 WORKER_POD = "bench"
 NODE = "node-1"
 
@@ -73,7 +73,7 @@ def make_pod(access: SyncSession, name: str, *, labels: Mapping[str, str], statu
 
 @dataclass(kw_only=True)
 class JobPlayer:
-    """Completes Jobs whose names begin so, and lets those go that are being deleted."""
+    """Completes Jobs with these name prefixes, and removes the finalizers of Jobs that are being deleted."""
 
     access: SyncSession
     completes: tuple[str, ...] = ("trial", "bench")
@@ -125,13 +125,13 @@ def listed(access: SyncSession, collection: str) -> list[dict[str, Any]]:
 
 
 def names(access: SyncSession, *, namespace: str = SERVED) -> list[str]:
-    """Of all TaskRuns and Jobs that are there."""
+    """The names of all existing TaskRuns and Jobs."""
     collections = (taskruns.collection(namespace), jobs.collection(namespace))
     return [body["metadata"]["name"] for one in collections for body in listed(access, one)]
 
 
 def silent(line: str) -> None:
-    """Nobody listens."""
+    """Ignores a line of the report."""
 
 
 def test_both_sides_are_measured_and_only_what_was_made_is_deleted(stack: LocalStack) -> None:
@@ -156,18 +156,18 @@ def test_both_sides_are_measured_and_only_what_was_made_is_deleted(stack: LocalS
     assert 0 < result.comparison.theirs[0] < 5_000
     assert "demo.hello" in result.title
     assert measured.cluster["image"] == "shop:1"
-    # There is a pod here, and no node.
+    # This cluster has a pod, but no node.
     assert one_line(measured.cluster).endswith("workers on node-1 (unknown)")
-    # The trial's, two of the round that warms up, two that count.
+    # One for the trial, two in the warm-up round, two in the measured round.
     assert len(player.seen) == 5
     stack.access.request("DELETE", path=f"{path}/somebodys")
 
 
 @pytest.fixture
 def heeded_interrupts() -> Iterator[None]:
-    """A script that was started in the background ignores SIGINT, and so does all that it starts.
+    """Handle SIGINT here. A background script ignores it, and subprocesses inherit that.
 
-    What is caught here is not passed on as ignored.
+    Subprocesses do not inherit a handler, so they have the default for SIGINT again.
     """
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
@@ -218,7 +218,7 @@ def test_a_namespace_of_its_own_is_made_with_restricted_pods_and_deleted_after_a
 
     with pytest.raises(DevError, match="as a test"):
         measure()
-    # There is no controller here that would end what has begun.
+    # No controller runs here that would finish the deletion.
     assert namespace()["status"]["phase"] == "Terminating"
     assert names(stack.access, namespace=made[0].namespace) == []
 
@@ -267,7 +267,7 @@ def test_a_job_that_cannot_start_is_told_by_its_pod_at_once(stack: LocalStack) -
     said = "image shop:0 did not complete on the node node-1: ImagePullBackOff: no such image"
     with pytest.raises(DevError, match=said):
         attempt()
-    # It was said at once, and not when the time for a Job was over.
+    # It failed at once, not at the Job's timeout.
     assert time.monotonic() - began < 30
 
 

@@ -1,8 +1,8 @@
 """The figures of the main path, measured on the real parts.
 
-Timings of a shared machine prove nothing by themselves, so each is held against what the same machine needs
-in the same run for the same work without Kelery: a plain Celery round trip, and an object that is created,
-gets one status write, and is seen by a watcher. Repeat with: .venv/bin/python -m pytest tests/perf -s
+Times of a shared machine alone prove nothing. So each is compared with the same work without Kelery, in the
+same session: a plain Celery round trip, and an object that is created, gets one status write, and is seen by
+a watcher. Repeat with: .venv/bin/python -m pytest tests/perf -s
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture
 def plain_celery(system: System) -> Iterator[Celery]:
-    """A client of the same worker that knows nothing of Kelery."""
+    """A plain Celery client of the same worker."""
     with Celery("plain", broker=system.valkey.url, backend=system.valkey.url) as client:
         yield client
 
@@ -38,7 +38,7 @@ def percentile(times: list[float], percent: int) -> float:
 
 
 def timed(rounds: int, action: Callable[[], float]) -> list[float]:
-    """Milliseconds; the first rounds warm up and do not count."""
+    """The milliseconds of each round. The first rounds warm up and do not count."""
     for _ in range(5):
         action()
     return [action() * 1000 for _ in range(rounds)]
@@ -47,7 +47,7 @@ def timed(rounds: int, action: Callable[[], float]) -> list[float]:
 def test_create_to_succeeded_seen_by_a_watcher(
     system: System, cluster: Cluster, control_plane: ControlPlane, plain_celery: Celery
 ) -> None:
-    """The issue's goal is 50 ms on two idle cores; here it is held against the bare parts."""
+    """The goal is 50 ms on two idle cores. Here the time is compared with the bare parts."""
     with cluster.watched() as watcher:
 
         def through_kelery() -> float:
@@ -62,7 +62,7 @@ def test_create_to_succeeded_seen_by_a_watcher(
             return time.monotonic() - began
 
         def through_the_api_server() -> float:
-            # In a queue that no worker serves, so that the only final status is the one written here.
+            # In a queue without workers, so that only this test writes the final status.
             name = f"bare-{next(_numbers)}"
             began = time.monotonic()
             cluster.create(name=name, task="users.echo", args=[1], queue="nobody")
@@ -80,7 +80,7 @@ def test_create_to_succeeded_seen_by_a_watcher(
 
 def test_a_short_run_costs_one_write_and_one_that_never_waits_two(system: System, cluster: Cluster) -> None:
     with cluster.watched() as watcher:
-        # As many as the worker has children: none has to wait.
+        # As many runs as the worker has children, so that none waits.
         for number in range(4):
             cluster.create(name=f"long-{number}", task="users.nap", args=[1])
         for number in range(4):
@@ -92,15 +92,13 @@ def test_a_short_run_costs_one_write_and_one_that_never_waits_two(system: System
         short = [len(watcher.changes(f"short-{number}")) for number in range(10)]
     print(f"writes per short run {short}, per run of a second {long}")
     assert statistics.median(short) == 1
-    # A run that a busy machine stretches beyond the debounce is no longer short.
+    # On a busy machine a run may exceed the debounce, and is then no longer short.
     assert max(short) <= 2
     assert max(long) <= 2
 
 
 def test_a_finished_run_hands_its_slot_on_soon(system: System) -> None:
-    """From the end of one run to the start of the next of its key: neither operator nor a timer is in
-    between.
-    """
+    """From the end of one run to the start of the key's next run. No operator or timer is involved."""
     probe = system.probe()
     uids = [probe.submit("users.echo", 1, key="figures") for _ in range(40)]
     for uid in uids:

@@ -1,4 +1,4 @@
-"""The figures of the gateway, each as a ratio to what the same machine does in the same run without Kelery.
+"""The gateway's figures, each as a ratio to the same work without Kelery, on the same machine in one session.
 
 Repeat with: .venv/bin/python -m pytest tests/perf -s
 """
@@ -59,7 +59,7 @@ def _answers(url: str) -> bool:
 def side_by_side(
     ours: Prepared, theirs: Prepared, *, count: int, connections: int
 ) -> list[tuple[float, float]]:
-    """Requests a second of both, in short turns, so that a busy moment of the machine meets both alike."""
+    """Requests per second of both, measured in short turns, so that a busy moment affects both."""
 
     async def measure() -> list[tuple[float, float]]:
         turns = [
@@ -94,7 +94,7 @@ def test_posting_a_run_costs_little_more_than_sending_a_task(system: System, bar
 def test_a_result_by_one_request_is_about_as_fast_as_from_a_bare_app(
     system: System, plain_celery: Celery, bare_url: str
 ) -> None:
-    """Held against the same request to a bare app. Plain Celery, which has no HTTP, is for comparison."""
+    """Compared with the same request to a bare app. Plain Celery, without HTTP, is only printed."""
     gateway = system.start_gateway()
     ours = prepare(
         "POST",

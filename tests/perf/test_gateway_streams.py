@@ -1,4 +1,4 @@
-"""A thousand watchers of runs in which nothing happens: what they cost, and that all are told."""
+"""A thousand watchers of idle runs: their cost, and that all get the final event."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tests.support.gateway_process import GatewayProcess
 from tests.support.ledger_bench import Bench
 
 STREAMS = 1000
-#: One keep-alive of each stream is within.
+#: Long enough for one keep-alive of each stream.
 IDLE_SECONDS = 16.0
 _MIB = 2**20
 
 
 @pytest.fixture
 def many_files() -> Iterator[None]:
-    """Enough file descriptors for both ends of the streams; processes started here inherit it."""
+    """Enough file descriptors for both ends of the streams. Subprocesses inherit the limit."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(before[1], 8192), before[1]))
     yield
@@ -31,7 +31,7 @@ def many_files() -> Iterator[None]:
 
 
 class Watcher:
-    """A client of one stream over a connection of its own."""
+    """A client of one stream, with its own connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -46,7 +46,7 @@ class Watcher:
         return cls(reader, writer)
 
     async def read_until(self, word: str) -> None:
-        """Read on until this has come."""
+        """Read until this text has arrived."""
         while word not in self.text:
             content = await asyncio.wait_for(self._reader.read(65536), timeout=60)
             assert content, f"the stream ended without {word!r}: {self.text[-500:]}"

@@ -1,4 +1,4 @@
-"""The times that the documents promise, on a machine that does nothing else."""
+"""The times that the documents promise, on an idle machine."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ from tests.support.polling import poll_until
 from tests.support.worker_process import WorkerProcess
 
 RUNS = "/v1/namespaces/default/taskruns"
-#: Two seconds are promised; the rest is for the client.
+#: The documents promise two seconds. The rest is for the client.
 OUTAGE_IS_TOLD_SECONDS = 2.5
 GATEWAY_ENDS_SECONDS = 5
 
 
 @pytest.fixture
 def valkey() -> Iterator[ValkeyServer]:
-    """One that a test may stop."""
+    """A Valkey that a test may stop."""
     with ValkeyServer() as server:
         yield server
 
 
 @pytest.fixture
 def second_listener() -> str:
-    """The gateway's other address, for metrics and what scales workers."""
+    """The gateway's second address, for metrics and autoscalers."""
     return f"127.0.0.1:{free_port()}"
 
 
 @pytest.fixture
 def gateway(valkey: ValkeyServer, second_listener: str, tmp_path: Path) -> Iterator[GatewayProcess]:
-    """One that is ready."""
+    """A gateway that is ready."""
     environment = {"KELERY_REDIS_URL": valkey.url, "KELERY_API_METRICS_ADDR": second_listener}
     process = GatewayProcess(environment, log=tmp_path / "gateway.log")
     try:
@@ -89,10 +89,10 @@ def test_a_redis_that_hangs_is_told_within_two_seconds(
 ) -> None:
     assert start_a_run(gateway).status == 202
     with frozen(valkey.pid):
-        # Over the connection that was good, over new ones, and many at once.
+        # Uses the existing connection and new ones, many at once.
         with ThreadPoolExecutor(max_workers=8) as together:
             assert_is_told_in_time(*together.map(lambda _: start_a_run(gateway), range(16)))
-        # What the ledger's figures stand in is not late either.
+        # The endpoints that read the ledger's figures are not late either.
         for path, status in (("/metrics", 200), ("/queues/celery", 503)):
             client, began = http.client.HTTPConnection(second_listener, timeout=60), time.monotonic()
             client.request("GET", path)
@@ -126,7 +126,7 @@ def test_a_signal_ends_a_gateway_with_open_streams_and_waits_within_five_seconds
     clients = [http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=60) for _ in range(20)]
     for client, asks in zip(clients, ["/events", "?wait=60s"] * 10, strict=True):
         client.request("GET", path + asks)
-    # With the one that asks.
+    # Includes the request for the metrics.
     in_flight = f"kelery_api_requests_in_flight {len(clients) + 1}.0"
     poll_until(lambda: in_flight in gateway.ask("/metrics").body.decode(), seconds=30, what="all to be open")
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Soak and storm with small numbers: that they find what they look for. People run them with large ones."""
+"""Soak and storm with small numbers: checks that they find faults. People run them with large numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_a_soak_forgets_what_it_should_and_the_stream_is_bounded() -> None:
     assert found.runs == 1200
     assert found.records > 0
     assert (found.records_left, found.taskruns_left) == (0, 0)
-    # Too short to fill what is bounded, long enough for a part that keeps whole runs for ever to be seen.
+    # Too short to fill bounded caches, but long enough to show a part that never frees whole runs.
     assert all(growth.per_run < 20_000 for growth in found.growths)
 
 
@@ -24,7 +24,7 @@ def test_a_storm_leaves_the_operator_alive_and_others_served() -> None:
     found = storm.storm(runs=300)
     print(storm.table(found))
     assert max(found.looks) < storm.PROBE_SECONDS
-    # The goal is a second; a machine that runs other tests too is not held to it.
+    # The goal is one second. A machine that also runs other tests may need longer.
     assert found.latest_start < 5
 
 

@@ -1,4 +1,4 @@
-"""Service accounts of the real API server, their tokens and what RBAC allows them."""
+"""Service accounts of the real API server, with their tokens and RBAC rules."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Rule = Mapping[str, Sequence[str]]
 
 
 def on_taskruns(*verbs: str) -> Rule:
-    """The verbs on TaskRuns."""
+    """A rule that allows these verbs on TaskRuns."""
     return {"apiGroups": ["kelery.dev"], "resources": ["taskruns"], "verbs": verbs}
 
 
 def use_of(*tasks: str) -> Rule:
-    """The right to run these tasks."""
+    """A rule that allows these tasks."""
     return {"apiGroups": ["kelery.dev"], "resources": ["tasks"], "verbs": ["use"], "resourceNames": tasks}
 
 
@@ -38,60 +38,60 @@ class Account:
 
     @property
     def user(self) -> str:
-        """What RBAC calls it."""
+        """Its user name in RBAC."""
         return f"system:serviceaccount:{self.namespace}:{self.name}"
 
     def token(self, *audiences: str) -> str:
-        """By TokenRequest, for ten minutes, the least that it gives; no audience: the API server itself."""
+        """A token from TokenRequest for ten minutes, the minimum. Default audience: the API server."""
         spec = {"audiences": audiences or None, "expirationSeconds": 600}
         answer = self.plane.access().request("POST", path=f"{self._path}/token", body={"spec": spec})
         assert answer.status == 201, answer.message
         return str(answer.body["status"]["token"])
 
     def signed_token(self, **claims: object) -> str:
-        """One for the gateway with other claims, signed with the API server's key."""
+        """A token for the gateway with changed claims, signed with the API server's key."""
         key = self.plane.settings.api_server.folder / "service-account.key"
         return with_claims(self.token("kelery"), key=key, **claims)
 
     def allow(self, *rules: Rule, namespace: str = "") -> None:
-        """Grant it by a Role in the namespace, else its own."""
+        """Grant the rules with a Role in this namespace (default: the account's own)."""
         where = namespace or self.namespace
         self._bind(f"{_RBAC}/namespaces/{where}", kind="Role", rules=rules)
 
     def allow_everywhere(self, *rules: Rule) -> None:
-        """Grant it by a ClusterRole."""
+        """Grant the rules with a ClusterRole."""
         self._bind(_RBAC, kind="ClusterRole", rules=rules)
 
     def wait_until_allowed(self, *, verb: str, namespace: str = "") -> None:
-        """A new binding takes the API server a moment; no namespace: in all of them."""
+        """Wait until a new binding is in force. Without a namespace: in all namespaces."""
         attributes = {"group": "kelery.dev", "resource": "taskruns", "verb": verb, "namespace": namespace}
         self._wait({"resourceAttributes": attributes})
 
     def wait_until_allowed_path(self, path: str, *, verb: str) -> None:
-        """The same for a path that is no resource."""
+        """As `wait_until_allowed`, for a non-resource path."""
         self._wait({"nonResourceAttributes": {"path": path, "verb": verb}})
 
     def bind_cluster_role(self, role: str) -> None:
-        """Give it a ClusterRole that is there."""
+        """Bind it to an existing ClusterRole."""
         self._post(f"{_RBAC}/clusterrolebindings", body=self._binding(role, kind="ClusterRole"))
 
     def login(self) -> Login:
-        """The same for whoever stays logged in."""
+        """Its credentials, for a client that renews its login."""
         return Login(self.credentials)
 
     def delete(self) -> None:
-        """Remove it; its tokens are good for nothing from then on."""
+        """Delete it. Its tokens become invalid."""
         answer = self.plane.access().request("DELETE", path=self._path)
         assert answer.status == 200, answer.message
 
     def credentials(self) -> Credentials:
-        """Its own way to the API server."""
+        """Credentials for the API server, with a new token."""
         return Credentials(
             server=self.plane.server, authority=self.plane.certificate.read_text(), token=self.token()
         )
 
     def create(self) -> Account:
-        """Make it, and its namespace if there is none."""
+        """Create it, and its namespace if that does not exist."""
         spaces = "/api/v1/namespaces"
         answer = self.plane.access().request("POST", path=spaces, body={"metadata": {"name": self.namespace}})
         assert answer.status in (201, 409), answer.message
@@ -131,12 +131,12 @@ class Account:
 
 
 def new_account(plane: ControlPlane, *, namespace: str = "", name: str = "user") -> Account:
-    """A service account without any rights; in a namespace of its own unless told otherwise."""
+    """A service account without any rights, by default in its own namespace."""
     return Account(plane=plane, namespace=namespace or f"access-{uuid4().hex[:8]}", name=name).create()
 
 
 def new_gateway_account(plane: ControlPlane) -> Account:
-    """What a gateway runs as: it may ask the API server about others, and nothing else."""
+    """A gateway's account: it may only create token and access reviews."""
     account = new_account(plane, name="gateway")
     account.bind_cluster_role("system:auth-delegator")
     return account

@@ -1,4 +1,4 @@
-"""An environment as bare as a user's own image may be: Python, Celery, redis-py and what these require."""
+"""The smallest environment that a user's image may have: Python, Celery, redis-py and their requirements."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ sys.meta_path.insert(0, Refuse())
 def import_refusing_the_rest(
     *modules: str, then: str = "", path: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Import them in a new process, from `path` first, and go on with `then`."""
+    """Import the modules in a new process, from `path` first, then execute `then`."""
     code = REFUSING + "".join(f"import {module}\n" for module in modules) + then
     allowed = ",".join(sorted(_modules_of_celery_and_redis() | {"kelery", "kelery_worker"}))
     environment = os.environ | ({"PYTHONPATH": str(path)} if path else {})
@@ -38,14 +38,14 @@ def import_refusing_the_rest(
 
 
 def _modules_of_celery_and_redis() -> set[str]:
-    """The top-level modules of both and of all that they require, by what their distributions say."""
+    """The top-level modules of both and of all their requirements, from the distributions' metadata."""
     wanted, distributions = ["celery", "redis"], set[str]()
     while wanted:
         name = wanted.pop()
         try:
             requirements = metadata.requires(name) or ()
         except metadata.PackageNotFoundError:
-            # For another Python or another system.
+            # A requirement for another Python version or operating system.
             continue
         if name not in distributions:
             distributions.add(name)

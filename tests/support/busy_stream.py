@@ -1,4 +1,4 @@
-"""A ledger with another change of run "a" at each read of its stream, and the number of reads."""
+"""A ledger whose stream has a new change of run "a" at each read. It counts the reads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kelery.run.phases import Phase
 
 
 class BusyStream:
-    """Stands for a ledger whose stream is read."""
+    """A fake ledger for readers of its stream."""
 
     def __init__(self, *, cluster: str, phase: Phase) -> None:
         self._cluster, self._phase = cluster, phase

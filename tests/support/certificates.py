@@ -1,6 +1,6 @@
-"""X.509 certificates of an authority of a test's own: for servers, and for clients that log in with one.
+"""X.509 certificates from a test's own authority, for servers and for clients that log in with one.
 
-DER is length and content, so a certificate is put together here without a crypto library.
+DER is only lengths and contents, so this module needs no crypto library.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _FOREVER = (b"200101000000Z", b"491231235959Z")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """A certificate and its key in PEM."""
+    """A certificate and its key, in PEM."""
 
     certificate: str
     private_key: str = field(repr=False)
 
 
 class Authority:
-    """Signs for everybody."""
+    """Signs any certificate that a test needs."""
 
     def __init__(self, name: str = "test authority") -> None:
         self._name = _name(name)
@@ -39,7 +39,7 @@ class Authority:
         self.certificate = _pem("CERTIFICATE", self._certificate(self._name, self._key, hosts=(), is_ca=True))
 
     def pair(self, name: str, *, hosts: Sequence[str] = (), group: str = "") -> Pair:
-        """For a server of these names and addresses, or for a user in a group."""
+        """A certificate for a server with these names and addresses, or for a user in a group."""
         key = p256.new_key()
         body = _integer(1) + _tlv(4, key.to_bytes(32, "big")) + _tlv(0xA0, _identifier(_P256))
         return Pair(
@@ -48,7 +48,7 @@ class Authority:
         )
 
     def server_context(self, folder: Path, *, hosts: Sequence[str]) -> ssl.SSLContext:
-        """For a server of these names, which takes clients with a certificate of ours and without one."""
+        """For a server with these names. Clients may log in with a certificate of this authority."""
         pair, file = self.pair("server", hosts=hosts), folder / "server.pem"
         file.write_text(pair.certificate + pair.private_key)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -1,4 +1,4 @@
-"""TaskRuns in one namespace of the real API server, and a watcher that counts their changes."""
+"""TaskRuns in one namespace of the real API server, and a watcher of their changes."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ Body = Mapping[str, Any]
 
 
 def with_credentials(access: SyncSession, **changes: Any) -> SyncSession:
-    """The same with other credentials."""
+    """The same API server with other credentials."""
     changed = replace(access.login.credentials(), **changes)
     return SyncSession(Login(lambda: changed))
 
 
 class Cluster:
-    """The API server's TaskRuns of one namespace."""
+    """The TaskRuns of one namespace."""
 
     def __init__(self, access: SyncSession, *, namespace: str) -> None:
         self.access = access
@@ -47,7 +47,7 @@ class Cluster:
         self.expect(201, "POST", path="/api/v1/namespaces", body={"metadata": {"name": self.namespace}})
 
     def create(self, *, name: str = "", labels: Mapping[str, str] | None = None, **spec: Any) -> Body:
-        """A TaskRun of `demo.add` unless told otherwise."""
+        """Create a TaskRun, by default of `demo.add`."""
         body = {
             "apiVersion": "kelery.dev/v1alpha1",
             "kind": "TaskRun",
@@ -57,7 +57,7 @@ class Cluster:
         return self.expect(201, "POST", path=self.path, body=body)
 
     def create_many(self, names: Sequence[str], **spec: Any) -> None:
-        """Over one connection: a handshake for each would take most of the time."""
+        """Create many over one connection. A handshake for each would take most of the time."""
         credentials = self.access.login.credentials()
         server = urllib.parse.urlsplit(credentials.server)
         connection = http.client.HTTPSConnection(
@@ -84,7 +84,7 @@ class Cluster:
         self.expect(200, "PATCH", path=f"{self.path}/{name}", body={"spec": spec}, kind="merge-patch+json")
 
     def break_status(self, name: str, status: Any) -> Answer:
-        """Write a status by hand."""
+        """Overwrite the status by JSON Patch."""
         return self.access.request(
             "PATCH",
             path=f"{self.path}/{name}/status",
@@ -99,7 +99,7 @@ class Cluster:
         self.access.request("DELETE", path=self.path)
 
     def wait_for(self, name: str, *, seconds: float = 30, **fields: Any) -> Body:
-        """The status, once it has these fields."""
+        """Wait until the status has these fields, and return it."""
 
         def look() -> Body | None:
             status = self.status(name)
@@ -124,7 +124,7 @@ class Cluster:
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[Watcher]:
-        """Everything that happens to the namespace's TaskRuns, with the time at which it was seen."""
+        """Record each event of the namespace's TaskRuns, with the time at which it arrived."""
         version = self.expect(200, "GET", path=f"{self.path}?limit=1")["metadata"]["resourceVersion"]
         watcher = Watcher(self.access, path=f"{self.path}?watch=true&resourceVersion={version}")
         try:
@@ -134,7 +134,7 @@ class Cluster:
 
 
 class Watcher:
-    """A watch of its own, in a thread."""
+    """A watch in its own thread."""
 
     def __init__(self, access: SyncSession, *, path: str) -> None:
         credentials = access.login.credentials()
@@ -148,7 +148,7 @@ class Watcher:
         self._thread.start()
 
     def changes(self, name: str) -> list[Body]:
-        """The object's states after its creation, each of them a write."""
+        """The object's states after its creation, one for each write."""
         return [
             body
             for _, kind, body in list(self.events)
@@ -159,7 +159,7 @@ class Watcher:
         return [change.get("status", {}).get("phase", "") for change in self.changes(name)]
 
     def wait_final(self, name: str, *, seconds: float = 30) -> float:
-        """When the end was seen."""
+        """Wait for the final status; the time at which it arrived."""
 
         def look() -> float | None:
             for moment, _, body in list(self.events):

@@ -1,4 +1,4 @@
-"""Processes that stand still for a while."""
+"""Processes that are stopped for a while."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.polling import poll_until
 
 @contextmanager
 def frozen(*pids: int) -> Iterator[None]:
-    """None of their threads runs in the block. On a busy machine the signal takes a moment."""
+    """No thread of the processes runs inside the block. SIGSTOP can be slow on a busy machine."""
 
     def states() -> dict[int, set[str]]:
         return {pid: _states(pid) for pid in pids}
@@ -35,6 +35,6 @@ def frozen(*pids: int) -> Iterator[None]:
 
 
 def _states(pid: int) -> set[str]:
-    """Of its threads."""
+    """The states of its threads."""
     threads = Path(f"/proc/{pid}/task")
     return {stat.read_text().rpartition(")")[2].split()[0] for stat in threads.glob("*/stat")}

@@ -24,12 +24,12 @@ PROBLEMS = "https://kelery.dev/problems/"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the gateway answered; status 0: it did not."""
+    """The gateway's response. Status 0 means that there was none."""
 
     status: int
     headers: Message
     body: bytes
-    #: How long it took.
+    #: The duration of the request.
     seconds: float
 
     @property
@@ -38,14 +38,14 @@ class Answer:
 
     @property
     def problem(self) -> str:
-        """The slug of its problem's type."""
+        """The slug of the problem type."""
         assert self.headers["content-type"] == "application/problem+json", (self.status, self.body)
         assert self.json["status"] == self.status
         return str(self.json["type"]).removeprefix(PROBLEMS)
 
 
 class GatewayProcess:
-    """`python -m kelery_api` with its log. Nothing that it is asked goes through a proxy."""
+    """`python -m kelery_api` with its log. Requests to it never use a proxy."""
 
     def __init__(self, environment: Mapping[str, str], *, log: Path) -> None:
         self.port = free_port()
@@ -70,7 +70,7 @@ class GatewayProcess:
         return self._environment["KELERY_REDIS_URL"]
 
     def start(self) -> None:
-        """Again, after it has ended: on the same port, with the same log."""
+        """Start it again after it has ended, with the same port and log."""
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "kelery_api"],
@@ -81,15 +81,15 @@ class GatewayProcess:
             )
 
     def wait_until_alive(self, *, seconds: float = 90) -> None:
-        """Return when it answers; it may still lack its ledger."""
+        """Wait until it answers. It may not have its ledger yet."""
         self._wait_for("/livez", status=200, seconds=seconds)
 
     def wait_until_ready(self, *, seconds: float = 90) -> None:
-        """Return when it says that it can serve."""
+        """Wait until it reports that it is ready."""
         self._wait_for("/readyz", status=200, seconds=seconds)
 
     def wait_until_not_ready(self, *, seconds: float = 90) -> None:
-        """Return when it says that it cannot serve."""
+        """Wait until it reports that it is not ready."""
         self._wait_for("/readyz", status=503, seconds=seconds)
 
     def ask(
@@ -102,7 +102,7 @@ class GatewayProcess:
         token: str = "",
         timeout: float = 60,
     ) -> Answer:
-        """One request; a `body` of bytes is sent as it is, any other as JSON."""
+        """Send one request. A `body` of bytes is sent unchanged, any other as JSON."""
         sent = dict(headers or {})
         if body is not None:
             sent.setdefault("Content-Type", "application/json")
@@ -122,21 +122,21 @@ class GatewayProcess:
             return _answer(0, Message(), str(error).encode(), began=began)
 
     def check_alive(self) -> None:
-        """Fail with its log if it has ended."""
+        """Fail, and show its log, if it has ended."""
         assert self._process.poll() is None, f"the gateway has ended:\n{self.told()}"
 
     def kill(self) -> None:
-        """SIGKILL, as a crash; nothing happens if it has ended."""
+        """Send SIGKILL, like a crash. Does nothing if it has ended."""
         self._process.kill()
         self._process.wait()
 
     def stop(self, *, seconds: float = 15) -> int:
-        """SIGTERM; its exit status."""
+        """Send SIGTERM and return its exit status."""
         self._process.send_signal(signal.SIGTERM)
         return self.wait(seconds=seconds)
 
     def wait(self, *, seconds: float = 15) -> int:
-        """Wait for its end; its exit status."""
+        """Wait for its end and return its exit status."""
         return self._process.wait(timeout=seconds)
 
     def told(self) -> str:

@@ -1,4 +1,4 @@
-"""Helm as the tests use it: the real program, its files in a folder of ours, its output read strictly."""
+"""Helm for the tests: the real program, with its own folder for its files. Its output is parsed strictly."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import yaml
 CHART = Path(__file__).parents[2] / "charts" / "kelery"
 RELEASE = "kelery"
 NAMESPACE = "kelery-system"
-#: What a cluster with KEDA and the Prometheus operator serves; `helm template` knows none of it by itself.
+#: APIs of a cluster with KEDA and the Prometheus operator. `helm template` does not know them by itself.
 _EXTRA_APIS = ("keda.sh/v1alpha1", "monitoring.coreos.com/v1")
-#: Otherwise an older Helm renders for an older Kubernetes.
+#: Without this, an older Helm renders for an older Kubernetes.
 CLUSTER_OPTIONS = (
     *("--kube-version", "1.36.0"),
     *(part for api in _EXTRA_APIS for part in ("--api-versions", api)),
@@ -28,7 +28,7 @@ Values = Mapping[str, Any]
 
 
 class StrictLoader(yaml.CSafeLoader):
-    """Refuses a key that stands twice in a map: Helm would silently take one of the two."""
+    """Refuses duplicate keys in a map. Helm would silently keep one of them."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
@@ -39,26 +39,26 @@ class StrictLoader(yaml.CSafeLoader):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Helm:
-    """The program; what it rendered once it remembers."""
+    """The program, and a cache of what it rendered."""
 
     program: Path
     home: Path
     kubeconfig: Path | None = None
-    #: Longer than any `--timeout` of its own.
+    #: The time limit of one command, longer than any `--timeout` that Helm is given.
     seconds: float = 120
     rendered: dict[str, list[Manifest]] = field(default_factory=dict, repr=False)
 
     def run(self, *arguments: str | Path, values: Values | None = None) -> subprocess.CompletedProcess[str]:
-        """Run it, with values if given; the caller looks at the return code."""
+        """Run Helm, with values if given. The caller checks the return code."""
         given = () if values is None else ("-f", "-")
         return subprocess.run(
             [self.program, *arguments, *given],
             env={
                 **{name: value for name, value in os.environ.items() if not name.startswith("HELM_")},
                 **{f"HELM_{kind}_HOME": str(self.home / kind) for kind in ("CACHE", "CONFIG", "DATA")},
-                # A kubeconfig of the machine must not be read by accident.
+                # Helm must not read this machine's own kubeconfig by accident.
                 "KUBECONFIG": str(self.kubeconfig or self.home / "none"),
-                # It lives for a moment; collecting garbage takes a fifth of that.
+                # The process is short, and garbage collection takes a fifth of its time.
                 "GOGC": "off",
             },
             input="" if values is None else json.dumps(values),
@@ -76,7 +76,7 @@ class Helm:
         namespace: str = NAMESPACE,
         options: Sequence[str] = (),
     ) -> list[Manifest]:
-        """Every object that the chart renders with these values; what was rendered must not be changed."""
+        """Every object that the chart renders with these values. Callers must not change them."""
         key = json.dumps([values or {}, str(chart), release, namespace, list(options)], sort_keys=True)
         if key not in self.rendered:
             done = self._template(values, chart=chart, release=release, namespace=namespace, options=options)
@@ -86,7 +86,7 @@ class Helm:
         return self.rendered[key]
 
     def refusal(self, values: Values, *, namespace: str = NAMESPACE) -> str:
-        """What it says about values that the chart must not render."""
+        """Helm's error for values that the chart must refuse."""
         done = self._template(values, chart=CHART, release=RELEASE, namespace=namespace, options=())
         assert done.returncode != 0, f"rendered, although it should be refused: {values}"
         return done.stderr

@@ -1,6 +1,4 @@
-"""The test's own hand on the ledger: submits runs as operator and gateway do, and watches what becomes of
-them.
-"""
+"""Direct access to the ledger for tests: submits runs as operator and gateway do, and follows them."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ PREFIX = "kelery"
 
 
 class LedgerProbe:
-    """Works on the ledger itself, so that tests of the worker need neither API server nor operator."""
+    """Uses the ledger directly, so that worker tests need neither API server nor operator."""
 
     def __init__(self, url: str) -> None:
         self.client = sync_client.connect(url, timeout_seconds=5, client_name="test")
@@ -30,7 +28,7 @@ class LedgerProbe:
         self._submitted: list[str] = []
 
     def submit(self, task: str, *args: Any, key: str | None = None, limit: int = 1, **spec: Any) -> str:
-        """A new run; its uid."""
+        """Submit a new run; its uid."""
         uid = str(uuid.uuid4())
         self._submitted.append(uid)
         concurrency = Concurrency(key=key, limit=limit) if key else None
@@ -57,25 +55,25 @@ class LedgerProbe:
         return uid
 
     def record(self, uid: str) -> Record:
-        """Where the run stands."""
+        """The run's record."""
         record = self.ledger.run(commands.view([uid], inline_bytes=32768))[0]
         assert record is not None
         return record
 
     def result(self, uid: str) -> Any:
-        """Its whole result."""
+        """The run's complete result."""
         text = self.ledger.run(commands.whole_result(uid))
         return None if text is None else json.loads(text)
 
     def error(self, uid: str) -> dict[str, str]:
-        """Its error."""
+        """The run's error."""
         shown: dict[str, str] = json.loads(self.record(uid).error_json)
         return shown
 
     def wait_for(
         self, uid: str, *phases: Phase, seconds: float = 20, tick: Callable[[], None] | None = None
     ) -> Record:
-        """Until it is in one of `phases` (by default: any final one)."""
+        """Wait until the run is in one of `phases` (default: any final phase)."""
 
         def look() -> Record | None:
             if tick is not None:
@@ -90,11 +88,11 @@ class LedgerProbe:
         return found
 
     def cancel(self, uid: str, mode: CancelMode = CancelMode.GRACEFUL) -> None:
-        """As `spec.cancel` does."""
+        """Cancel, as `spec.cancel` does."""
         self.ledger.run(commands.cancel(uid, mode, Reason.CANCELLED_BY_USER))
 
     def end_all(self) -> None:
-        """Leave nothing of a test behind on a worker that others use, too."""
+        """End all runs of a test, because other tests use the same worker."""
         for uid in self._submitted:
             if not self.record(uid).phase.is_final:
                 self.cancel(uid, CancelMode.FORCE)
@@ -102,7 +100,7 @@ class LedgerProbe:
             self.wait_for(uid)
 
     def ticker(self, *, stand_still: float) -> Callable[[], None]:
-        """An observer such as operator and gateway are: acts at most every 0.2 s."""
+        """An observer, like operator and gateway. It acts at most every 0.2 s."""
         observer, last = LeaseObserver(stand_still=stand_still), [0.0]
 
         def tick() -> None:
@@ -116,11 +114,11 @@ class LedgerProbe:
         return tick
 
     def nothing_is_held(self) -> bool:
-        """No slot, no lease, no claim is left."""
+        """Whether no slot, lease or claim is left."""
         left = [*self.client.scan_iter(f"{PREFIX}:hold:*"), *self.client.scan_iter(f"{PREFIX}:claims:*")]
         return not left and not self.client.exists(f"{PREFIX}:leases")
 
     def nothing_is_open(self) -> bool:
-        """All runs have ended, and the last status of each is acknowledged."""
+        """Whether all runs have ended, and the last status of each is acknowledged."""
         left = [*self.client.scan_iter(f"{PREFIX}:live:*"), *self.client.scan_iter(f"{PREFIX}:final:*")]
         return not left

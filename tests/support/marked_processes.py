@@ -1,4 +1,4 @@
-"""Processes of a test, found wherever they fled to: by a mark in their environment, or by their folder."""
+"""Finds all processes of a test, also detached ones, by a mark in their environment or by their folder."""
 
 import os
 import uuid
@@ -14,18 +14,18 @@ _MARK = "KELERY_TEST_MARK"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marked:
-    """Every process with the mark, or at work in the folder: Valkey overwrites its environment."""
+    """Every process with the mark or in the folder. Valkey has no mark: it overwrites its environment."""
 
     mark: str
     folder: Path
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment to start a program with."""
+        """The environment to start a marked program with."""
         return {**os.environ, _MARK: self.mark}
 
     def processes(self) -> list[psutil.Process]:
-        """Those that are alive now, ourselves not among them."""
+        """The marked processes that are alive now, without this one."""
         found = []
         for process in psutil.process_iter():
             try:
@@ -38,7 +38,7 @@ class Marked:
         return found
 
     def names(self) -> list[str]:
-        """What they are, for messages."""
+        """The names of these processes, for messages."""
         names = []
         for process in self.processes():
             try:
@@ -50,7 +50,7 @@ class Marked:
 
 @pytest.fixture
 def marked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Marked]:
-    """A mark of this test's own; whatever still carries it afterwards is killed."""
+    """A new mark. Afterwards, every process that still has it is killed."""
     found = Marked(mark=uuid.uuid4().hex, folder=tmp_path.resolve())
     monkeypatch.setenv(_MARK, found.mark)
     yield found

@@ -44,17 +44,17 @@ class OperatorProcess:
         return self._process.poll() is not None
 
     def restart(self) -> None:
-        """Kill it if it runs, and start it anew; it is ready when this returns."""
+        """Kill it if it runs, start it again, and wait until it is ready."""
         self.kill()
         self._start()
         self.wait_until_ready()
 
     def wait_until_ready(self, *, seconds: float = 90) -> None:
-        """Return when it says that it is ready."""
+        """Wait until it reports that it is ready."""
         poll_until(lambda: self.status("/readyz") == 200, seconds=seconds, what="/readyz", state=self.told)
 
     def status(self, path: str) -> int:
-        """The HTTP status of one of its pages; 0 if it does not answer."""
+        """The HTTP status of one of its paths, or 0 if it does not answer."""
         assert not self.has_ended, f"the operator has ended:\n{self.told()}"
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
@@ -66,7 +66,7 @@ class OperatorProcess:
             return 0
 
     def metric(self, line: str) -> float:
-        """The value of a metric's line; 0 if there is none yet."""
+        """The value of a metric's line, or 0 if there is none yet."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
             for text in answer.read().decode().splitlines():
                 name, _, value = text.rpartition(" ")
@@ -75,12 +75,12 @@ class OperatorProcess:
         return 0.0
 
     def kill(self) -> None:
-        """SIGKILL, as a crash; nothing happens if it has ended."""
+        """Send SIGKILL, like a crash. Does nothing if it has ended."""
         self._process.kill()
         self._process.wait()
 
     def terminate(self, *, seconds: float = 15) -> int:
-        """SIGTERM; its exit status."""
+        """Send SIGTERM and return its exit status."""
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(timeout=seconds)
 

@@ -1,6 +1,6 @@
-"""Signatures on the curve P-256: some lines of arithmetic, not worth a crypto library.
+"""Signatures on the curve P-256, in a few lines of arithmetic instead of a crypto library.
 
-Far too slow and leaky for anything but a test.
+For tests only: it is slow, and its timing leaks the key.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ def new_key() -> int:
 
 
 def public_point(key: int) -> tuple[int, int]:
-    """The public half."""
+    """The public key: a point on the curve."""
     point = _times(key, _G)
     assert point is not None
     return point
 
 
 def signature(message: bytes, *, key: int) -> tuple[int, int]:
-    """ECDSA with SHA-256: r and s."""
+    """An ECDSA signature with SHA-256: r and s."""
     digest = int.from_bytes(hashlib.sha256(message).digest(), "big")
     nonce = new_key()
     r = public_point(nonce)[0] % _N

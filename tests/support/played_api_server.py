@@ -1,4 +1,4 @@
-"""An API server that knows who may ask and nothing else, and a proxy before it."""
+"""A fake API server that only authenticates, and a proxy in front of it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """One request."""
+    """One request that the server received."""
 
     path: str
     authorization: str
     #: The common name in the client's certificate.
     client: str
-    #: What the client called the server in the TLS handshake.
+    #: The server name that the client sent in the TLS handshake.
     server_name: str
 
 
 @dataclass(kw_only=True)
 class ApiServer:
-    """It answers 401 to whoever shows neither such a token nor a certificate of such a name."""
+    """Answers 401 unless `accepts` has the client's token or the name in its certificate."""
 
     url: str
     accepts: set[str] = field(default_factory=set)
@@ -37,7 +37,7 @@ class ApiServer:
 
 @contextlib.contextmanager
 def played_api_server(context: ssl.SSLContext | None = None) -> Iterator[ApiServer]:
-    """On a port of its own, with TLS if there is a context."""
+    """A fake API server on a free port, with TLS if there is a context."""
     server: ApiServer
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -93,7 +93,7 @@ def played_api_server(context: ssl.SSLContext | None = None) -> Iterator[ApiServ
 
 @dataclass(kw_only=True)
 class Proxy:
-    """Its address, and what went through it."""
+    """The proxy's address, and what passed through it."""
 
     url: str
     #: The head of each CONNECT.
@@ -102,7 +102,7 @@ class Proxy:
 
 @contextlib.contextmanager
 def played_proxy() -> Iterator[Proxy]:
-    """An HTTP proxy that does CONNECT."""
+    """An HTTP proxy that supports CONNECT."""
     listening = socket.create_server(("127.0.0.1", 0))
     proxy = Proxy(url=f"http://127.0.0.1:{listening.getsockname()[1]}")
 

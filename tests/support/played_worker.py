@@ -1,4 +1,4 @@
-"""A worker played by hand: takes messages off the queue, claims and settles by the ledger's own calls."""
+"""A fake worker: takes messages off the queue, and claims and settles with the ledger's own calls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAME = "celery@played/boot-1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What a worker reads off its queue."""
+    """A message that a worker reads from its queue."""
 
     uid: str
     attempt: int
@@ -34,13 +34,13 @@ class PlayedWorker:
         self._claims: list[Claim] = []
 
     def next_message(self, *, seconds: float = 30) -> Message:
-        """Wait for a message."""
+        """Wait for the next message."""
         message = poll_until(lambda: self.pop(seconds=1), seconds=seconds, what="a message")
         assert message is not None
         return message
 
     def pop(self, *, seconds: float) -> Message | None:
-        """The next message, if one comes in time."""
+        """The next message, or None if none comes in time."""
         reply = self.ledger.client.execute_command("BRPOP", "celery", seconds)
         return None if reply is None else _read(reply[1])
 
@@ -48,7 +48,7 @@ class PlayedWorker:
         return int(self.ledger.client.execute_command("LLEN", "celery"))
 
     def unacknowledged(self) -> list[str]:
-        """Final runs whose last status nobody has confirmed, of whatever cluster the operator found."""
+        """Final runs whose last status is not acknowledged, for any cluster id."""
         return self._uids("final")
 
     def claim(self, message: Message) -> Claim | ClaimRefused:
@@ -74,7 +74,7 @@ class PlayedWorker:
         assert self._fail(claim, message=message) == "ok"
 
     def end_all(self) -> None:
-        """Leave nothing behind for the next test of an operator that serves several; no TaskRun is left."""
+        """End all runs, for the next test of a shared operator. All TaskRuns must be deleted before."""
         for claim in self._claims:
             self._fail(claim, message="the test is over")
         poll_until(
@@ -93,7 +93,7 @@ class PlayedWorker:
         return self.ledger.run(commands.view([uid], inline_bytes=32768))[0]
 
     def wait_for_record(self, uid: str, *, seconds: float = 30, **fields: object) -> Record:
-        """The record, once it has these fields."""
+        """Wait until the record has these fields, and return it."""
 
         def look() -> Record | None:
             record = self.record(uid)
@@ -110,13 +110,13 @@ class PlayedWorker:
         return self.ledger.run(commands.settle(claim.uid, claim.fence, outcome)).verdict
 
     def _uids(self, kind: str) -> list[str]:
-        """Those of one of the ledger's sets, of whatever cluster the operator found."""
+        """The uids in one of the ledger's sets, for any cluster id."""
         names = list(self.ledger.client.scan_iter(f"kelery:{kind}:*"))
         return [uid for name in names for uid in self.ledger.client.smembers(name)]
 
 
 class BusyWorker:
-    """Runs every message at once, in a thread, until stopped."""
+    """Runs every message immediately, in a thread, until stopped."""
 
     def __init__(self, url: str) -> None:
         self._client = sync_client.connect(url, timeout_seconds=10, client_name="busy")

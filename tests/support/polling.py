@@ -1,4 +1,4 @@
-"""Waiting for something in a test: with a deadline, and with the last state in the failure's message."""
+"""Waits for a condition, with a deadline. The failure's message has the last state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def poll_until(
     state: Callable[[], object] | None = None,
     every: float = 0.01,
 ) -> T:
-    """The first true answer of `look`; fails after `seconds` and says how things stood."""
+    """The first true result of `look`. Fails after `seconds`, with the last state in the message."""
     until = time.monotonic() + seconds
     while True:
         answer = look()

@@ -1,4 +1,4 @@
-"""Records as the ledger would answer them, for tests of what is made of them."""
+"""Records as the ledger returns them, for tests of code that reads records."""
 
 from dataclasses import replace
 from typing import Any
@@ -64,27 +64,27 @@ _ENDED: dict[str, Any] = {**_RUNNING, "finished_at": START + 3 * SECOND + 999999
 
 
 def waiting(**changes: Any) -> Record:
-    """A run that waits for its key."""
+    """The record of a run that waits for its key."""
     return replace(_WAITING, **changes)
 
 
 def admitted(**changes: Any) -> Record:
-    """A run that waits for a worker."""
+    """The record of a run that waits for a worker."""
     return replace(_WAITING, **{**_ADMITTED, **changes})
 
 
 def running(**changes: Any) -> Record:
-    """A claimed run."""
+    """The record of a claimed run."""
     return replace(_WAITING, **{**_RUNNING, **changes})
 
 
 def succeeded(result_json: str, **changes: Any) -> Record:
-    """A run that returned."""
+    """The record of a run that succeeded."""
     end = {"phase": Phase.SUCCEEDED, "reason": Reason.COMPLETED.value}
     size = {"result_json": result_json, "result_bytes": len(result_json.encode())}
     return replace(_WAITING, **{**_ENDED, **end, **size, **changes})
 
 
 def failed(reason: Reason, **changes: Any) -> Record:
-    """A run that was started and failed."""
+    """The record of a run that started and failed."""
     return replace(_WAITING, **{**_ENDED, "phase": Phase.FAILED, "reason": reason.value, **changes})

@@ -1,4 +1,4 @@
-"""What a command would get for its settings, in an environment that is not this process's."""
+"""The values that a command gets for its settings in a given environment."""
 
 from __future__ import annotations
 

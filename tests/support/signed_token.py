@@ -1,6 +1,6 @@
-"""Service account tokens as the API server itself would have signed them: with its own key.
+"""Service account tokens signed with the API server's own key.
 
-For tokens that it gives to nobody, such as one that has expired. ES256 is one signature on the curve P-256.
+For tokens that it never issues, such as an expired one. ES256 is one signature on the curve P-256.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from pathlib import Path
 
 from tests.support import p256
 
-#: Where RFC 5915 has the number in the key files that `kelery dev` writes.
+#: The position of the private number in `kelery dev`'s key files (RFC 5915).
 _NUMBER = slice(7, 39)
 
 
 def with_claims(token: str, *, key: Path, **claims: object) -> str:
-    """The same token with other claims, signed anew."""
+    """The same token with changed claims and a new signature."""
     head, body, _ = token.split(".")
     changed = {**json.loads(_decoded(body)), **claims}
     signed = f"{head}.{_encoded(json.dumps(changed).encode())}"

@@ -1,7 +1,7 @@
-"""Specs, and what is to be said of each: one table for all who judge specs.
+"""Specs with the expected verdict: one table for all validators of specs.
 
-Each case is JSON text, sent as it stands (`1e3` and `1000` are two texts of one number). The fields that must
-be named, all of them and no other, are JSON pointers; none means that the spec is accepted.
+Each case is JSON text, sent unchanged (`1e3` and `1000` are two texts of one number). Its JSON pointers are
+exactly the fields that must be refused. No pointer means that the spec is accepted.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpecCase:
-    """One spec, and the fields of it that are refused."""
+    """One spec, and its fields that must be refused."""
 
     title: str
     text: str
@@ -19,7 +19,7 @@ class SpecCase:
 
     @property
     def spec(self) -> Any:
-        """The spec as a reader of JSON has it."""
+        """The parsed spec."""
         return json.loads(self.text)
 
     def __str__(self) -> str:
@@ -31,7 +31,7 @@ class Difference:
     """A spec that the API server and Kelery judge differently, on purpose."""
 
     case: SpecCase
-    #: What the API server names; `case.pointers` is what Kelery names.
+    #: The fields that the API server names. `case.pointers` has those that Kelery names.
     by_api_server: frozenset[str]
     why: str
 
@@ -40,7 +40,7 @@ class Difference:
 
 
 def case(title: str, spec: Any, *pointers: str) -> SpecCase:
-    """A case of a value, or of text that starts with a brace."""
+    """A case from a value, or from JSON text that starts with a brace."""
     text = spec if isinstance(spec, str) and spec.startswith("{") else json.dumps(spec)
     return SpecCase(title=title, text=text, pointers=frozenset(pointers))
 
@@ -144,7 +144,7 @@ _INTEGERS = {
 
 
 def _with(pointer: str, value: Any) -> dict[str, Any]:
-    """A spec that is good but for this field, if not for it too."""
+    """A spec in which at most this field is invalid."""
     *outer, name = pointer.split("/")[2:]
     if not outer:
         return _run(**{name: value})
@@ -241,7 +241,7 @@ UNKNOWN = (
     case("a field in another case", {"Task": "demo.add"}, "/spec/Task", "/spec/task"),
     case("snake case", _run(timeout_seconds=5), "/spec/timeout_seconds"),
     case("an unknown field in concurrency", _keyed(max=1), "/spec/concurrency/max"),
-    # What kubectl makes of an unquoted `on:`.
+    # YAML turns an unquoted `on:` into this.
     case("an unknown field in retry", _retried(true=["Timeout"]), "/spec/retry/true"),
     case("an empty name", _run(**{"": 1}), "/spec/"),
     case("names to be escaped", _run(**{"a/b": 1, "~": 1, "~1": 1}), "/spec/a~1b", "/spec/~0", "/spec/~01"),
@@ -341,7 +341,7 @@ DIFFERENCES = (
     ),
 )
 
-#: Texts of a spec that make the whole body unreadable: refused before any field is judged.
+#: Spec texts that make the whole body unreadable. They are refused before any field is validated.
 UNREADABLE = {
     "a number that no computer holds": '{"task": "t", "args": [1e400]}',
     "an integer that no computer holds": '{"task": "t", "args": [1' + "0" * 400 + "]}",

@@ -1,8 +1,7 @@
-"""Everything real at once: API server, operator, Valkey and a worker that runs a user's unmodified Celery
-app.
+"""All real parts together: API server, operator, Valkey, and a worker with a user's unmodified Celery app.
 
-The parts are started once for a module's tests that leave them alone; each test has a namespace of its own. A
-module that kills parts starts its own.
+The tests of a module share the parts if they do not kill them. Each test has its own namespace. A module that
+kills parts starts its own.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ class System:
     folder: Path
 
     def start_operator(self, **environment: str) -> OperatorProcess:
-        """Ready when it returns."""
+        """Start an operator and wait until it is ready."""
         operator = OperatorProcess(
             {"KUBECONFIG": str(self.plane.kubeconfig), "KELERY_REDIS_URL": self.valkey.url, **environment},
             log=self.folder / f"operator-{next(_numbers)}.log",
@@ -43,7 +42,7 @@ class System:
         return operator
 
     def start_worker(self, *args: str, concurrency: int = 4, lease: float = 15) -> WorkerProcess:
-        """Ready when it returns."""
+        """Start a worker and wait until it is ready."""
         name = f"w{next(_numbers)}"
         worker = WorkerProcess(
             url=self.valkey.url,
@@ -58,7 +57,7 @@ class System:
         return worker
 
     def start_gateway(self, **environment: str) -> GatewayProcess:
-        """Ready when it returns; open to everybody on loopback unless told otherwise."""
+        """Start a gateway and wait until it is ready. Default: on loopback, without authentication."""
         gateway = GatewayProcess(
             {"KELERY_REDIS_URL": self.valkey.url, "KELERY_AUTH": "none", **environment},
             log=self.folder / f"gateway-{next(_numbers)}.log",
@@ -67,12 +66,12 @@ class System:
         return gateway
 
     def probe(self) -> LedgerProbe:
-        """A hand on the ledger."""
+        """Direct access to the ledger."""
         return LedgerProbe(self.valkey.url)
 
 
 def new_namespace(plane: ControlPlane) -> Cluster:
-    """A fresh one."""
+    """Create a namespace; its TaskRuns."""
     space = Cluster(plane.access(), namespace=f"system-{next(_numbers)}")
     space.create_namespace()
     return space
@@ -80,10 +79,10 @@ def new_namespace(plane: ControlPlane) -> Cluster:
 
 @pytest.fixture(scope="module")
 def system(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """All parts, shared by a module's tests that leave them alone.
+    """All parts, shared by the tests of a module that do not kill them.
 
-    Not by the session's: an operator with a ledger of its own would take every TaskRun of the cluster, those
-    of tests that bring their own included, and each would run twice.
+    They are not shared by the whole session. This operator would take every TaskRun of the cluster, also
+    those of tests that start their own operator. Each of these would run twice.
     """
     with ValkeyServer() as valkey:
         parts = System(plane=control_plane, valkey=valkey, folder=tmp_path_factory.mktemp("shared-system"))
@@ -96,7 +95,7 @@ def system(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture
 def cluster(control_plane: ControlPlane) -> Iterator[Cluster]:
-    """A namespace of the test's own."""
+    """A namespace for one test."""
     space = new_namespace(control_plane)
     yield space
     space.delete_all()

@@ -1,4 +1,4 @@
-"""A TCP proxy before a server on this machine. Once it is closed, the server is gone for its clients."""
+"""A TCP proxy in front of a local server. After it closes, clients cannot reach the server."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class TcpProxy:
 
     def __init__(self, *, to: int) -> None:
         self.port = free_port()
-        #: How many connections of clients it has cut.
+        #: The number of client connections that it has cut.
         self.cuts = 0
-        #: While this is not set nothing passes, in either direction.
+        #: While this is not set, no data passes in either direction.
         self.lets_pass = asyncio.Event()
         self.lets_pass.set()
         self._to = to
@@ -34,11 +34,11 @@ class TcpProxy:
         await asyncio.gather(*self._carriers, return_exceptions=True)
 
     async def listen(self) -> None:
-        """Accept connections; also again after `close`."""
+        """Accept connections, also again after `close`."""
         self._server = await asyncio.start_server(self._carry, LOOPBACK, self.port)
 
     def cut(self) -> None:
-        """Break all connections; new ones are accepted."""
+        """Break all connections. New ones are accepted."""
         self.cuts += len(self._clients)
         for client in self._clients:
             client.transport.abort()

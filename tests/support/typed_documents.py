@@ -1,4 +1,4 @@
-"""The documents with commands that the tests type, and how output is compared.
+"""The documents whose commands the tests run, and how output is compared.
 
 `kelery_dev.documents.blocks` describes the marks. Every document with a mark `run` is in `TYPED_IN_ORDER`.
 """
@@ -13,9 +13,9 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 
-#: The tutorial, whose stack the others use.
+#: The tutorial. The other documents use its stack.
 LAPTOP = DOCS / "tutorial" / "laptop.md"
-#: One after the other, in one shell on one stack.
+#: These run in this order, in one shell on one stack.
 TYPED_IN_ORDER = (
     LAPTOP,
     ROOT / "README.md",
@@ -25,19 +25,19 @@ TYPED_IN_ORDER = (
     DOCS / "reference" / "kubectl.md",
     DOCS / "reference" / "rest-api.md",
 )
-#: Each on a cluster without Kelery.
+#: Each of these starts on a cluster without Kelery.
 TYPED_ON_A_CLUSTER = tuple(
     document for document in DOCUMENTS if any(block.mark == ON_A_CLUSTER for block in marked_blocks(document))
 )
 
-#: As kubectl shows an age, such as 4s, 1m5s or 2m.
+#: An age as kubectl shows it, such as 4s, 1m5s or 2m.
 _AGE = r"(?:\d+[dhms])+"
 
 
 def prints(expected: str, *, actual: str) -> bool:
-    """Whether the output is as the document shows it, but for spaces and ages; `...` matches anything."""
+    """Whether the output is as in the document. Spaces and ages may differ; `...` matches anything."""
     words = [".*".join(map(re.escape, word.split("..."))) for word in expected.split()]
     pattern = " ".join(_AGE if re.fullmatch(_AGE, word) else word for word in words)
-    # An empty cell of a table matches as well.
+    # `...` also matches an empty table cell.
     pattern = pattern.replace(" .* ", "(?: .*)? ")
     return re.fullmatch(pattern, " ".join(actual.split())) is not None

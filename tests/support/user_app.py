@@ -1,4 +1,4 @@
-"""A user's Celery app; its tasks write down what they do, so that a test can prove it."""
+"""A user's Celery app. Its tasks record what they do, so that a test can check it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from kelery.ledger import commands, sync_client
 _BROKER = os.environ["USERS_BROKER"]
 
 app = Celery("users", broker=_BROKER, backend=os.environ.get("USERS_BACKEND", _BROKER))
-# The settings that make plain Celery on Redis run a task twice; the plug-in must not mind.
+# With these settings plain Celery on Redis can run a task twice. The plug-in must handle them.
 app.conf.update(
     task_acks_late=True,
     task_reject_on_worker_lost=True,
@@ -36,7 +36,7 @@ app.conf.update(
 
 
 if os.environ.get("USERS_POOL_FORGETS"):
-    # Celery's own, as if the plug-in had not seen to it.
+    # Restores Celery's own method, as if the plug-in had not wrapped it.
     import kelery_worker  # noqa: F401
 
     Consumer.on_close = Consumer.on_close.__wrapped__  # type: ignore[attr-defined,method-assign]
@@ -45,7 +45,7 @@ _getaddrinfo = socket.getaddrinfo
 
 
 def _slow_names(*args: Any, **kwargs: Any) -> Any:
-    """A name service that hangs as long as a file says so."""
+    """A name lookup that hangs while a file exists."""
     hangs = os.environ.get("USERS_NAMES_HANG")
     while hangs and Path(hangs).exists():
         time.sleep(0.05)
@@ -56,14 +56,14 @@ socket.getaddrinfo = _slow_names
 
 
 def note(file: str, text: str) -> None:
-    """One line, whole, whoever else writes."""
+    """Append one whole line, even if other processes write too."""
     with open(file, "a", encoding="utf-8") as log:
         log.write(f"{text}\n")
 
 
 @app.task(name="users.echo")
 def echo(value: Any = None) -> Any:
-    """Returns what it is given."""
+    """Returns its argument."""
     return value
 
 
@@ -75,7 +75,7 @@ def boom(message: str) -> None:
 
 @app.task(name="users.returns")
 def returns(what: str) -> Any:
-    """Values that JSON cannot say, or can only just."""
+    """Returns values that JSON cannot express, or only just."""
     loop: list[Any] = []
     loop.append(loop)
     return {
@@ -102,7 +102,7 @@ def flaky(file: str, fail_times: int) -> int:
 
 @app.task(name="users.retries_itself", bind=True, max_retries=2)
 def retries_itself(self: Task[..., Any], file: str, enough: int, seen: int = 0) -> int:
-    """Celery's own retry, with other args each time."""
+    """Uses Celery's own retry, each time with other arguments."""
     note(file, f"{seen} {self.request.retries}")
     if seen < enough:
         raise self.retry(args=(file, enough), kwargs={"seen": seen + 1}, countdown=0.2)
@@ -124,7 +124,7 @@ def autoretry(file: str) -> None:
 
 @app.task(name="users.nap")
 def nap(seconds: float, file: str | None = None) -> float:
-    """Sleeps, and says when it begins and when it is let go."""
+    """Sleeps, and records its beginning and its end."""
     if file:
         note(file, f"begin {os.getpid()}")
     try:
@@ -137,7 +137,7 @@ def nap(seconds: float, file: str | None = None) -> float:
 
 @app.task(name="users.ticks")
 def ticks(file: str, seconds: float, stubborn: bool = False) -> None:
-    """Writes a line every 20 ms: as long as it executes, one can see it."""
+    """Writes a line every 20 ms, so that a test can see whether it still executes."""
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN) if stubborn else None
     try:
         until = time.monotonic() + seconds
@@ -151,7 +151,7 @@ def ticks(file: str, seconds: float, stubborn: bool = False) -> None:
 
 @app.task(name="users.swallows_sigterm")
 def swallows_sigterm(seconds: float) -> str:
-    """Ends normally although it was told to stop."""
+    """Ends normally, although it gets a signal to stop."""
     try:
         time.sleep(seconds)
     except SystemExit:
@@ -173,9 +173,7 @@ def spawns(file: str, seconds: float) -> int:
 
 @app.task(name="users.exclusive")
 def exclusive(folder: str, key: str, seconds: float) -> None:
-    """Holds the key's lock file while it runs: the kernel says whether another one does, and frees it at
-    death.
-    """
+    """Locks the key's file while it runs. The kernel reports a second holder, and frees the lock at death."""
     with open(f"{folder}/{key}.lock", "w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -188,7 +186,7 @@ def exclusive(folder: str, key: str, seconds: float) -> None:
 
 @app.task(name="users.dies")
 def dies(file: str | None = None) -> None:
-    """Kills its own process, as the kernel does to one that takes too much memory."""
+    """Kills its own process, as the kernel does when memory runs out."""
     if file:
         note(file, "start")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -196,13 +194,13 @@ def dies(file: str | None = None) -> None:
 
 @app.task(name="users.limited", time_limit=1)
 def limited(seconds: float) -> None:
-    """Has a hard limit of Celery's own."""
+    """Has Celery's own hard time limit."""
     time.sleep(seconds)
 
 
 @app.task(name="users.tells_state", bind=True)
 def tells_state(self: Task[..., Any], gate: str) -> None:
-    """Tells its progress in plain Celery's way, then waits for a file."""
+    """Reports progress with plain Celery's call, then waits for a file."""
     self.update_state(state="PROGRESS", meta={"current": 3, "total": 9})
     while not Path(gate).exists():
         time.sleep(0.02)
@@ -210,7 +208,7 @@ def tells_state(self: Task[..., Any], gate: str) -> None:
 
 @app.task(name="users.raises")
 def raises(what: str) -> None:
-    """Errors that Celery also raises by itself."""
+    """Raises errors that Celery also raises by itself."""
     raise {
         "lost": WorkerLostError("of another task"),
         "limit": TimeLimitExceeded(1),
@@ -228,7 +226,7 @@ def applies(file: str) -> str:
 
 @app.task(name="users.retries_with_a_date", bind=True, max_retries=1)
 def retries_with_a_date(self: Task[..., Any], when: Any = None) -> str:
-    """Celery's JSON can say more than plain JSON."""
+    """Retries with a date: Celery's JSON can express more than plain JSON."""
     if when is None:
         raise self.retry(args=(datetime.datetime(2026, 1, 2, 3, 4),), countdown=0)
     return type(when).__name__
@@ -236,21 +234,21 @@ def retries_with_a_date(self: Task[..., Any], when: Any = None) -> str:
 
 @app.task(name="users.leaves_behind")
 def leaves_behind(file: str) -> None:
-    """Returns, and something of it runs on, as it means to."""
+    """Returns, and deliberately leaves a subprocess that continues."""
     subprocess.Popen(["sh", "-c", f"while true; do echo tick >> '{file}'; sleep 0.02; done"])
 
 
 @app.task(name="users.tells_nonsense", bind=True)
 def tells_nonsense(self: Task[..., Any]) -> str:
-    """A progress that cannot be shown."""
+    """Reports progress that cannot be shown."""
     self.update_state(state="PROGRESS", meta={"current": float("nan"), "total": 3})
     return "went on"
 
 
 @app.task(name="users.fence")
 def fence() -> int | None:
-    """The number to show to what it writes to."""
-    # Not above: the plug-in would be there before `begin_first`.
+    """Returns the fencing token."""
+    # Imported here, because at the top the plug-in would connect its signals before `begin_first`.
     from kelery_worker import fence as current_fence
 
     return current_fence()
@@ -258,13 +256,13 @@ def fence() -> int | None:
 
 @app.task(name="users.begun_elsewhere")
 def begun_elsewhere(file: str) -> None:
-    """Its claim has begun before, as far as the ledger knows; see `begin_first`."""
+    """For the ledger, its claim has already begun: see `begin_first`."""
     note(file, "begin")
 
 
 @signals.task_prerun.connect
 def begin_first(task: Any = None, **_: Any) -> None:
-    """Connected before the plug-in, so it is called before it."""
+    """Begins the claim. It is connected before the plug-in, so it is called first."""
     if task.name == "users.begun_elsewhere":
         claim = vars(task.request)["kelery_claim"]
         client = sync_client.connect(os.environ["USERS_BROKER"], timeout_seconds=5, client_name="test")
@@ -278,12 +276,12 @@ class OwnRequest(Request):
 
 
 class OwnTask(Task):  # type: ignore[type-arg]
-    """A task class that names it."""
+    """A task class that uses OwnRequest."""
 
     Request = f"{__name__}:OwnRequest"
 
 
 @app.task(name="users.own_request", base=OwnTask)
 def own_request(value: int) -> int:
-    """Runs behind the user's own Request class."""
+    """Uses the user's own Request class."""
     return value

@@ -1,4 +1,4 @@
-"""Programs that only name a version: scripts in place of kube-apiserver, etcd and kubectl."""
+"""Scripts that only print a version, in place of kube-apiserver, etcd and kubectl."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ VERSIONS = {
 
 
 def program(name: str, *, version: str = "") -> bytes:
-    """A script that answers with a version, as the real program does."""
+    """A script that prints a version as the real program does."""
     return f"#!/bin/sh\necho '{version or VERSIONS[name]}'\n".encode()
 
 

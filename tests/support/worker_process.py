@@ -1,4 +1,4 @@
-"""A real Celery worker with the plug-in, as a subprocess of the test."""
+"""A real Celery worker with the plug-in, in a subprocess."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 
 
 def is_pool_child(process: psutil.Process) -> bool:
-    """Not the orphan reaper, and not one that is dead already."""
+    """Whether this is a live pool child, and not the orphan reaper."""
     try:
         return "orphan_reaper.py" not in " ".join(process.cmdline())
     except psutil.Error:
@@ -26,7 +26,7 @@ def is_pool_child(process: psutil.Process) -> bool:
 
 
 class WorkerProcess:
-    """`celery -A <app> worker -I kelery_worker`; its log is kept for the message of a failed wait."""
+    """`celery -A <app> worker -I kelery_worker`. A failed wait shows its log."""
 
     def __init__(
         self,
@@ -69,13 +69,13 @@ class WorkerProcess:
             )
 
     def wait_until_ready(self) -> None:
-        """Until it consumes."""
+        """Wait until it consumes."""
         poll_until(
             lambda: " ready." in self.output(), seconds=90, what=f"worker {self.name}", state=self.output
         )
 
     def output(self) -> str:
-        """What it has logged so far."""
+        """Its log so far."""
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     def children(self) -> list[int]:
@@ -84,20 +84,20 @@ class WorkerProcess:
         return [child.pid for child in found if is_pool_child(child)]
 
     def kill(self) -> None:
-        """SIGKILL, as when a node dies."""
+        """Send SIGKILL, as when a node dies."""
         self.process.kill()
         self.process.wait(10)
 
     def terminate(self, *, seconds: float = 30) -> int:
-        """Warm shutdown; the exit code."""
+        """Shut it down warm; the exit code."""
         return self.send(signal.SIGTERM, seconds=seconds)
 
     def send(self, signal_number: int, *, seconds: float = 30) -> int:
-        """A signal, and the exit code."""
+        """Send a signal; the exit code."""
         self.process.send_signal(signal_number)
         return self.process.wait(seconds)
 
     def close(self) -> None:
-        """However it stands."""
+        """End it, whatever its state."""
         if self.process.poll() is None:
             self.kill()

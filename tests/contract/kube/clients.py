@@ -1,4 +1,4 @@
-"""Every way in which Kelery sends requests to an API server, as one question: may we?"""
+"""Every way in which Kelery sends requests to an API server, each as one request that may be refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kelery.kube.sync_session import SyncSession
 from kelery_bench.clients.api_client import connected
 from kelery_operator.kopf_watch import login_handler
 
-#: Raises, or says which status the answer had.
+#: Raises, or returns the status of the answer.
 Ask = Callable[[Login], int]
 
 
@@ -41,7 +41,7 @@ def by_benchmark(login: Login) -> int:
 
 
 def by_kopf(login: Login) -> int:
-    """As kopf does, without what it does about a refusal."""
+    """As kopf does, but without its handling of a refusal."""
 
     async def ask() -> int:
         context = APIContext(await login_handler(login)())

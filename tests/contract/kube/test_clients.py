@@ -151,7 +151,7 @@ def test_a_refusal_leads_to_a_new_run_of_the_plug_in(
     assert CLIENTS[name](login) == 200
     assert plugin.runs == 2
     assert [seen.authorization for seen in server.seen] == ["Bearer first", "Bearer second"]
-    # From now on the new one.
+    # From now on it uses the new one.
     assert CLIENTS[name](login) == 200
     assert plugin.runs == 2
 
@@ -246,7 +246,7 @@ def test_a_plug_in_that_takes_too_long_holds_a_request_up_no_longer_than_it_may_
 
     began = time.monotonic()
     asyncio.run(work())
-    # The end of the loop waits for it no longer either.
+    # The loop's end does not wait for it either.
     assert time.monotonic() - began < seconds
 
 

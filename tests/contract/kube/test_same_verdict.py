@@ -1,4 +1,4 @@
-"""`kelery operator`, `api`, `dev` and `bench` say the same about the same kubeconfig."""
+"""`kelery operator`, `api`, `dev` and `bench` give the same verdict on a kubeconfig."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def verdict(read: Callable[[Path], Credentials], file: Path) -> Credentials | st
 def verdicts(
     folder: Path, *, cluster: Mapping[str, Any] | None = None, user: Mapping[str, Any]
 ) -> Credentials | str:
-    """What they all say."""
+    """The verdict of each command."""
     file = kubeconfig(folder / "config", cluster={"server": SERVER, **(cluster or {})}, user=user)
     said = [verdict(read, file) for read in READERS.values()]
     assert all(one == said[0] for one in said)
@@ -132,7 +132,7 @@ def test_each_command_ends_with_the_same_sentence(tmp_path: Path, plugin: Plugin
 
 
 def run_all(file: Path, *, folder: Path) -> dict[str, tuple[int, str]]:
-    """Each command's exit status and what it says on stderr."""
+    """Each command's exit status and stderr."""
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("KELERY_")},
         "KUBECONFIG": str(file),

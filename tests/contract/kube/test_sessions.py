@@ -1,4 +1,4 @@
-"""What a session must not do: give its credentials away, or break off requests because others logged in."""
+"""A session must not leak its credentials, or abort requests because others log in."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @contextlib.asynccontextmanager
 async def serving(handler: Handler) -> AsyncIterator[str]:
-    """A server of its own; its URL."""
+    """Start a server for one test; its URL."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)
     runner = web.AppRunner(app, shutdown_timeout=0.1)

@@ -11,12 +11,12 @@ from tests.support.ledger_bench import Bench
 
 @pytest.fixture
 def client(valkey_url: str) -> Iterator[redis.Redis]:
-    """A connection of the test's own."""
+    """The test's own connection."""
     with sync_client.connect(valkey_url, timeout_seconds=10, client_name="ledger-tests") as client:
         yield client
 
 
 @pytest.fixture
 def bench(client: redis.Redis) -> Bench:
-    """The ledger, and short words for what the tests do with it."""
+    """The ledger with short calls for tests."""
     return Bench(sync_client.Ledger(client, prefix="kelery"))

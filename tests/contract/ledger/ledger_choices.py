@@ -40,7 +40,7 @@ SPECS = st.builds(
         reasons=st.sampled_from([RETRYABLE_REASONS, (Reason.TASK_ERROR,), (Reason.WORKER_LOST,)]),
     ),
 )
-#: Wants a key for itself alone.
+#: Needs a key alone.
 RIVALS = st.builds(
     RunSpec,
     task=st.just("demo.add"),
@@ -63,7 +63,7 @@ RETRIES = st.builds(
     Outcome,
     kind=st.just("retry"),
     reason=st.just(Reason.TASK_ERROR),
-    # None: it goes on from the message that it had.
+    # None: it continues from its current message.
     run_message=st.sampled_from(["second", "third"]).map(
         lambda w: RunMessage(head=w + HEAD_END, tail=HEAD_END)
     )

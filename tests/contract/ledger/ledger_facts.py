@@ -1,7 +1,7 @@
-"""Everything that the ledger keeps under one prefix, and the promises that must hold over it at every step.
+"""All data of the ledger under one prefix, and the promises that must hold at every step.
 
-The checks above `check_against_model` know nothing of the model: they find a wrong ledger even where the
-model is wrong in the same way.
+The checks above `check_against_model` do not use the model: they find a wrong ledger even where the model is
+wrong in the same way.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ HEAD_END = "#"
 
 
 class BrokenPromise(AssertionError):
-    """The ledger did something that it promises not to do (and is not merely broken as a program)."""
+    """The ledger broke one of its promises (a crash of the program does not count)."""
 
 
 def promise(kept: object, what: str) -> None:
@@ -36,7 +36,7 @@ def promise(kept: object, what: str) -> None:
 
 
 def promise_equal(got: object, expected: object, what: str) -> None:
-    """Raise BrokenPromise, saying both, unless they are equal."""
+    """Raise BrokenPromise, with both values, unless they are equal."""
     if got != expected:
         raise BrokenPromise(f"{what}: the ledger has {got!r}, expected {expected!r}")
 
@@ -73,7 +73,7 @@ class Facts:
 
 
 def queue_key(prefix: str) -> str:
-    """The Redis list that stands for the Celery queue of these tests."""
+    """The Redis list of these tests' Celery queue."""
     return f"{prefix}:queue"
 
 
@@ -139,7 +139,7 @@ def _read_message(text: str) -> Message:
 
 
 def check_slots(facts: Facts, *, keys: Iterable[str]) -> None:
-    """A1, and that no slot is forgotten or lies idle."""
+    """Check A1, and that no slot is lost or unused."""
     for key in keys:
         held = facts.held(key)
         promise(
@@ -195,7 +195,7 @@ def _say(runs: Iterable[Record]) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class History:
-    """What was seen before: what may never change again, and what may only grow."""
+    """Earlier observations: values that may never change again, and values that may only grow."""
 
     last_event: str = "0-0"
     seen: dict[str, tuple[int, Phase, str]] = field(default_factory=dict)
@@ -216,7 +216,7 @@ class History:
             if run.phase.is_final:
                 ending = (run.phase, run.reason, run.fence, run.result_json)
                 first = self.finals.setdefault(uid, ending)
-                # What is deleted loses its result.
+                # A deleted run loses its result.
                 shown = 3 if run.is_deleted else 4
                 promise_equal(ending[:shown], first[:shown], f"A5: the end of {uid}")
             else:

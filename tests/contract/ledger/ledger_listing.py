@@ -13,7 +13,7 @@ from kelery.run.phases import Phase
 
 
 class Listed(Protocol):
-    """What the listing asks of a run."""
+    """The fields of a run that the listing needs."""
 
     submission: Submission
     phase: Phase
@@ -28,7 +28,7 @@ class Listing:
 
     def __init__(self) -> None:
         self._runs: dict[str, Listed] = {}
-        #: As `:names` has it.
+        #: Like the ledger's key `:names`.
         self.names: dict[str, str] = {}
 
     @property
@@ -36,7 +36,7 @@ class Listing:
         return set(self._runs)
 
     def add(self, run: Listed) -> None:
-        """A new run takes its name over, whoever had it."""
+        """A new run takes its name from any earlier run."""
         self._runs[run.uid] = run
         if run.submission.name != run.uid:
             self.names[run.submission.name] = run.uid

@@ -133,7 +133,7 @@ class LedgerMachine(RuleBasedStateMachine):
         goes=st.booleans(),
     )
     def want_a_name_that_others_have(self, spec: RunSpec, name: str, born: Reason | None, goes: bool) -> None:
-        """The other API, which cannot know of the name, takes it once more in between."""
+        """First the other API, which does not check names, submits another run with this name."""
         self.pair.submit(self.submission(spec, name=name, born=born))
         if goes:
             self.pair.delete(self.model.listing.names[name])
@@ -307,7 +307,7 @@ class LedgerMachine(RuleBasedStateMachine):
         outcome=OUTCOMES,
     )
     def change_hands(self, uid: str, worker: str, words: str, outcome: Outcome) -> None:
-        """Another claim follows. Then the worker that had the run before makes another call."""
+        """Another claim follows. Then the run's previous worker makes another call."""
         fence = self.model.runs[uid].fence
         self.pair.handback(uid, fence)
         if uid in self.admitted():

@@ -53,7 +53,7 @@ class LedgerModel:
     def in_the_way(
         self, submission: Submission, conditions: Collection[OnlyIf]
     ) -> dict[OnlyIf, Collection[str]]:
-        """Which of the conditions do not hold, and which runs may be named as the cause."""
+        """The conditions that do not hold, and the runs that may be named as the cause."""
         if submission.uid in self.runs:
             return {}
         newcomer = ModelRun(submission=submission, arrival=0, run_message=submission.run_message)
@@ -280,7 +280,7 @@ class LedgerModel:
 
     def _conclude(self, run: ModelRun, said: Outcome) -> None:
         outcome = run.staged or said
-        # What broke off because its time was up has timed out; what returned before, has returned.
+        # An attempt that was stopped at its time limit has timed out. One that returned before has returned.
         if said.reason is Reason.TIMEOUT and outcome.kind != "succeeded":
             outcome = said
         reason = outcome.reason.value
@@ -303,7 +303,7 @@ class LedgerModel:
             self._end(run, Phase.FAILED, reason)
 
     def _retry_by_spec(self, run: ModelRun, reason: Reason) -> None:
-        # An error starts again from what was submitted; after a loss, what was under way is resumed.
+        # After an error, the next attempt uses the submitted message. After a loss, it uses the current one.
         if reason is Reason.TASK_ERROR:
             run.run_message = run.submission.run_message
         delay = min(run.retry.backoff_seconds * 2**run.retries_used, run.retry.max_backoff_seconds)

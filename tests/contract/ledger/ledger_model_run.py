@@ -1,4 +1,4 @@
-"""One run of the model, and the messages that ring for runs: data, and what follows from them alone."""
+"""One run of the model, and the messages that announce runs: data, and values derived from it."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class ModelRun:
 
     @property
     def is_stripped(self) -> bool:
-        """Deleted and really ended: only that it is known is left. A TaskRun waits for its last status."""
+        """Deleted and really ended: only its existence is left. A TaskRun waits for its last status."""
         return self.deleted and self.phase.is_final and self.submission.origin != "TaskRun"
 
     @property
@@ -84,7 +84,7 @@ class ModelRun:
         return f"{self.fence}:{self.renewals}"
 
     def timers(self) -> set[str]:
-        """What the run has the ledger wait for."""
+        """The timers that the ledger has for the run."""
         concurrency = self.submission.spec.concurrency
         limited = concurrency is not None and concurrency.max_queue_seconds is not None
         wanted = {

@@ -1,7 +1,7 @@
 """The real ledger and the model side by side: every call is made on both, and their answers are compared.
 
-The state machine decides what is called when; here is how. Invariant: model and ledger were asked the same,
-in the same order, so that their states may be compared too (`compare`).
+The state machine decides when to make which call; this module makes it. Invariant: model and ledger get the
+same calls in the same order, so their states may be compared too (`compare`).
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from tests.contract.ledger.ledger_model import LedgerModel
 
 T = TypeVar("T")
 
-#: A timer's score, in microseconds, that no test lives to see.
+#: A timer's score, in microseconds, far after the end of any test.
 NEVER = 4_000_000_000_000_000
 
 
 class LedgerPair:
-    """One ledger under a prefix of its own, and its model. Methods are named as the ledger's calls."""
+    """One ledger under its own prefix, and its model. Methods are named as the ledger's calls."""
 
     def __init__(self, client: redis.Redis, *, keys: Sequence[str], workers: Sequence[str]) -> None:
         self.ledger = Ledger(client, prefix=f"pair-{uuid4().hex[:12]}")
@@ -109,7 +109,7 @@ class LedgerPair:
         self._promise_stands(uid, phase=got.phase, reason=got.reason)
 
     def queues(self) -> None:
-        """Looking forgets the queues that are out of use; what comes back into use is there again."""
+        """A look removes the unused queues from the list. A queue that is used again comes back."""
         running = sum(run.phase.is_claimed for run in self.model.runs.values())
         use = QueueUse(queue="celery", messages=len(self.model.queue), running=running)
         in_use = [use] if use.messages or use.running else []
@@ -195,11 +195,11 @@ class LedgerPair:
         promise_equal(got.leases, {run.uid: run.lease for run in claimed}, "leases to observe")
 
     def timers(self) -> list[str]:
-        """What the ledger waits for, by the model."""
+        """The timers that the ledger must have, according to the model."""
         return sorted(timer for run in self.model.runs.values() for timer in run.timers())
 
     def lose_a_message(self) -> None:
-        """The oldest one."""
+        """Delete the oldest message."""
         lost = self.model.queue.pop()
         promise(self.ledger.client.rpop(self.queue_key), f"a message for {lost.uid}, which was admitted")
 
@@ -230,7 +230,7 @@ class LedgerPair:
         promise_equal(held, ({key: {} for key in self.keys}, {}), "what is held at the end")
 
     def forget_everything(self) -> None:
-        """Once every end is acknowledged, and the time to keep the records is over, nothing stays behind."""
+        """After every end is acknowledged and the retention time is over, no data is left."""
         for uid in self.uids:
             self.acknowledge(uid)
         self.tick(self.timers())

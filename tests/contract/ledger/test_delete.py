@@ -1,4 +1,4 @@
-"""delete: out of sight at once, stopped like any other run, and gone when it is purged."""
+"""delete: hidden at once, stopped like any other run, and removed by the purge."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ def delete(bench: Bench, uid: str) -> Cancelled:
 
 
 def listed(bench: Bench) -> set[str]:
-    """As a look at the namespace shows them, newest first."""
+    """The uids in the namespace's list."""
     call = queries.newest("team", at_most=None, at_least=0, offset=0, count=1000)
     return {uid for uid, _ in bench.ledger.run(call)}
 
@@ -27,7 +27,7 @@ def history(bench: Bench, uid: str) -> list[Transition]:
 
 
 def from_rest(bench: Bench, uid: str, *, key: str | None = None) -> Submission:
-    """A run that was born in the gateway and is kept for an hour."""
+    """A run that was created through the gateway and is kept for an hour."""
     spec = {"concurrency": keyed(key)} if key else {}
     return replace(bench.submission(uid, **spec), origin="REST", retain_seconds=3600, requester="jane")
 

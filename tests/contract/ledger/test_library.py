@@ -1,4 +1,4 @@
-"""The function library loads itself where it is missing or old, and never takes a newer one's place."""
+"""The function library is loaded where it is missing or old, and never replaces a newer one."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ NEWER_SOURCE = library.SOURCE.replace(f"local REVISION = {library.REVISION}\n", 
 
 @pytest.fixture
 def newer_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Within it, this process is one of the next version."""
+    """Inside the block, this process is of the next version."""
     with monkeypatch.context() as patch:
         patch.setattr(client_module, "SOURCE", NEWER_SOURCE)
         patch.setattr(client_module, "REVISION", NEWER)
@@ -142,7 +142,7 @@ def test_an_older_process_that_lost_a_race_for_the_load_does_not_overwrite(
     looks: list[int] = []
 
     async def looking(ledger: client_module.LedgerClient) -> int:
-        """Between our look and our load, a newer process loads."""
+        """A newer process loads between this process's check and its load."""
         seen = await look(ledger)
         if not looks:
             other = sync_client.Ledger(client, prefix="kelery")

@@ -112,7 +112,7 @@ def test_an_outcome_that_was_staged_in_a_library_of_revision_2_is_read(bench: Be
 
 
 def test_a_library_of_revision_2_can_read_what_is_staged(bench: Bench) -> None:
-    """After a flush, an older process may load its own library, which knows no missing field."""
+    """After a flush, an older process may load its own library, which fails on a missing field."""
     fence = bench.start("a")
     bench.ledger.run(commands.stage("a", fence, Outcome(kind="retry")))
     assert {

@@ -3,7 +3,7 @@
 A fault is a replacement in the Lua text that must apply exactly once. The mutated library runs on a Valkey of
 its own (functions are server-wide). Only a broken promise counts as caught: that a library is broken as a
 program proves nothing. Every push replays the sequence that is recorded for a fault; `make thorough` lets the
-machine find it anew, in a bounded number of examples.
+machine find it again, in a bounded number of examples.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.contract.ledger.ledger_machine import machine_for
 from tests.contract.ledger.planted_faults import claims, endings, messages, register, slots
 from tests.contract.ledger.planted_faults.fault import Fault, keyed, replay
 
-#: The first example that fails ends the search: what is asked is whether, not the least way how.
+#: The first failing example ends the search. A shorter example is not needed.
 SEARCH = settings(
     max_examples=800,
     stateful_step_count=40,
@@ -74,7 +74,7 @@ def search(client: redis.Redis, source: str, *, how: settings = SEARCH) -> None:
 def test_the_state_machine_catches_a_planted_fault(client: redis.Redis, fault: Fault) -> None:
     with loaded(client, fault.source()), pytest.raises(BrokenPromise):
         replay(client, fault.caught_by, source=fault.source())
-    # It was the fault that broke a promise, and not the sequence.
+    # The fault broke a promise. Without the fault, the sequence breaks none.
     with loaded(client, SOURCE):
         replay(client, fault.caught_by)
 

@@ -1,4 +1,4 @@
-"""Looking around in the ledger: lists page by page, keys, queues, workers, and what a run went through."""
+"""Queries of the ledger: lists in pages, keys, queues, workers, and a run's history."""
 
 import time
 from dataclasses import replace
@@ -23,7 +23,7 @@ def page(
 
 
 def pages(bench: Bench, *, count: int) -> list[str]:
-    """Everything, each page from the last one's oldest time on, without those of that time already seen."""
+    """All runs. Each page starts at the oldest time of the page before, and skips its runs of that time."""
     seen: list[str] = []
     at_most, offset = None, 0
     while found := page(bench, at_most=at_most, offset=offset, count=count):
@@ -48,7 +48,7 @@ def test_runs_are_listed_newest_first_with_when_they_were_submitted(bench: Bench
 def test_no_page_leaves_out_or_repeats_runs_of_the_same_moment(bench: Bench) -> None:
     uids = [f"r{number:02}" for number in range(20)]
     bench.submit_all(uids)
-    # Three moments, one of them longer than two pages.
+    # Three creation times. One has more runs than two pages.
     moments = {uid: HOUR + (number > 2) + (number > 16) for number, uid in enumerate(uids)}
     bench.ledger.client.zadd(RUNS, moments)
     for count in (1, 3, 7, 20, 50):
@@ -196,7 +196,7 @@ def test_workers_report_what_they_are_and_which_runs_they_have(bench: Bench) -> 
 
 
 def silence(bench: Bench, worker: str, *, seconds: int) -> None:
-    """As if it had not reported for this time."""
+    """Make a worker look as if it had not reported for this time."""
     now = int(bench.ledger.client.time()[0]) * 1_000_000
     bench.ledger.client.zadd("kelery:workers", {worker: now - seconds * 1_000_000})
 
@@ -229,7 +229,7 @@ def test_the_history_is_every_change_of_phase_or_reason_and_nothing_else(bench: 
     bench.tick()
     bench.claim("a", attempt=2)
     bench.cancel("a", CancelMode.GRACEFUL)
-    # Harder, but the phase and the reason stay.
+    # A harder cancel, but the phase and the reason stay.
     bench.cancel("a", CancelMode.FORCE)
     steps = bench.ledger.run(commands.history("a"))
     assert [(step.phase.value, step.reason, step.attempt) for step in steps] == [

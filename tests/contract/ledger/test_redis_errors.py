@@ -1,4 +1,4 @@
-"""What goes wrong between us and Redis reaches callers as one of our errors; it passes when Redis is back."""
+"""Callers get Redis failures as Kelery's own errors. Calls work again when Redis is back."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ from tests.support.ledger_bench import Bench, keyed
 
 
 def _load_anew(ledger: sync_client.Ledger) -> None:
-    """As after a loss of the server's data."""
+    """Flush the functions of a replica, then load the library into it."""
     ledger.client.replicaof("NO", "ONE")
     ledger.client.function_flush()
     ledger.client.replicaof("127.0.0.1", "1")
@@ -32,7 +32,7 @@ WRITES = [
 
 @pytest.fixture
 def server() -> Iterator[ValkeyServer]:
-    """A server of the test's own, to be stopped and spoiled; it keeps its data."""
+    """A persistent server for one test, which may stop or break it."""
     with ValkeyServer(durable=True) as server:
         yield server
 

@@ -1,4 +1,4 @@
-"""renew and reclaim: a lease that moves is safe, one that stands still is taken by compare-and-set."""
+"""renew and reclaim: a renewed lease is safe, an unchanged one is reclaimed by compare-and-set."""
 
 from dataclasses import replace
 

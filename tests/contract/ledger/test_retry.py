@@ -15,7 +15,7 @@ from tests.support.ledger_bench import Bench, failed, keyed
 
 
 def celerys_retry(*args: Any, delay: float = 0) -> Outcome:
-    """What the plug-in makes of `self.retry(args=args, countdown=delay)`."""
+    """The plug-in's outcome for `self.retry(args=args, countdown=delay)`."""
     message = run_message.make(uid="a", task="demo.add", args=args, kwargs={}, queue="celery", retries=1)
     return Outcome(kind="retry", run_message=message, delay_seconds=delay, error_type="Retry")
 

@@ -1,4 +1,4 @@
-"""settle and stage: one truthful end, under the current fence; what the task's own process staged wins."""
+"""settle and stage: one correct end, with the current fence. What the task's own process staged wins."""
 
 import json
 

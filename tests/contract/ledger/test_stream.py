@@ -1,4 +1,4 @@
-"""The follower of the stream reports what it cannot have read, and takes nothing else for a gap."""
+"""The follower of the stream reports entries that it missed, and reports no gap otherwise."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Following(StreamFollower):
 
 
 class WritesBefore:
-    """A connection that has something happen once, just before it asks where the stream ends."""
+    """A connection that calls `happening` once, just before it reads the stream's end."""
 
     def __init__(self, ledger: async_client.Ledger, *, happening: Callable[[], object]) -> None:
         self._ledger = ledger

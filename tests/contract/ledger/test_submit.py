@@ -109,7 +109,7 @@ def test_the_smallest_limit_of_holders_and_newcomer_applies(bench: Bench) -> Non
     bench.settle("small", bench.claim("small"))
     assert bench.state("large") == "Admitted/WaitingForWorker"
     assert bench.submit("small again", concurrency=keyed(limit=1)) == "Waiting/WaitingForKey"
-    # Strictly from the head: a run that would fit does not overtake.
+    # Strictly in order: a later run that would fit does not overtake.
     assert bench.submit("large again", concurrency=keyed(limit=5)) == "Waiting/WaitingForKey"
 
 
@@ -176,7 +176,7 @@ def test_replace_cancels_the_oldest_holders_and_no_more_than_needed(bench: Bench
         "Cancelling",
         "Running",
     ]
-    # Those on their way out count as gone: one more newcomer takes only one more.
+    # Runs that are being cancelled count as ended: one more new run cancels only one more.
     bench.submit("newer", concurrency=keyed(limit=2, policy=Policy.REPLACE))
     assert bench.state("new") == "Cancelled/Superseded"
     assert bench.state("c") == "Running/Started"

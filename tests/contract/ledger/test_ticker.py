@@ -1,4 +1,4 @@
-"""The ticker of operator and gateway: takes what stands still, leaves what moves, and reports both."""
+"""The ticker of operator and gateway: reclaims unchanged leases, keeps renewed ones, and reports both."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STAND_STILL = 1.5
 
 
 class Watched:
-    """A ticker at work, and what it reported."""
+    """A running ticker, and its reports."""
 
     def __init__(self, url: str) -> None:
         self.url = url

@@ -45,7 +45,7 @@ def test_a_message_that_may_just_be_waiting_its_turn_is_not_doubled(bench: Bench
     bench.make_due("redispatch", "a")
     bench.tick()
     assert bench.pushed() == ["a:1"]
-    # It looks again, and again.
+    # It checks again later.
     bench.empty()
     bench.make_due("redispatch", "a")
     bench.tick()

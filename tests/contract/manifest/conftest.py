@@ -1,4 +1,4 @@
-"""A namespace of one's own on the real API server, with the CRD served and the admission policy in force."""
+"""A new namespace on the real API server, with the CRD served and the admission policy in force."""
 
 from collections.abc import Callable
 from uuid import uuid4
@@ -19,7 +19,7 @@ def access(control_plane: ControlPlane) -> SyncSession:
 
 @pytest.fixture(scope="session")
 def new_namespace(access: SyncSession) -> Callable[[dict[str, str]], str]:
-    """Makes a namespace with the given labels."""
+    """Creates a namespace with the given labels."""
 
     def make(labels: dict[str, str]) -> str:
         name = f"manifest-{uuid4().hex[:8]}"

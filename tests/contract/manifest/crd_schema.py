@@ -35,7 +35,7 @@ def part(name: str) -> Schema:
 
 
 def fields(schema: Schema, *, path: tuple[str, ...] = ()) -> Iterator[Field]:
-    """Every field below `schema`, objects and lists before what is in them."""
+    """Every field below `schema`. Objects and lists come before their contents."""
     for name, below in schema.get("properties", {}).items():
         inside = (*path, name)
         yield Field(path=inside, schema=below, required=name in schema.get("required", ()))
@@ -47,7 +47,7 @@ def fields(schema: Schema, *, path: tuple[str, ...] = ()) -> Iterator[Field]:
 
 
 def validator(schema: Schema) -> jsonschema.Draft202012Validator:
-    """Refuses what the API server refuses by the schema alone, and the fields that it would silently drop."""
+    """Refuses the same as the API server by the schema alone, and fields that it would silently drop."""
     formats = jsonschema.FormatChecker(formats=())
     formats.checks("date-time")(lambda value: not isinstance(value, str) or bool(_MOMENT.fullmatch(value)))
     formats.checks("int32")(lambda value: not isinstance(value, int) or -(2**31) <= value < 2**31)

@@ -1,6 +1,6 @@
 """TaskRuns of one namespace as one user, over plain HTTP.
 
-Quicker than kubectl, and it shows what the API server itself says and keeps.
+Faster than kubectl, and it shows the API server's own answers and data.
 """
 
 from collections.abc import Mapping
@@ -24,11 +24,11 @@ class TaskRuns:
     namespace: str
 
     def try_create(self, spec: Spec, *, name: str | None = None) -> Answer:
-        """What the API server would answer to a creation; nothing is kept. As strict as kubectl."""
+        """The API server's answer to a dry-run creation, as strict as kubectl."""
         return self._post(spec, name=name, query="?dryRun=All&fieldValidation=Strict")
 
     def create(self, spec: Spec, *, name: str | None = None) -> dict[str, Any]:
-        """A TaskRun that must be accepted."""
+        """Create a TaskRun, which must be accepted."""
         answer = self._post(spec, name=name, query="")
         assert answer.status == 201, answer.message
         return dict(answer.body)
@@ -40,7 +40,7 @@ class TaskRuns:
         return dict(answer.body)
 
     def try_replace(self, taskrun: Mapping[str, Any], *, spec: Spec) -> Answer:
-        """What the API server would answer to this spec in the TaskRun's place; nothing is kept."""
+        """The API server's answer to a dry-run replacement of the spec."""
         return self.access.request(
             "PUT",
             path=self._path(taskrun["metadata"]["name"]) + "?dryRun=All&fieldValidation=Strict",
@@ -48,7 +48,7 @@ class TaskRuns:
         )
 
     def patch(self, name: str, *, merge: Mapping[str, Any]) -> Answer:
-        """A merge patch of the TaskRun, for good."""
+        """Apply a merge patch to the TaskRun."""
         return self.access.request(
             "PATCH", path=self._path(name), body=merge, content_type="application/merge-patch+json"
         )
@@ -63,7 +63,7 @@ class TaskRuns:
         )
 
     def names(self, *, field_selector: str) -> list[str]:
-        """The names of the TaskRuns that a field selector picks, sorted."""
+        """The names of the TaskRuns that a field selector selects, sorted."""
         answer = self.access.request("GET", path=f"{self._path()}?fieldSelector={quote(field_selector)}")
         assert answer.status == 200, answer.message
         return sorted(item["metadata"]["name"] for item in answer.body["items"])

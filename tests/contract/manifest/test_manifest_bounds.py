@@ -1,4 +1,4 @@
-"""Every typed field of the TaskRun's schema has a description and bounds: no object grows without end."""
+"""Every typed field of the TaskRun's schema has a description and bounds: no object grows without limit."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -28,7 +28,7 @@ _TYPED = [
 
 
 def _is_bounded(schema: dict[str, Any]) -> bool:
-    """Whether values of the schema cannot grow without end."""
+    """Whether the size of the schema's values is limited."""
     match schema.get("type"):
         case "string":
             return "enum" in schema or "maxLength" in schema

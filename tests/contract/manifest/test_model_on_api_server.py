@@ -1,4 +1,4 @@
-"""The real API server keeps what the model renders as it is, and what it keeps is read as what was meant."""
+"""The real API server stores rendered manifests unchanged, and the model reads them back correctly."""
 
 import json
 from typing import Any
@@ -82,6 +82,6 @@ def _write_and_compare(taskruns: TaskRuns, *, name: str, record: Record) -> dict
     kept = taskruns.get(name)["status"]
     assert isinstance(kept, dict)
     assert kept == json.loads(json.dumps(rendered).replace("\\ud800", "\\ufffd"))
-    # What is read again gives the same again, so nothing is written twice.
+    # A stored object renders to the same again, so nothing is written twice.
     assert status.render(record, previous=kept) == rendered
     return kept

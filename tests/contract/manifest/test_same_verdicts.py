@@ -18,7 +18,7 @@ _PAUSES = ("backoffSeconds", "maxBackoffSeconds")
 
 @pytest.fixture(scope="module")
 def judge(taskruns: TaskRuns) -> Iterator[ApiServerJudge]:
-    """The real API server, asked over one connection."""
+    """The real API server, over one connection."""
     with ApiServerJudge(taskruns.access, namespace=taskruns.namespace) as judge:
         yield judge
 
@@ -100,12 +100,12 @@ def test_specs_made_at_random_are_judged_alike(
 
 
 def _parent(spec: dict[str, Any], place: tuple[str, ...]) -> dict[str, Any]:
-    """Where the last name of a place is; a throw-away if an earlier change has left no object there."""
+    """The object that has a path's last name, or a throw-away object if an earlier change removed it."""
     parent = spec if len(place) == 1 else spec.get(place[0])
     return parent if isinstance(parent, dict) else {}
 
 
 def _has_a_pause_with_a_point(spec: dict[str, Any]) -> bool:
-    """The one of the DIFFERENCES that is likely to be met at random."""
+    """The only one of the DIFFERENCES that is likely in random specs."""
     retry = spec.get("retry")
     return isinstance(retry, dict) and any(isinstance(retry.get(pause), float) for pause in _PAUSES)

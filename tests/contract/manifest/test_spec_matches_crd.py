@@ -41,7 +41,7 @@ FULL: dict[str, Any] = {
     "cancelGracePeriodSeconds": 3,
     "ttlSecondsAfterFinished": 4,
 }
-#: Where letters, controls, and characters that cannot be seen lie.
+#: Code points of letters, control characters and invisible characters.
 BLOCKS = [
     (0x0, 0x250),
     (0x600, 0x620),

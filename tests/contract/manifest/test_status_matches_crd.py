@@ -1,4 +1,4 @@
-"""Every status that can be rendered is one that the CRD takes, and every field of its status is rendered."""
+"""The CRD accepts every status that can be rendered, and every field of the CRD's status is rendered."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,7 +18,7 @@ from tests.support.sample_records import START, admitted, failed, running, succe
 STATUS = part("status")
 VALIDATOR = validator(STATUS)
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-#: Optional in Kubernetes' own type of a condition; ours follow from a record, which has no generation.
+#: Optional in Kubernetes' type of a condition. Kelery's conditions come from records without a generation.
 NOT_OURS = {"conditions[].observedGeneration"}
 
 ATTEMPT = Attempt(
@@ -101,7 +101,7 @@ def _text(value: dict[str, Any]) -> str:
 
 
 def _paths(value: Any, *, path: str = "") -> Iterator[str]:
-    """Paths as the schema's, but not below what is free-form there."""
+    """Paths as in the schema, but not below free-form fields."""
     if path == "result.value":
         return
     if isinstance(value, dict):

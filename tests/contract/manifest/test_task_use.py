@@ -1,4 +1,4 @@
-"""The right to run a task: asked of RBAC where the namespace wants it, not asked elsewhere.
+"""The right to run a task: checked with RBAC in namespaces that require it, not checked elsewhere.
 
 RBAC and the service accounts are real.
 """
@@ -60,7 +60,7 @@ def _service_account(access: SyncSession, *, namespace: str, rules: list[Rule]) 
 
 @pytest.fixture(scope="module")
 def user(access: SyncSession, new_namespace: NewNamespace) -> TaskRuns:
-    """May create TaskRuns and use two tasks, in a namespace that asks for the right."""
+    """May create TaskRuns and use two tasks, in a namespace that requires the right."""
     namespace = new_namespace({_LABEL: "true"})
     rules = [_CREATE, _use("demo.add", "проект.задача")]
     user = _service_account(access, namespace=namespace, rules=rules)
@@ -97,7 +97,7 @@ def test_cancelling_takes_no_right_to_use_the_task(access: SyncSession, user: Ta
 def test_a_namespace_without_the_label_asks_for_no_right(
     access: SyncSession, new_namespace: NewNamespace, user: TaskRuns, labels: dict[str, str]
 ) -> None:
-    """`user` is here so that the policy is known to be in force."""
+    """The fixture `user` ensures that the policy is in force."""
     other = _service_account(access, namespace=new_namespace(labels), rules=[_CREATE])
     answer = ask_until(lambda: other.try_create({"task": "demo.fail"}), status=201)
     assert answer.body["spec"]["task"] == "demo.fail"

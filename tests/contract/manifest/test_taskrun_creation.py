@@ -1,4 +1,4 @@
-"""Which TaskRuns a real API server takes, and what it says of those that it refuses."""
+"""Which TaskRuns a real API server accepts, and its messages for those that it refuses."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a status keeps when it is written whole by JSON Patch, and what of it can be selected and shown."""
+"""The stored fields of a status that JSON Patch writes whole, its field selectors and its columns."""
 
 from typing import Any
 
@@ -51,7 +51,7 @@ _STATUS: dict[str, Any] = {
         for kind, status in (("Admitted", "True"), ("Started", "Unknown"), ("Finished", "False"))
     ],
 }
-#: The largest status that the writer makes; refusing it would hide how the run ended.
+#: The largest status that the writer makes. If it were refused, nobody could see how the run ended.
 _LARGEST: dict[str, Any] = {
     **_STATUS,
     "worker": _LONG_NAME,

@@ -1,4 +1,4 @@
-"""What of a TaskRun's spec may change: cancel forward and the ttl. Nothing else, however deep."""
+"""Only two parts of a TaskRun's spec may change: cancel, forward only, and the ttl."""
 
 from copy import deepcopy
 from typing import Any
@@ -23,7 +23,7 @@ _FULL: dict[str, Any] = {
     "retry": {"maxAttempts": 3, "backoffSeconds": 7, "maxBackoffSeconds": 70, "reasons": ["WorkerLost"]},
     "cancelGracePeriodSeconds": 10,
 }
-#: Field -> another good value for it.
+#: Field -> another valid value.
 _OTHER: dict[str, Any] = {
     "task": "demo.other",
     "args": [1, {"rows": [1, 2, {"x": 0}]}],
@@ -41,7 +41,7 @@ _OTHER: dict[str, Any] = {
     "retry.reasons": ["Timeout"],
     "cancelGracePeriodSeconds": 11,
 }
-#: What may be left out; some of it has a default, which then differs from what _FULL says.
+#: Optional fields. Some have a default that differs from the value in _FULL.
 _OPTIONAL = [
     "args",
     "kwargs",

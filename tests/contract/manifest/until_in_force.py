@@ -1,4 +1,4 @@
-"""Waiting for what the API server does not do at once: policies, labels and roles take a moment."""
+"""Waits for changes that the API server applies with a delay: policies, labels and roles."""
 
 import time
 from collections.abc import Callable
@@ -9,7 +9,7 @@ _SECONDS = 30.0
 
 
 def ask_until(ask: Callable[[], Answer], *, status: int) -> Answer:
-    """Ask until the answer has this status; the last answer is told if it never has."""
+    """Ask until the answer has this status. A failure shows the last answer."""
     deadline = time.monotonic() + _SECONDS
     while True:
         answer = ask()

@@ -1,14 +1,14 @@
-"""What Kelery and a real API server say of a spec, made comparable; only this knows how their words differ.
+"""Makes the verdicts of Kelery and a real API server on a spec comparable.
 
-A verdict is the set of the fields that are refused; none means accepted. They differ in these words only:
+A verdict is the set of refused fields. The empty set means accepted. The API server reports differently:
 
-- The API server tells of unknown fields first and alone (400). It is asked again without that check, and what
-  it names then is added.
-- Of a value that has the wrong type it also tells the fields in it, as unknown. The type is what is wrong.
-- While a spec breaks its schema, the rules of the CRD may stay unchecked, and the API server says so. Kelery
-  judges what they judge (`_JUDGED_BY_RULES`) in any case.
-- The rule about the two pauses of a retry is checked although one of them is out of its own bounds.
-- It writes paths with dots, whatever is in a name, and says some things of the object as a whole (`<nil>`).
+- It reports unknown fields first and alone (400). It is asked again without that check, and the fields named
+  then are added.
+- For a value of the wrong type it also reports the fields inside as unknown. Only the type is wrong.
+- While a spec breaks its schema, the CRD's rules may stay unchecked, and the API server says so. Kelery
+  always checks their fields (`_JUDGED_BY_RULES`).
+- It checks the rule about the two pauses of a retry even if one of them is out of its own bounds.
+- It writes paths with dots, also if a name has dots, and some errors name the whole object (`<nil>`).
 """
 
 import http.client
@@ -48,13 +48,13 @@ class ServerVerdict:
     has_checked_rules: bool
 
     def comparable(self, pointers: Iterable[str]) -> frozenset[str]:
-        """Another verdict in the API server's words, without what that has not judged."""
+        """Another verdict in the API server's notation, without fields that it has not checked."""
         fields = frozenset(_dotted(pointer) for pointer in pointers)
         return fields if self.has_checked_rules else fields - (_JUDGED_BY_RULES - self.fields)
 
 
 class ApiServerJudge:
-    """Creates TaskRuns that are not kept, over one connection, as strictly as kubectl does."""
+    """Creates TaskRuns as dry runs, over one connection, as strictly as kubectl does."""
 
     def __init__(self, access: SyncSession, *, namespace: str) -> None:
         credentials = access.login.credentials()
@@ -74,7 +74,7 @@ class ApiServerJudge:
         self._connection.close()
 
     def answer(self, spec_text: str, *, field_validation: str = "Strict") -> Answer:
-        """What the API server answers to a TaskRun with this spec, sent as it stands."""
+        """The API server's answer to a TaskRun with this spec, sent unchanged."""
         body = (
             '{"apiVersion": "kelery.dev/v1alpha1", "kind": "TaskRun",'
             ' "metadata": {"generateName": "run-"}, "spec": ' + spec_text + "}"

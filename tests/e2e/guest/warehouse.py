@@ -1,6 +1,6 @@
-"""A Celery app that knows nothing of Kelery. Its tasks find out themselves whether two of them overlap.
+"""A Celery app that does not use Kelery. Its tasks detect whether two of them overlap.
 
-Who holds a place holds its lock file too, without ever waiting for it: a lock that is taken is an overlap.
+A task locks its place's file and never waits for the lock. If the file is already locked, two tasks overlap.
 """
 
 import fcntl
@@ -18,14 +18,14 @@ app.conf.task_default_queue = "warehouse"
 
 
 def write_down(event: str, place: str, name: str) -> None:
-    """One line of the journal, whole, whoever else writes."""
+    """Append one whole line to the journal, even if other processes write too."""
     with (SHELVES / "journal").open("a") as journal:
         journal.write(f"{event} {place} {name}\n")
 
 
 @app.task(name="warehouse.move")
 def move(place: str, name: str, seconds: float) -> str:
-    """Work for `seconds` at a place where nobody else may be."""
+    """Work for `seconds` at a place that no other task may use."""
     with (SHELVES / f"{place}.lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -40,5 +40,5 @@ def move(place: str, name: str, seconds: float) -> str:
 
 @app.task(name="warehouse.who")
 def who() -> dict[str, object]:
-    """The user and the interpreter that run the tasks."""
+    """The user and the interpreter that execute the tasks."""
     return {"uid": os.getuid(), "python": sys.executable}

@@ -1,4 +1,4 @@
-"""A marked environment with a folder of its own, so that nothing a demo leaves behind goes unseen."""
+"""A marked environment with its own folder, so that tests see everything that a demo leaves behind."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ __all__ = ["Marked", "marked"]
 
 @pytest.fixture
 def environment(marked: Marked, tmp_path: Path, control_plane_binaries: Binaries) -> dict[str, str]:
-    """For a process under test; its temporary files lie in the test's own folder."""
+    """The environment of a process under test. Its temporary files are in the test's own folder."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     inherited = {

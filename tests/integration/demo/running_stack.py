@@ -1,4 +1,4 @@
-"""`kelery dev` as a process of its own, from its first line to a clean end."""
+"""`kelery dev` as a process, from its first line to a clean end."""
 
 import signal
 import subprocess
@@ -12,9 +12,7 @@ from tests.support.polling import poll_until
 
 @contextmanager
 def running_stack(command: Sequence[str], *, folder: Path, environment: dict[str, str]) -> Iterator[None]:
-    """Up while the test runs, in `folder`; stopped by Ctrl-C within 15 seconds. Its port, which others may
-    use, is one that is free.
-    """
+    """Run the stack in `folder`, on a free port. At the end Ctrl-C must stop it within 15 seconds."""
     log = folder / "kelery-dev.out"
     with log.open("wb") as output:
         process = subprocess.Popen(

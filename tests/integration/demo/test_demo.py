@@ -1,5 +1,5 @@
-"""`make demo` as a process: every example ends as it says, both APIs lead to the same runs, a wrong one
-is named, nothing is left.
+"""`make demo` as a process: every example ends as described, both APIs show the same runs, a wrong end is
+named, and nothing is left.
 """
 
 import datetime
@@ -64,7 +64,7 @@ class RunningDemo:
 
 @pytest.fixture
 def demos() -> Iterator[list[RunningDemo]]:
-    """Those that a test started; none outlives it."""
+    """The demos that a test started. They are killed after the test."""
     started: list[RunningDemo] = []
     yield started
     for demo in started:
@@ -73,7 +73,7 @@ def demos() -> Iterator[list[RunningDemo]]:
 
 
 def table(text: str) -> dict[str, list[str]]:
-    """The words of each row of the table at the end, by the run's name."""
+    """The words of each row of the final table, by run name."""
     lines = text.partition("NAME ")[2].splitlines()[1:]
     rows = lines[: lines.index("")]
     return {row.split()[0]: row.split()[1:] for row in rows}
@@ -106,7 +106,7 @@ def test_every_example_ends_as_it_says_and_nothing_is_left(
     written = Path(json.loads(rows["write-timestamp"][2]))
     assert datetime.datetime.fromisoformat(written.read_text().strip())
     written.unlink()
-    # For a narrow terminal, and for one that is none.
+    # The output fits a narrow terminal, and has no escape codes because stdout is no terminal.
     assert max(map(len, demo.out.splitlines())) <= 100
     assert "\x1b" not in demo.out
 

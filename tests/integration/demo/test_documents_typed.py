@@ -1,4 +1,4 @@
-"""What the documents tell people to type, typed: an own app, `kelery dev`, kubectl and curl."""
+"""Runs the documents' commands: a user's app, `kelery dev`, kubectl and curl."""
 
 import shutil
 import subprocess
@@ -18,7 +18,7 @@ from tests.support.typed_documents import LAPTOP, TYPED_IN_ORDER, prints
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A folder with the files that the documents show, and `.venv` in it."""
+    """A folder with the documents' files and a `.venv`."""
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / ".venv").symlink_to(sys.prefix)
@@ -28,7 +28,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def stack(project: Path, environment: dict[str, str], marked: Marked) -> Iterator[None]:
-    """`kelery dev` as the tutorial starts it; only the port, which others may use, is another."""
+    """`kelery dev` as the tutorial starts it, but on a free port."""
     [command] = commands_marked(LAPTOP, IN_THE_BACKGROUND)
     with running_stack(command.line.split(), folder=project, environment=environment):
         yield
@@ -40,16 +40,16 @@ def test_a_newcomers_commands_print_what_the_documents_say(
     project: Path, environment: dict[str, str], control_plane_binaries: Binaries
 ) -> None:
     assert shutil.which("curl"), "this test types curl commands: install curl"
-    # One after the other, in one shell.
+    # In this order, in one shell.
     typed = [
         (document, command) for document in TYPED_IN_ORDER for command in commands_marked(document, *TYPED)
     ]
     assert len(typed) > 45
     typist = {
         **environment,
-        # `.kelery/env` brings a kubectl only to those who have none.
+        # `.kelery/env` adds a kubectl only if there is none.
         "PATH": f"{control_plane_binaries.folder}:{environment['PATH']}",
-        # Unlike kubectl, curl would send even this to a proxy of the environment.
+        # Unlike kubectl, curl would send requests to 127.0.0.1 to the environment's proxy.
         "no_proxy": "127.0.0.1",
     }
     outputs = type_into_a_shell([command for _, command in typed], cwd=project, environment=typist)

@@ -1,6 +1,6 @@
-"""`kelery dev --kubeconfig` on a cluster that is there already, with a plug-in to log in as the clouds have.
+"""`kelery dev --kubeconfig` on an existing cluster, with a credential plug-in as cloud providers have.
 
-`kelery bench --kubeconfig` reaches it in the same way.
+`kelery bench --kubeconfig` connects in the same way.
 """
 
 import subprocess
@@ -30,7 +30,7 @@ def authority() -> Authority:
 def plane(
     control_plane_binaries: Binaries, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[ControlPlane]:
-    """A cluster that knows clients by certificates of the authority, and has no CRD."""
+    """A cluster without the CRD. It accepts client certificates of the authority."""
     file = tmp_path / "clients.crt"
     file.write_text(authority.certificate)
     plain = api_server.api_server_command
@@ -55,7 +55,7 @@ def test_it_is_used_by_all_parts_and_by_the_benchmark(
     file = kubeconfig(tmp_path / "kube" / "config", cluster=cluster, user=plugin.user())
     kelery = [sys.executable, "-m", "kelery"]
     with running_stack([*kelery, "dev", "--kubeconfig", str(file)], folder=tmp_path, environment=environment):
-        # The command itself, the operator and the gateway.
+        # One run each for the command itself, the operator and the gateway.
         assert plugin.runs == 3
         runs = Cluster(plane.access(), namespace="default")
         runs.create(name="on-their-cluster")
@@ -69,7 +69,7 @@ def test_it_is_used_by_all_parts_and_by_the_benchmark(
             text=True,
             timeout=120,
         )
-    # All was looked at, and a run went well; there are no pods here.
+    # All checks passed and a trial run succeeded, but this cluster has no pods.
     assert "trial: a TaskRun of the task demo.hello" in bench.stderr
     assert "took a run, but there is no running pod" in bench.stderr.splitlines()[-1]
     assert bench.returncode == 2

@@ -1,4 +1,4 @@
-"""The demo's second part against gateways that do not do as told: it ends with a sentence, there and then."""
+"""The demo's second part with faulty gateways: it reports the problem in a sentence and ends at once."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 async def serve(handler: Handler) -> tuple[web.AppRunner, str]:
-    """A server on any port, and its URL."""
+    """A server on a free port, and its URL."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)
     runner = web.AppRunner(app)
@@ -29,7 +29,7 @@ async def serve(handler: Handler) -> tuple[web.AppRunner, str]:
 
 
 def problems(handler: Handler, *, folder: Path) -> list[str]:
-    """What the part says of a gateway."""
+    """The problems that this part reports about a gateway."""
 
     async def play() -> list[str]:
         runner, url = await serve(handler)
@@ -65,7 +65,7 @@ def test_a_gateway_that_does_not_speak_json_is_said(tmp_path: Path) -> None:
 
 
 def events(stream: bytes) -> list[Event]:
-    """What is read of a stream."""
+    """The events that the demo reads from a stream."""
 
     async def handler(_: web.Request) -> web.StreamResponse:
         return web.Response(body=stream, content_type="text/event-stream")

@@ -1,4 +1,4 @@
-"""`kelery dev` with a person's app that is not as simple as the README's."""
+"""`kelery dev` with a user's app that is less simple than the README's."""
 
 import subprocess
 import sys

@@ -1,7 +1,7 @@
-"""Everything real at once.
+"""All real parts together.
 
-Tests that leave the parts alone use `system`. A module that kills or specially configures parts starts them
-itself on `bare_system`.
+Tests that do not kill parts use `system`. A module that kills parts, or configures them differently, starts
+them itself on `bare_system`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,6 @@ __all__ = ["cluster", "system"]
 
 @pytest.fixture(scope="module")
 def bare_system(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """API server and a Valkey of the module's own; the module starts the rest."""
+    """The API server and the module's own Valkey. The module starts the other parts."""
     with ValkeyServer() as valkey:
         yield System(plane=control_plane, valkey=valkey, folder=tmp_path_factory.mktemp("system"))

@@ -1,4 +1,4 @@
-"""kubectl and the gateway are two APIs to the same runs: seen, excluded and cancelled through either."""
+"""kubectl and the gateway manage the same runs: both show them, exclude by key and cancel."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FINAL = {phase.value for phase in FINAL_PHASES}
 
 @pytest.fixture(scope="module")
 def gateway(system: System) -> Iterator[GatewayProcess]:
-    """A gateway beside the system that deletes TaskRuns with the control plane's own rights."""
+    """A gateway for the system. It deletes TaskRuns with the administrator's rights."""
     process = system.start_gateway(KUBECONFIG=str(system.plane.kubeconfig))
     yield process
     process.kill()
@@ -34,7 +34,7 @@ def gateway(system: System) -> Iterator[GatewayProcess]:
 
 @pytest.fixture
 def runs(gateway: GatewayProcess, cluster: Cluster) -> Iterator[httpx.Client]:
-    """A client of the test's namespace."""
+    """A gateway client for the test's namespace."""
     with httpx.Client(base_url=f"{gateway.url}/v1/namespaces/{cluster.namespace}/", timeout=60) as client:
         yield client
 
@@ -49,7 +49,7 @@ def create(client: httpx.Client, *, name: str | None = None, **spec: Any) -> dic
 
 
 def wait(client: httpx.Client, run: str, *, seconds: int = 30) -> dict[str, Any]:
-    """Its TaskRun when it has ended."""
+    """Wait for the run's end; its TaskRun."""
     answer = client.get(f"taskruns/{run}", params={"wait": f"{seconds}s"})
     assert answer.status_code == 200, answer.text
     shown: dict[str, Any] = answer.json()
@@ -218,7 +218,7 @@ def test_workers_and_queues_are_shown(runs: httpx.Client, gateway: GatewayProces
 def test_runs_of_one_key_through_both_apis_never_overlap(
     system: System, gateway: GatewayProcess, cluster: Cluster, tmp_path: Path, count: int, more_gateways: int
 ) -> None:
-    """The tasks are the oracle: each takes a lock of the kernel's on its key's file, and notes a refusal."""
+    """The tasks detect overlaps: each takes a kernel lock on its key's file, and records a refusal."""
     started = [system.start_gateway() for _ in range(more_gateways)]
     gateways = [gateway, *started]
     worker = system.start_worker(concurrency=2 * len(gateways))
@@ -231,7 +231,7 @@ def test_runs_of_one_key_through_both_apis_never_overlap(
         with httpx.Client(timeout=60) as client:
             for _ in range(count):
                 key = str(uuid.uuid4())
-                # Twice, as a client does that got no answer.
+                # Sometimes sent twice, as by a client that got no answer.
                 for _ in range(1 + (random.random() < 0.2)):
                     answer = client.post(base, json={"spec": spec}, headers={"Idempotency-Key": key})
                     assert answer.status_code == 202, answer.text
@@ -279,7 +279,7 @@ def test_runs_of_one_key_through_both_apis_never_overlap(
 
 
 def wait_until_known(client: httpx.Client, run: str) -> None:
-    """The operator has submitted it."""
+    """Wait until the operator has submitted the run."""
     poll_until(
         lambda: client.get(f"taskruns/{run}").status_code == 200, seconds=30, what=f"{run} to be submitted"
     )

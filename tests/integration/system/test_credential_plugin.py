@@ -1,4 +1,4 @@
-"""Operator and gateway that log in with a credential plug-in, whose tokens are refused and expire."""
+"""Operator and gateway log in with a credential plug-in. Its tokens are refused and expire."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.support.polling import poll_until
 from tests.support.signed_token import with_claims
 from tests.support.system import System
 
-#: Longer than the margin with which a token is renewed.
+#: A lifetime longer than the margin before expiry at which a token is renewed.
 _LIFE_SECONDS = 20
 
 
 def new_administrator(plane: ControlPlane) -> Account:
-    """A service account that may do everything."""
+    """A service account with all rights."""
     account = new_account(plane)
     account.bind_cluster_role("cluster-admin")
     account.wait_until_allowed(verb="watch")
@@ -28,7 +28,7 @@ def new_administrator(plane: ControlPlane) -> Account:
 
 
 def hand_out(plugin: Plugin, account: Account) -> float:
-    """A token for the API server from now on; the time until which it takes it."""
+    """Make the plug-in print a new token of the account; when that token expires."""
     key = account.plane.settings.api_server.folder / "service-account.key"
     expires_at = int(time.time()) + _LIFE_SECONDS
     token = with_claims(account.token(), key=key, exp=expires_at)
@@ -43,7 +43,7 @@ def test_operator_and_gateway_go_on_with_what_the_plug_in_hands_out_next(
     said = {
         "server": control_plane.server,
         "certificate-authority": str(control_plane.certificate),
-        # The certificate has it too.
+        # The server's certificate has this name too.
         "tls-server-name": "kubernetes.default.svc",
     }
     file = kubeconfig(tmp_path / "config", cluster=said, user=plugin.user(command="plugin/login"))
@@ -63,7 +63,7 @@ def test_operator_and_gateway_go_on_with_what_the_plug_in_hands_out_next(
         def both_serve(name: str) -> None:
             cluster.create(name=name, task="users.echo", args=[1])
             cluster.wait_for(name, phase="Succeeded")
-            # A new token: the last answer about it is not remembered.
+            # A new token, because the gateway caches the review of an old one.
             path = f"/v1/namespaces/{user.namespace}/taskruns"
             assert gateway.ask(path, token=user.token("kelery")).status == 200
 
@@ -74,8 +74,8 @@ def test_operator_and_gateway_go_on_with_what_the_plug_in_hands_out_next(
         numbers = itertools.count()
 
         def both_were_refused() -> bool:
-            # The API server takes a token for some seconds after its account is gone. When it refuses that
-            # one, the next has all its life before it.
+            # The API server accepts a token for some seconds after its account is deleted. This loop makes a
+            # new token each time, so that its whole lifetime is left when the old one is refused.
             nonlocal expires_at
             expires_at = hand_out(plugin, second)
             both_serve(f"refused-{next(numbers)}")

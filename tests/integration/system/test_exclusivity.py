@@ -15,7 +15,7 @@ from tests.support.system import System
 
 @pytest.fixture(autouse=True)
 def _running(system: System) -> None:
-    """All parts are up."""
+    """Starts all parts."""
 
 
 def key(name: str = "k", **more: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`kubectl apply` a TaskRun and read its end in `.status`."""
+"""`kubectl apply` a TaskRun and read its outcome in `.status`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.system import System
 
 @pytest.fixture(autouse=True)
 def _running(system: System) -> None:
-    """All parts are up."""
+    """Starts all parts."""
 
 
 def test_a_taskrun_applied_with_kubectl_succeeds_and_can_be_waited_for(

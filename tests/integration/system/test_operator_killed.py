@@ -1,4 +1,4 @@
-"""The operator is killed while runs go on: no run is lost, none runs twice, and slots are handed on.
+"""The operator is killed during runs: no run is lost, none runs twice, and waiters get free slots.
 
 One operator and one worker serve all tests of this module.
 """
@@ -24,7 +24,7 @@ KEYS = 4
 
 @pytest.fixture(scope="module", autouse=True)
 def _worker(bare_system: System) -> Iterator[None]:
-    """A worker that no test kills."""
+    """Starts a worker that no test kills."""
     started = bare_system.start_worker()
     yield
     started.close()
@@ -32,9 +32,9 @@ def _worker(bare_system: System) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def operator(bare_system: System) -> Iterator[OperatorProcess]:
-    """It serves one namespace, and tests kill and restart it.
+    """An operator of one namespace, which tests kill and restart.
 
-    Other tests of the session leave TaskRuns behind, which an operator with an empty ledger would submit.
+    With all namespaces and an empty ledger, it would submit TaskRuns that other tests left.
     """
     namespace = new_namespace(bare_system.plane).namespace
     started = bare_system.start_operator(KELERY_NAMESPACES=namespace)
@@ -44,7 +44,7 @@ def operator(bare_system: System) -> Iterator[OperatorProcess]:
 
 @pytest.fixture
 def cluster(bare_system: System, operator: OperatorProcess) -> Iterator[Cluster]:
-    """The operator's namespace. After a test the operator is up, all runs have ended, no TaskRun is left."""
+    """The operator's namespace. After a test: operator restarted, all runs ended, all TaskRuns deleted."""
     space = Cluster(bare_system.plane.access(), namespace=operator.environment["KELERY_NAMESPACES"])
     yield space
     if operator.has_ended:
@@ -60,7 +60,7 @@ def cluster(bare_system: System, operator: OperatorProcess) -> Iterator[Cluster]
 def test_runs_survive_an_operator_that_keeps_dying(
     bare_system: System, operator: OperatorProcess, cluster: Cluster, tmp_path: Path, runs: int, kills: int
 ) -> None:
-    """Runs are created throughout, so that each kill meets runs that are being submitted, run and written."""
+    """Runs are created all the time, so that each kill hits runs in every stage."""
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     dice = random.Random(seed)
@@ -72,7 +72,7 @@ def test_runs_survive_an_operator_that_keeps_dying(
             time.sleep(dice.uniform(0, 0.1))
             operator.kill()
             if dice.random() < 0.5:
-                # Some are created while there is none.
+                # Some runs are created while there is no operator.
                 cluster.create(name=f"{name}-while-down", task="users.echo", args=[1])
             operator.restart()
         concurrency = {"key": f"k{number % KEYS}"}

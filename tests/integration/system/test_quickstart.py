@@ -1,4 +1,4 @@
-"""`/start`, `/status`, `/cancel` with a real worker: what a first `curl` meets, and that no lock is left."""
+"""`/start`, `/status`, `/cancel` with a real worker: the answers to a first `curl`, and no lock is left."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def gateway(system: System) -> Iterator[GatewayProcess]:
 
 @pytest.fixture
 def client(gateway: GatewayProcess) -> Iterator[httpx.Client]:
-    """A client whose runs have a key of the test's own."""
+    """A client whose runs have the test's own key."""
     key = f"quickstart-{next(_numbers)}"
     with httpx.Client(base_url=gateway.url, params={"key": key}, timeout=30) as client:
         yield client
@@ -151,7 +151,7 @@ def test_a_bad_field_is_named(gateway: GatewayProcess, said: dict[str, Any], poi
     "kills", [4, pytest.param(25, marks=[pytest.mark.thorough, pytest.mark.timeout(600)])]
 )
 def test_a_gateway_killed_at_any_moment_leaves_no_lock(system: System, kills: int) -> None:
-    """Under load from several clients it is killed again and again; in the end, the gateway starts a run."""
+    """It is killed repeatedly under load from several clients. At the end it must start a run."""
     gateway = system.start_gateway(KELERY_START_TASK="users.echo", KELERY_START_KEY="killed")
     stop = threading.Event()
     answers: list[int] = []

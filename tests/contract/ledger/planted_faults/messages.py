@@ -1,4 +1,4 @@
-"""What is in the queues: messages, timers, the queues in use."""
+"""Messages, timers, and the queues in use."""
 
 from __future__ import annotations
 
