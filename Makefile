@@ -70,7 +70,6 @@ fmt: setup ## Format and fix what can be fixed, and write the generated parts of
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/python -m kelery_dev.documents
-	$(BIN)/python -m kelery_dev.chart.readme
 
 .PHONY: lock
 lock: setup ## Update the lock files from pyproject.toml

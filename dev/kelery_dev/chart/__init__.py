@@ -1,1 +1,1 @@
-"""Development tools for the Helm chart: Helm itself, and the tables of values."""
+"""Development tools for the Helm chart: Helm itself."""

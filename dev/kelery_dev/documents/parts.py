@@ -24,7 +24,7 @@ def with_parts(document: str, *, parts: Mapping[str, str]) -> str:
         before, first, rest = document.partition(begin(name))
         _, last, after = rest.partition(end(name))
         if not first or not last:
-            raise ValueError(f"lines are missing: {begin(name)} and {end(name)}")
+            raise ValueError(f"the document needs the lines {begin(name)} and {end(name)}")
         document = f"{before}{first}\n\n{text}\n\n{last}{after}"
     return document
 

@@ -1,7 +1,4 @@
-"""Write the table of values in the chart's README and in docs/reference/values.md, from values.yaml.
-
-`python -m kelery_dev.chart.readme` writes both files. With `--check` it writes nothing, and fails if one of
-them is out of date.
+"""The table of values in the chart's README and in docs/reference/values.md, from values.yaml.
 
 Invariant: every value has a comment `# -- ...` directly above it, or above a map that holds it.
 """
@@ -10,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +14,9 @@ from typing import Any
 
 import yaml
 
-_ROOT = Path(__file__).parents[3]
-CHART = _ROOT / "charts" / "kelery"
-#: The files that show the table.
-DOCUMENTS = (CHART / "README.md", _ROOT / "docs" / "reference" / "values.md")
-_BEGIN, _END = "<!-- values: written by `python -m kelery_dev.chart.readme` -->", "<!-- end of the values -->"
+from kelery_dev.documents import parts as markdown
+
+CHART = Path(__file__).parents[3] / "charts" / "kelery"
 _MARK = re.compile(r" *# -- (?P<text>.*)")
 _MORE = re.compile(r" *# (?!-- )(?P<text>.*)")
 _KEY = re.compile(r"(?P<indent> *)(?P<key>[A-Za-z_][A-Za-z0-9_-]*):(?P<rest>.*)")
@@ -64,39 +58,13 @@ def values_of(text: str) -> list[Value]:
 
 def table(values: Sequence[Value]) -> str:
     """As Markdown."""
-    rows = [f"| `{v.path}` | `{_cell(v.default)}` | {_cell(v.meaning)} |" for v in values]
-    return "\n".join(["| value | default | meaning |", "|---|---|---|", *rows])
+    rows = ((markdown.code(value.path), markdown.code(value.default), value.meaning) for value in values)
+    return markdown.table(("value", "default", "meaning"), rows)
 
 
-def with_table(document: str, *, values: str) -> str:
-    """The document with the table of this values.yaml between its two marks."""
-    before, begin, rest = document.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not begin or not end:
-        raise ValueError(f"the document needs the lines {_BEGIN} and {_END}")
-    return f"{before}{begin}\n\n{table(values_of(values))}\n\n{end}{after}"
-
-
-def main(arguments: Sequence[str], *, documents: Sequence[Path] = DOCUMENTS) -> int:
-    """The exit status: 1 if a document cannot be written, or with `--check` if it is out of date."""
-    values = (CHART / "values.yaml").read_text()
-    outdated = []
-    for document in documents:
-        old = document.read_text()
-        try:
-            new = with_table(old, values=values)
-        except ValueError as error:
-            print(f"{document}: {error}", file=sys.stderr)
-            return 1
-        if new == old:
-            continue
-        if "--check" in arguments:
-            outdated.append(document)
-        else:
-            document.write_text(new)
-    for document in outdated:
-        print(f"{document} is out of date; run: python -m kelery_dev.chart.readme", file=sys.stderr)
-    return 1 if outdated else 0
+def parts() -> dict[str, str]:
+    """By the name of its mark."""
+    return {"values": table(values_of((CHART / "values.yaml").read_text()))}
 
 
 def _documented(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -124,11 +92,3 @@ def _leaves(value: Any, path: str = "") -> Iterator[str]:
             yield from _leaves(inner, f"{path}.{key}" if path else str(key))
     else:
         yield path
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
